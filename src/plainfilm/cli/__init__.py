@@ -1,0 +1,48 @@
+"""The command line: one file per command, each a thin layer over the rooms below.
+
+Command files import their rooms inside the command, so that ``plainfilm --help`` stays quick.
+"""
+
+import sys
+
+import typer
+
+import plainfilm
+from plainfilm.core import PlainfilmError
+
+app = typer.Typer(
+    name="plainfilm",
+    help="Train, run and honestly score chest X-ray report generators. "
+    "Reports are drafts for a radiologist, never a diagnosis.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"plainfilm {plainfilm.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; a mistake of the user's is one line on standard error and status 1."""
+    try:
+        app()
+    except PlainfilmError as error:
+        typer.echo(f"plainfilm: {error}", err=True)
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.exit(141)

@@ -1,0 +1,101 @@
+"""Image: one film, as every stage sees it."""
+
+import base64
+import zlib
+from enum import StrEnum
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BeforeValidator, Field, PlainSerializer
+
+from plainfilm.core.word import Word
+
+Pixels = npt.NDArray[np.float32]
+
+
+class View(StrEnum):
+    """How the film was taken; ``unknown`` where neither a header nor the user says."""
+
+    PA = "PA"
+    AP = "AP"
+    LATERAL = "lateral"
+    OBLIQUE = "oblique"
+    UNKNOWN = "unknown"
+
+    @property
+    def frontal(self) -> bool:
+        """Whether this is a frontal view."""
+        return self in (View.PA, View.AP)
+
+
+class Provenance(StrEnum):
+    """Whether a film came from a patient or from the phantom."""
+
+    REAL = "real"
+    SIMULATED = "simulated"
+
+
+def _as_pixels(value: Any) -> Pixels:
+    if isinstance(value, dict):  # from JSON: what _pixels_to_json wrote
+        try:
+            raw = zlib.decompress(base64.b64decode(value["zlib"]))
+            value = np.frombuffer(raw, dtype="<f4").reshape(value["shape"])
+        except (KeyError, TypeError, ValueError, zlib.error) as error:
+            raise ValueError(f"pixels are not the JSON that plainfilm writes: {error}") from error
+    if not isinstance(value, np.ndarray):
+        raise ValueError(f"pixels must be a numpy array, got {type(value).__name__}")
+    if value.ndim != 2 or min(value.shape) < 1:
+        raise ValueError(f"pixels must have shape (height, width), got {value.shape}")
+    pixels = np.array(value, dtype=np.float32)  # a copy of our own, so that it can be frozen
+    if not np.isfinite(pixels).all():
+        raise ValueError("pixels must be finite")
+    if pixels.min() < 0 or pixels.max() > 1:
+        raise ValueError(
+            f"pixels must lie in [0, 1], got [{pixels.min():.4g}, {pixels.max():.4g}]"
+        )
+    pixels.flags.writeable = False
+    return pixels
+
+
+def _pixels_to_json(pixels: Pixels) -> dict[str, Any]:
+    packed = zlib.compress(pixels.astype("<f4").tobytes(), level=1)
+    return {"shape": list(pixels.shape), "zlib": base64.b64encode(packed).decode("ascii")}
+
+
+class Image(Word):
+    """A film: pixels and what is known about them.
+
+    ``pixels`` is float32 ``(height, width)`` in [0, 1], bright = dense, upright, and for a frontal
+    view with the patient's left at the picture's right. ``warnings`` says what was doubtful or had
+    to be mended when it was read.
+    """
+
+    pixels: Annotated[
+        Pixels, BeforeValidator(_as_pixels), PlainSerializer(_pixels_to_json, when_used="json")
+    ]
+    view: View = View.UNKNOWN
+    laterality: Annotated[str | None, Field(pattern="^[LR]$")] = None
+    """For a lateral film, the side next to the detector."""
+    spacing_mm: tuple[float, float] | None = None
+    """Distance between pixel centres: (between rows, between columns)."""
+    provenance: Provenance = Provenance.REAL
+    source: str | None = None
+    """The file it came from."""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        height, width = self.pixels.shape
+        return height, width
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Image):
+            return NotImplemented
+        return np.array_equal(self.pixels, other.pixels) and self.model_dump(
+            exclude={"pixels"}
+        ) == other.model_dump(exclude={"pixels"})
+
+    def __hash__(self) -> int:
+        return hash((self.pixels.tobytes(), self.view, self.source))

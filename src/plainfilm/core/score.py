@@ -1,0 +1,58 @@
+"""Score and Signature: a number, and the protocol that made it."""
+
+import math
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, PlainSerializer
+
+from plainfilm.core.word import Word
+
+Value = Annotated[
+    float,
+    BeforeValidator(lambda value: math.nan if value is None else value),
+    PlainSerializer(lambda value: None if math.isnan(value) else value, when_used="json"),
+]
+"""A float whose NaN (undefined) is null in JSON."""
+
+
+class Signature(Word):
+    """The protocol behind a number; two scores with different signatures are not compared."""
+
+    metric: str
+    version: str
+    """Of the implementation, e.g. ``plainfilm-0.1.0``."""
+    tokenizer: str | None = None
+    case: str | None = None
+    section: str | None = None
+    """The target text: ``findings`` or ``findings+impression``."""
+    labels: str | None = None
+    """The set of labels and the uncertainty policy of a clinical metric."""
+    labeler: str | None = None
+    split: str | None = None
+    count: Annotated[int, Field(ge=0)]
+    checkpoint: str | None = None
+
+    def __str__(self) -> str:
+        fields = self.model_dump(exclude={"metric"}, exclude_none=True)
+        return "|".join([self.metric, *(f"{name}:{value}" for name, value in fields.items())])
+
+    def differences(self, other: "Signature") -> tuple[str, ...]:
+        """Return the differing fields as ``name: ours ≠ theirs``."""
+        return tuple(
+            f"{name}: {ours} ≠ {theirs}"
+            for name in type(self).model_fields
+            if (ours := getattr(self, name)) != (theirs := getattr(other, name))
+        )
+
+
+class Score(Word):
+    """A metric's value on a set of reports, with its signature."""
+
+    value: Value
+    signature: Signature
+    undefined: Annotated[int, Field(ge=0)] = 0
+    """How many of the parts averaged into ``value`` were undefined and left out."""
+    interval: tuple[Value, Value] | None = None
+    """A confidence interval (lower, upper), where asked for."""
+    parts: dict[str, Value] = Field(default_factory=dict)
+    """The values behind it by name, e.g. F1 per observation."""
