@@ -1,1 +1,1 @@
-"""."""
+"""Model families, each with configuration_*, modeling_* and processing_* of its own."""

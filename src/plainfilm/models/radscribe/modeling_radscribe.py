@@ -1,0 +1,303 @@
+"""RadScribe (seed paper, section III): a film and its indication in, a report out.
+
+The film becomes image tokens; image and text tokens form one stream through a BERT encoder, as in
+MedViLL (Moon et al., IEEE JBHI 2022, section III); a T5 decoder cross-attends to the encoder and
+writes the report. With label enhancement a classifier on the image tokens predicts the 14
+observations, and its *predicted probabilities*, never the true labels, condition the image tokens
+through cross-attention, in training as at test time.
+
+Departures from the paper, which is silent on them:
+
+- The classifier pools each observation's tokens by attention, so that a map of where it looked
+  comes for free; a linear layer on averaged tokens has none.
+- A label enters cross-attention as its embedding mixed between an "absent" and a "present" vector
+  by the probability, which keeps the path differentiable.
+- More than ``image_token_grid``² backbone tokens are averaged down to it.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import nn
+from transformers import BertModel, GenerationMixin, PreTrainedModel
+from transformers import initialization as init
+from transformers.modeling_outputs import ModelOutput, Seq2SeqLMOutput
+from transformers.models.t5.modeling_t5 import T5Stack
+
+from plainfilm.models.radscribe.configuration_radscribe import RadScribeConfig
+from plainfilm.vision.backbones import backbone_channels, build_backbone, image_tokens
+
+
+class LabelOutput(NamedTuple):
+    """What the classifier says of a film."""
+
+    logits: torch.Tensor
+    """``(batch, observations)``."""
+    attention: torch.Tensor
+    """``(batch, observations, image tokens)``: how much each token weighed; sums to 1."""
+
+
+@dataclass
+class RadScribeEncoderOutput(ModelOutput):
+    """The joint encoder's output.
+
+    Attributes:
+        last_hidden_state: ``(batch, tokens, hidden)``, the whole stream.
+        attention_mask: ``(batch, tokens)``, 0 where the text is padded.
+        labels: the classifier's output; None without label enhancement.
+    """
+
+    last_hidden_state: torch.Tensor | None = None
+    attention_mask: torch.Tensor | None = None
+    labels: LabelOutput | None = None
+
+
+@dataclass
+class RadScribeOutput(Seq2SeqLMOutput):
+    """A Seq2SeqLMOutput with the two parts of its loss and the classifier's logits."""
+
+    report_loss: torch.Tensor | None = None
+    label_loss: torch.Tensor | None = None
+    label_logits: torch.Tensor | None = None
+
+
+class LabelClassifier(nn.Module):
+    """Predicts each observation from the image tokens that matter to it."""
+
+    def __init__(self, channels: int, observations: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+        self.attention = nn.Linear(channels, observations)
+        self.value = nn.Linear(channels, observations)
+
+    def forward(self, tokens: torch.Tensor) -> LabelOutput:
+        """Classify ``tokens`` of shape ``(batch, image tokens, channels)``."""
+        tokens = self.norm(tokens)
+        attention = self.attention(tokens).softmax(dim=1).transpose(1, 2)
+        logits = (attention * self.value(tokens).transpose(1, 2)).sum(dim=2)
+        return LabelOutput(logits=logits, attention=attention)
+
+
+class LabelCrossAttention(nn.Module):
+    """Image tokens attend to the labels (seed paper, section IV-B: the ``-label-`` variants)."""
+
+    def __init__(self, hidden: int, heads: int, observations: int, dropout: float) -> None:
+        super().__init__()
+        self.absent = nn.Parameter(torch.empty(observations, hidden))
+        self.present = nn.Parameter(torch.empty(observations, hidden))
+        self.attention = nn.MultiheadAttention(hidden, heads, dropout=dropout, batch_first=True)
+        self.norm = nn.LayerNorm(hidden)
+
+    def forward(self, tokens: torch.Tensor, probabilities: torch.Tensor) -> torch.Tensor:
+        """Return ``tokens`` ``(batch, image tokens, hidden)`` conditioned on the labels.
+
+        Args:
+            tokens: the image tokens.
+            probabilities: ``(batch, observations)`` in [0, 1].
+        """
+        weight = probabilities.unsqueeze(-1).to(tokens.dtype)
+        labels = (1 - weight) * self.absent + weight * self.present
+        attended, _ = self.attention(tokens, labels, labels, need_weights=False)
+        return cast(torch.Tensor, self.norm(tokens + attended))
+
+
+class RadScribePreTrainedModel(PreTrainedModel):
+    """Initialisation shared by RadScribe's modules; backbone, BERT and T5 bring their own."""
+
+    config_class = RadScribeConfig
+    base_model_prefix = "radscribe"
+    main_input_name = "pixel_values"
+    _supports_sdpa = True
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if isinstance(module, LabelCrossAttention):
+            init.normal_(module.absent, std=0.02)
+            init.normal_(module.present, std=0.02)
+        if isinstance(module, RadScribeForConditionalGeneration):  # as T5 does with its own
+            factor = module.decoder.config.initializer_factor
+            init.normal_(module.decoder.embed_tokens.weight, std=factor)
+
+
+class RadScribeEncoder(RadScribePreTrainedModel):
+    """Image backbone, label enhancement and the BERT joint encoder."""
+
+    def __init__(self, config: RadScribeConfig) -> None:
+        super().__init__(config)
+        encoder = config.encoder_config
+        channels = backbone_channels(config.backbone_config)
+        observations = len(config.observations)
+        self.backbone = build_backbone(config.backbone_config)
+        self.image_projection = nn.Linear(channels, encoder.hidden_size)
+        if config.label_enhanced:
+            self.classifier = LabelClassifier(channels, observations)
+            self.label_attention = nn.ModuleList(
+                LabelCrossAttention(
+                    encoder.hidden_size, encoder.num_attention_heads, observations,
+                    encoder.hidden_dropout_prob,
+                )
+                for _ in range(config.label_attention_layers)
+            )  # fmt: skip
+        self.joint = BertModel(encoder, add_pooling_layer=False)
+        self.post_init()
+
+    def forward(
+        self,
+        pixel_values: torch.Tensor,
+        text_ids: torch.Tensor,
+        text_attention_mask: torch.Tensor,
+        **kwargs: Any,
+    ) -> RadScribeEncoderOutput:
+        """Encode films and their text as one stream ``[CLS] image [SEP] text [SEP]``.
+
+        Args:
+            pixel_values: ``(batch, channels, size, size)``.
+            text_ids: ``(batch, 2 + text)``, the processor's ``[CLS] [SEP] text [SEP]``; the image
+                tokens go in behind ``[CLS]``.
+            text_attention_mask: ``(batch, 2 + text)``, 0 on padding.
+            kwargs: accepted for transformers' generation and unused.
+        """
+        tokens = image_tokens(self.backbone, pixel_values, self.config.image_token_grid)
+        labels = None
+        image = self.image_projection(tokens)
+        if self.config.label_enhanced:
+            labels = self.classifier(tokens)
+            for layer in self.label_attention:
+                image = layer(image, labels.logits.sigmoid())
+
+        words = self.joint.embeddings.word_embeddings(text_ids)
+        stream = torch.cat([words[:, :1], image, words[:, 1:]], dim=1)
+        batch, count = image.shape[:2]
+        seen = text_attention_mask.new_ones(batch, count)
+        seen = torch.cat([text_attention_mask[:, :1], seen, text_attention_mask[:, 1:]], dim=1)
+        # [CLS], the image and the first [SEP] are segment 0; positions restart with the text.
+        text = torch.arange(text_ids.shape[1] - 2, device=image.device)
+        places = torch.arange(count, device=image.device)
+        zero = places[:1]
+        position = torch.cat([zero, places, zero, text])
+        segment = torch.zeros_like(position)
+        segment[count + 2 :] = 1
+        hidden = self.joint(
+            inputs_embeds=stream,
+            attention_mask=seen,
+            position_ids=position.expand(batch, -1),
+            token_type_ids=segment.expand(batch, -1),
+        ).last_hidden_state
+        return RadScribeEncoderOutput(hidden, seen, labels)
+
+
+class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixin):
+    """RadScribe with its T5 decoder, for training and ``generate()``."""
+
+    _tied_weights_keys = {"lm_head.weight": "decoder.embed_tokens.weight"}  # noqa: RUF012
+
+    def __init__(self, config: RadScribeConfig) -> None:
+        super().__init__(config)
+        decoder = config.decoder_config
+        self.encoder = RadScribeEncoder(config)
+        hidden = config.encoder_config.hidden_size
+        self.bridge = (
+            nn.Identity() if hidden == decoder.d_model else nn.Linear(hidden, decoder.d_model)
+        )
+        self.decoder = T5Stack(decoder)
+        self.lm_head = nn.Linear(decoder.d_model, decoder.vocab_size, bias=False)
+        self.post_init()
+
+    def get_encoder(self, *args: Any, **kwargs: Any) -> RadScribeEncoder:
+        """Return the encoder; generation runs it once."""
+        return self.encoder
+
+    def get_decoder(self, *args: Any, **kwargs: Any) -> T5Stack:
+        """Return the decoder."""
+        return self.decoder
+
+    def get_input_embeddings(self) -> nn.Module:
+        """Return the decoder's token embeddings."""
+        return cast(nn.Module, self.decoder.embed_tokens)
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the decoder's token embeddings."""
+        self.decoder.set_input_embeddings(value)
+
+    def get_output_embeddings(self) -> nn.Module:
+        """Return the output projection, tied to the token embeddings."""
+        return self.lm_head
+
+    def prepare_decoder_input_ids_from_labels(self, labels: torch.Tensor) -> torch.Tensor:
+        """Return ``labels`` shifted right behind the start token, for teacher forcing."""
+        shifted = labels.new_full(labels.shape, self.config.decoder_start_token_id)
+        shifted[:, 1:] = labels[:, :-1]
+        return shifted.masked_fill(shifted == -100, self.config.pad_token_id)
+
+    def forward(
+        self,
+        pixel_values: torch.Tensor | None = None,
+        text_ids: torch.Tensor | None = None,
+        text_attention_mask: torch.Tensor | None = None,
+        decoder_input_ids: torch.Tensor | None = None,
+        decoder_attention_mask: torch.Tensor | None = None,
+        encoder_outputs: RadScribeEncoderOutput | None = None,
+        labels: torch.Tensor | None = None,
+        observation_labels: torch.Tensor | None = None,
+        past_key_values: Any = None,
+        use_cache: bool | None = None,
+        **kwargs: Any,
+    ) -> RadScribeOutput:
+        """Return logits over the decoder's vocabulary, and the loss where there are targets.
+
+        Args:
+            pixel_values: ``(batch, channels, size, size)``.
+            text_ids: text of the joint encoder, see :meth:`RadScribeEncoder.forward`.
+            text_attention_mask: its mask.
+            decoder_input_ids: ``(batch, target tokens)``; made from ``labels`` where left out.
+            decoder_attention_mask: its mask.
+            encoder_outputs: the encoder's output, where it has run already.
+            labels: ``(batch, target tokens)``, the report; -100 is ignored.
+            observation_labels: ``(batch, observations)`` in {0, 1}, the classifier's targets only;
+                NaN is ignored. They reach the loss and nothing else.
+            past_key_values: the decoder's cache.
+            use_cache: whether to return it.
+            kwargs: passed to the decoder (``output_attentions`` and the like).
+        """
+        if encoder_outputs is None:
+            encoder_outputs = self.encoder(pixel_values, text_ids, text_attention_mask)
+        if decoder_input_ids is None and labels is not None:
+            decoder_input_ids = self.prepare_decoder_input_ids_from_labels(labels)
+        kwargs.pop("num_items_in_batch", None)
+        decoded = self.decoder(
+            input_ids=decoder_input_ids,
+            attention_mask=decoder_attention_mask,
+            encoder_hidden_states=self.bridge(encoder_outputs.last_hidden_state),
+            encoder_attention_mask=encoder_outputs.attention_mask,
+            past_key_values=past_key_values,
+            use_cache=labels is None if use_cache is None else use_cache,
+            **kwargs,
+        )
+        hidden = decoded.last_hidden_state * self.decoder.config.d_model**-0.5
+        logits = self.lm_head(hidden)
+
+        loss = report_loss = label_loss = None
+        classified = encoder_outputs.labels
+        if labels is not None:
+            loss = report_loss = nn.functional.cross_entropy(
+                logits.flatten(0, 1).float(), labels.flatten()
+            )
+        if observation_labels is not None and classified is not None:
+            known = ~observation_labels.isnan()
+            label_loss = nn.functional.binary_cross_entropy_with_logits(
+                classified.logits.float()[known], observation_labels[known]
+            )
+            weighted = self.config.label_loss_weight * label_loss
+            loss = weighted if loss is None else loss + weighted
+        return RadScribeOutput(
+            loss=loss,
+            logits=logits,
+            past_key_values=decoded.past_key_values,
+            cross_attentions=decoded.cross_attentions,
+            encoder_last_hidden_state=encoder_outputs.last_hidden_state,
+            report_loss=report_loss,
+            label_loss=label_loss,
+            label_logits=None if classified is None else classified.logits,
+        )

@@ -1,0 +1,91 @@
+"""Films to tensors: letterbox to a square, resize, normalise.
+
+A film keeps its aspect (the short side is padded with black, evenly), because the heart's width
+against the chest's is read from it. Nothing is ever mirrored.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import torch
+from transformers import BatchFeature, BaseImageProcessor
+
+from plainfilm.core import Image, Pixels
+
+
+def letterbox(pixels: Pixels, size: int) -> Pixels:
+    """Return ``pixels`` scaled to fit ``(size, size)`` with its aspect kept, padded with black."""
+    height, width = pixels.shape
+    scale = size / max(height, width)
+    new_height, new_width = max(1, round(height * scale)), max(1, round(width * scale))
+    if (new_height, new_width) != (height, width):
+        film = PIL.Image.fromarray(np.ascontiguousarray(pixels, dtype=np.float32))
+        film = film.resize((new_width, new_height), PIL.Image.Resampling.BILINEAR)
+        pixels = np.asarray(film, dtype=np.float32)
+    top, left = (size - new_height) // 2, (size - new_width) // 2
+    square = np.zeros((size, size), dtype=np.float32)
+    square[top : top + new_height, left : left + new_width] = pixels
+    return square
+
+
+def film_area(shape: tuple[int, int], grid: int) -> tuple[slice, slice]:
+    """Return the rows and columns of a ``grid`` × ``grid`` raster that a letterboxed film covers."""
+    height, width = shape
+    side = max(height, width)
+
+    def covered(length: int) -> slice:
+        margin = (side - length) / 2 / side * grid
+        return slice(int(margin), grid - int(margin))
+
+    return covered(height), covered(width)
+
+
+class FilmImageProcessor(BaseImageProcessor):
+    """Prepares films for any of the models, as an image processor of transformers.
+
+    Args:
+        size: side of the square that the network sees, in pixels.
+        image_mean: subtracted from pixels in [0, 1].
+        image_std: divides the rest.
+        num_channels: 1, or 3 for backbones pre-trained on colour pictures (the film is repeated).
+    """
+
+    model_input_names = ("pixel_values",)
+
+    def __init__(
+        self,
+        *,
+        size: int = 512,
+        image_mean: float = 0.5,
+        image_std: float = 0.25,
+        num_channels: int = 3,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.size = size
+        self.image_mean = image_mean
+        self.image_std = image_std
+        self.num_channels = num_channels
+
+    def preprocess(
+        self, images: Image | Pixels | Sequence[Image | Pixels], **kwargs: Any
+    ) -> BatchFeature:
+        """Return ``pixel_values``, float32 ``(batch, num_channels, size, size)``.
+
+        Args:
+            images: one or several films: Image, or pixels in [0, 1] of shape (height, width).
+            kwargs: accepted for transformers' sake and unused.
+        """
+        if isinstance(images, Image | np.ndarray):
+            images = [images]
+        films = np.stack(
+            [
+                letterbox(film.pixels if isinstance(film, Image) else film, self.size)
+                for film in images
+            ]
+        )
+        tensor = torch.from_numpy((films - self.image_mean) / self.image_std).float()
+        tensor = tensor[:, None].expand(-1, self.num_channels, -1, -1).contiguous()
+        return BatchFeature({"pixel_values": tensor})
