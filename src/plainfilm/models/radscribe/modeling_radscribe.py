@@ -16,6 +16,7 @@ Departures from the paper, which is silent on them:
 """
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -143,6 +144,11 @@ class RadScribeEncoder(RadScribePreTrainedModel):
         self.joint = BertModel(encoder, add_pooling_layer=False)
         self.post_init()
 
+    def classify(self, pixel_values: torch.Tensor) -> LabelOutput:
+        """Return what the classifier alone says of ``pixel_values``."""
+        tokens = image_tokens(self.backbone, pixel_values, self.config.image_token_grid)
+        return cast(LabelOutput, self.classifier(tokens))
+
     def forward(
         self,
         pixel_values: torch.Tensor,
@@ -160,10 +166,9 @@ class RadScribeEncoder(RadScribePreTrainedModel):
             kwargs: accepted for transformers' generation and unused.
         """
         tokens = image_tokens(self.backbone, pixel_values, self.config.image_token_grid)
-        labels = None
+        labels = self.classifier(tokens) if self.config.label_enhanced else None
         image = self.image_projection(tokens)
-        if self.config.label_enhanced:
-            labels = self.classifier(tokens)
+        if labels is not None:
             for layer in self.label_attention:
                 image = layer(image, labels.logits.sigmoid())
 
@@ -192,6 +197,14 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
     """RadScribe with its T5 decoder, for training and ``generate()``."""
 
     _tied_weights_keys = {"lm_head.weight": "decoder.embed_tokens.weight"}  # noqa: RUF012
+    parts = MappingProxyType({
+        "backbone": ("encoder.backbone.",),
+        "classifier": ("encoder.classifier.",),
+        "label_attention": ("encoder.label_attention.",),
+        "encoder": ("encoder.",),
+        "decoder": ("decoder.", "bridge.", "lm_head."),
+    })
+    """The parts that a recipe can train at a rate of its own, by prefix of parameter names."""
 
     def __init__(self, config: RadScribeConfig) -> None:
         super().__init__(config)
@@ -247,6 +260,8 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
     ) -> RadScribeOutput:
         """Return logits over the decoder's vocabulary, and the loss where there are targets.
 
+        With neither ``decoder_input_ids`` nor ``labels``, only the classifier runs.
+
         Args:
             pixel_values: ``(batch, channels, size, size)``.
             text_ids: text of the joint encoder, see :meth:`RadScribeEncoder.forward`.
@@ -261,11 +276,16 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
             use_cache: whether to return it.
             kwargs: passed to the decoder (``output_attentions`` and the like).
         """
-        if encoder_outputs is None:
-            encoder_outputs = self.encoder(pixel_values, text_ids, text_attention_mask)
         if decoder_input_ids is None and labels is not None:
             decoder_input_ids = self.prepare_decoder_input_ids_from_labels(labels)
-        kwargs.pop("num_items_in_batch", None)
+        if decoder_input_ids is None:
+            classified = self.encoder.classify(pixel_values)
+            label_loss = self._label_loss(classified, observation_labels)
+            return RadScribeOutput(
+                loss=label_loss, label_loss=label_loss, label_logits=classified.logits
+            )
+        if encoder_outputs is None:
+            encoder_outputs = self.encoder(pixel_values, text_ids, text_attention_mask)
         decoded = self.decoder(
             input_ids=decoder_input_ids,
             attention_mask=decoder_attention_mask,
@@ -278,19 +298,15 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
         hidden = decoded.last_hidden_state * self.decoder.config.d_model**-0.5
         logits = self.lm_head(hidden)
 
-        loss = report_loss = label_loss = None
-        classified = encoder_outputs.labels
+        report_loss = None
         if labels is not None:
-            loss = report_loss = nn.functional.cross_entropy(
+            report_loss = nn.functional.cross_entropy(
                 logits.flatten(0, 1).float(), labels.flatten()
             )
-        if observation_labels is not None and classified is not None:
-            known = ~observation_labels.isnan()
-            label_loss = nn.functional.binary_cross_entropy_with_logits(
-                classified.logits.float()[known], observation_labels[known]
-            )
-            weighted = self.config.label_loss_weight * label_loss
-            loss = weighted if loss is None else loss + weighted
+        label_loss = self._label_loss(encoder_outputs.labels, observation_labels)
+        loss = report_loss
+        if report_loss is not None and label_loss is not None:
+            loss = report_loss + self.config.label_loss_weight * label_loss
         return RadScribeOutput(
             loss=loss,
             logits=logits,
@@ -299,5 +315,39 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
             encoder_last_hidden_state=encoder_outputs.last_hidden_state,
             report_loss=report_loss,
             label_loss=label_loss,
-            label_logits=None if classified is None else classified.logits,
+            label_logits=encoder_outputs.labels.logits if encoder_outputs.labels else None,
         )
+
+    @staticmethod
+    def _label_loss(
+        classified: LabelOutput | None, targets: torch.Tensor | None
+    ) -> torch.Tensor | None:
+        if classified is None or targets is None:
+            return None
+        known = ~targets.isnan()
+        return nn.functional.binary_cross_entropy_with_logits(
+            classified.logits.float()[known], targets[known]
+        )
+
+    @torch.no_grad()
+    def draft(
+        self,
+        pixel_values: torch.Tensor,
+        text_ids: torch.Tensor,
+        text_attention_mask: torch.Tensor,
+        **generation: Any,
+    ) -> tuple[torch.Tensor, LabelOutput | None]:
+        """Write reports, and say what the classifier saw on the way.
+
+        Args:
+            pixel_values: see :meth:`forward`.
+            text_ids: see :meth:`forward`.
+            text_attention_mask: see :meth:`forward`.
+            generation: passed to ``generate()``.
+
+        Returns:
+            The tokens ``(batch, report tokens)``, and the classifier's output where there is one.
+        """
+        encoded = self.encoder(pixel_values, text_ids, text_attention_mask)
+        tokens = self.generate(encoder_outputs=encoded, **generation)
+        return cast(torch.Tensor, tokens), encoded.labels

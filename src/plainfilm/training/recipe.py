@@ -1,0 +1,197 @@
+"""Recipe: one YAML file = one row of one table: model, data, stages, evaluation.
+
+A recipe is validated as a whole before anything runs, and all its mistakes are shown at once.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from plainfilm.core import RecipeError, Word, describe
+
+Rate = Annotated[float, Field(gt=0, lt=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class PhantomData(Word):
+    """A data set that is simulated for this recipe."""
+
+    studies: Annotated[int, Field(ge=10)]
+    seed: int = 0
+    size: Annotated[int, Field(ge=32, le=2048)] = 256
+    """Side of the films, in pixels."""
+
+
+class Data(Word):
+    """What to learn from: a prepared dataset directory, or the phantom."""
+
+    dataset: Path | None = None
+    phantom: PhantomData | None = None
+    target: Literal["findings", "findings+impression"] = "findings+impression"
+    """The part of the report that the model learns to write, and is scored on."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.dataset is None) == (self.phantom is None):
+            raise ValueError("give exactly one of dataset (a prepared directory) and phantom")
+        return self
+
+
+class Tokenizers(Word):
+    """Where the two vocabularies come from: local folders, or learned from the reports."""
+
+    report: Path | None = None
+    """Tokenizer of the decoder; learned where left out."""
+    text: Path | None = None
+    """Tokenizer of the joint encoder; the same as the report's where left out."""
+    vocabulary_size: Annotated[int, Field(ge=300)] = 1000
+    """Of a learned one."""
+    max_text_tokens: Annotated[int, Field(ge=1)] = 253
+    max_report_tokens: Annotated[int, Field(ge=8)] = 256
+
+
+class InitialWeights(Word):
+    """Local checkpoints to start from; what is left out starts fresh."""
+
+    backbone: Path | None = None
+    encoder: Path | None = None
+    decoder: Path | None = None
+
+
+class Model(Word):
+    """A model family and its configuration."""
+
+    family: Literal["radscribe"]
+    config: dict[str, Any] = Field(default_factory=dict)
+    channels: Literal[1, 3] = 3
+    """How often the film is repeated for the backbone: 3 for one pre-trained on colour pictures."""
+    initial: InitialWeights = InitialWeights()
+    tokenizers: Tokenizers = Tokenizers()
+
+
+class Stage(Word):
+    """One pass of training: which parts, on what objective, how fast, how long."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    objective: Literal["labels", "report", "report+labels"]
+    """The classifier's loss, the report's, or both."""
+    learning_rate: Annotated[dict[str, Rate], Field(min_length=1)]
+    """Peak rate by part of the model; parts not named, or not inside a named one, are frozen."""
+    epochs: Annotated[int, Field(ge=1)]
+    batch_size: Annotated[int, Field(ge=1)] = 16
+    accumulation: Annotated[int, Field(ge=1)] = 1
+    warmup: Share = 0.1
+    """Share of the steps in which the rate rises."""
+    minimum_rate: Share = 0.0
+    """Where the cosine ends, as a share of the peak rate."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    check_every: Annotated[int, Field(ge=1)] = 500
+    """Optimiser steps between checkpoints; validation loss is measured at each."""
+    patience: Annotated[int, Field(ge=1)] | None = None
+    """Stop after so many checkpoints without a better validation loss; the best one is kept."""
+
+
+class Recipe(Word):
+    """Everything that decides what a run computes."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
+    description: str = ""
+    seed: int = 0
+    model: Model
+    data: Data
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _stages_are_told_apart(self) -> Self:
+        names = [stage.name for stage in self.stages]
+        if len(set(names)) < len(names):
+            raise ValueError(f"stages must have different names, got {', '.join(names)}")
+        return self
+
+
+def load_recipe(path: Path, changes: tuple[str, ...] = ()) -> Recipe:
+    """Read a recipe.
+
+    Args:
+        path: the YAML file.
+        changes: ``dotted.key=value`` each, the value in YAML, laid over the file's.
+
+    Raises:
+        RecipeError: the file is missing or no YAML mapping, or fields are wrong; all are listed.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RecipeError(f"no recipe at {path}: expected a YAML file") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"cannot read the recipe {path}: {error}") from error
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise RecipeError(f"{path} must hold a mapping of keys, got {type(values).__name__}")
+    for change in changes:
+        _lay_over(values, change)
+    problems = []
+    recipe = None
+    try:
+        recipe = Recipe.model_validate(values)
+    except ValidationError as error:
+        problems.append(describe(error))
+    problems.extend(_family_problems(values))
+    if recipe is None or problems:
+        raise RecipeError(f"{path}: {'; '.join(problems)}")
+    return recipe
+
+
+def _lay_over(values: dict[str, Any], change: str) -> None:
+    key, equals, text = change.partition("=")
+    if not equals or not key:
+        raise RecipeError(f"a change must read key=value, got {change!r}")
+    *parents, last = key.split(".")
+    for parent in parents:
+        if not isinstance(values.setdefault(parent, {}), dict):
+            raise RecipeError(f"cannot set {key}: {parent} is not a mapping in the recipe")
+        values = values[parent]
+    try:
+        values[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"the value in {change!r} is not YAML") from error
+
+
+def _family_problems(values: dict[str, Any]) -> list[str]:
+    """Return mistakes that only the model family knows: its settings and its parts."""
+    model = values.get("model")
+    if not isinstance(model, dict) or model.get("family") != "radscribe":
+        return []  # the schema has said so
+    from plainfilm.models.radscribe import RadScribeForConditionalGeneration
+
+    problems = []
+    settings = _settings()
+    config = model.get("config") or {}
+    if isinstance(config, dict):
+        problems += [
+            f"model.config.{key}: unknown; expected one of {', '.join(sorted(settings))}"
+            for key in config
+            if key not in settings
+        ]
+    parts = RadScribeForConditionalGeneration.parts
+    for index, stage in enumerate(values.get("stages") or []):
+        rates = stage.get("learning_rate") if isinstance(stage, dict) else None
+        problems += [
+            f"stages.{index}.learning_rate.{part}: unknown part; expected one of {', '.join(parts)}"
+            for part in (rates if isinstance(rates, dict) else {})
+            if part not in parts
+        ]
+    return problems
+
+
+def _settings() -> set[str]:
+    import inspect
+
+    from plainfilm.models.radscribe import RadScribeConfig
+
+    names = set(inspect.signature(RadScribeConfig.__init__).parameters)
+    return names - {"self", "kwargs", "observations"}
