@@ -1,1 +1,1 @@
-"""."""
+"""Where a statement comes from: heatmaps laid over the film."""
