@@ -1,0 +1,266 @@
+"""The writer says what it is given, all of it, and nothing else."""
+
+import random
+import re
+
+import pytest
+import yaml
+
+from plainfilm.core import (
+    OBSERVATIONS,
+    Change,
+    Finding,
+    InputError,
+    Observation,
+    Report,
+    Side,
+    Status,
+)
+from plainfilm.text.phrasebook import load_phrasebook
+from plainfilm.text.writer import STYLES, Style, write
+
+EFFUSION = Finding(observation=Observation.PLEURAL_EFFUSION, side=Side.RIGHT, severity="small")
+NO_PNEUMOTHORAX = Finding(observation=Observation.PNEUMOTHORAX, status=Status.ABSENT)
+NORMAL = Finding(observation=Observation.NO_FINDING)
+PICC = Finding(
+    observation=Observation.SUPPORT_DEVICES,
+    detail="PICC",
+    side=Side.LEFT,
+    location="superior vena cava",
+)
+
+
+def texts(findings: list[Finding], style: Style | None = None, seeds: int = 60) -> set[str]:
+    return {write(findings, random.Random(seed), style).findings for seed in range(seeds)}
+
+
+@pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
+def test_each_attribute_is_in_the_text(style: Style) -> None:
+    for text in texts([EFFUSION, PICC], style):
+        assert re.search(r"small right pleural effusion", text, re.IGNORECASE)
+        assert re.search(r"left PICC .*superior vena cava", text, re.IGNORECASE)
+
+
+def test_phrasing_varies_with_the_generator_and_repeats_with_its_state() -> None:
+    assert len(texts([EFFUSION])) >= 4
+    assert len(texts([EFFUSION, NO_PNEUMOTHORAX])) >= 8
+    one, two = (write([EFFUSION, PICC], random.Random(7)) for _ in range(2))
+    assert one == two
+
+
+def test_every_observation_can_be_written_with_every_detail_and_status() -> None:
+    book = load_phrasebook()
+    assert set(book.terms) == set(Observation)
+    for observation in OBSERVATIONS:
+        assert "" in book.terms[observation], f"{observation} has no plain term"
+    for observation, terms in book.terms.items():
+        for detail in terms:
+            for status in Status:
+                if observation is Observation.NO_FINDING and status is not Status.PRESENT:
+                    continue
+                finding = Finding(observation=observation, detail=detail or None, status=status)
+                for style in STYLES.values():
+                    report = write([finding], random.Random(0), style)
+                    assert report.findings.rstrip().endswith("."), report.findings
+
+
+def test_every_severity_side_place_and_change_a_term_lists_can_be_written() -> None:
+    book = load_phrasebook()
+    for observation, terms in book.terms.items():
+        for detail, term in terms.items():
+            named = Finding(observation=observation, detail=detail or None)
+            if observation is Observation.NO_FINDING:
+                continue
+            updates: list[dict[str, object]] = [{"severity": s} for s in term.severities]
+            updates += [{"side": side} for side in term.sides]
+            for change in term.changes:
+                resolved = change is Change.RESOLVED
+                status = Status.ABSENT if resolved else Status.UNCERTAIN
+                updates.append({"change": change, "status": status})
+                updates += [] if resolved else [{"change": change}]
+            for kind in term.places:
+                for name, place in book.places[kind].items():
+                    sides = [s for s in term.sides if (place.only or place.implies or s) == s]
+                    updates += [{"location": name, "side": s} for s in [None, *sides]]
+            for update in updates:
+                text = write([named.model_copy(update=update)], random.Random(1)).text
+                assert not re.search(r"[{}]|  | \.|\bNone\b", text), text
+
+
+def test_statements_are_the_given_findings_with_their_words() -> None:
+    given = [NO_PNEUMOTHORAX, PICC, EFFUSION]
+    for name, style in STYLES.items():
+        for seed in range(40):
+            report = write(given, random.Random(seed), style)
+            assert [f.statement for f in report.statements] == [f.statement for f in given], name
+            for finding, word in zip(
+                report.statements, ("pneumothorax", "PICC", "effusion"), strict=True
+            ):
+                assert finding.sentence is not None
+                assert finding.sentence in report.text
+                for start, end in finding.spans:
+                    assert word in report.text[start:end]
+                    assert "." not in report.text[start:end]
+
+
+def test_the_urgent_is_restated_in_the_impression_and_located_there_too() -> None:
+    report = write([PICC, NO_PNEUMOTHORAX, EFFUSION], random.Random(3))
+    assert "effusion" in report.impression.lower()
+    assert "PICC" not in report.impression
+    effusion = report.statements[2]
+    starts = [start for start, _ in effusion.spans]
+    assert len(starts) == 2
+    assert starts[0] < len(report.findings) < starts[1]
+
+
+def test_the_most_urgent_comes_first_in_the_impression() -> None:
+    opacity = Finding(observation=Observation.LUNG_OPACITY, side=Side.LEFT)
+    pneumothorax = Finding(observation=Observation.PNEUMOTHORAX, side=Side.LEFT)
+    style = STYLES["structured"]
+    impression = write([opacity, EFFUSION, pneumothorax], random.Random(0), style).impression
+    found = re.findall(r"\d\. .*?(pneumothorax|effusion|opacity)", impression)
+    assert found == ["pneumothorax", "effusion", "opacity"]
+
+
+def test_plain_absences_share_a_sentence() -> None:
+    absent = [
+        Finding(observation=o, status=Status.ABSENT)
+        for o in (Observation.PNEUMOTHORAX, Observation.PLEURAL_EFFUSION)
+    ]
+    expected = r"(pneumothorax or pleural effusion|pleural effusion or pneumothorax)\b"
+    for text in texts(absent, Style(impression=False)):
+        assert re.search(expected, text), text
+
+
+def test_a_normal_report_needs_no_finding_or_explicit_absences() -> None:
+    assert write([], random.Random(0)) == Report()
+    for seed in range(20):
+        report = write([NORMAL], random.Random(seed))
+        assert "acute" in report.findings
+        assert "acute" in report.impression
+        beside = write([NORMAL, NO_PNEUMOTHORAX], random.Random(seed))
+        assert "acute" not in beside.findings
+        assert "acute" in beside.impression
+        assert "acute" not in write([NO_PNEUMOTHORAX], random.Random(seed)).text
+
+
+def test_lungs_are_not_called_clear_beside_something_in_them() -> None:
+    clear = Finding(observation=Observation.LUNG_OPACITY, status=Status.ABSENT)
+    nodule = Finding(observation=Observation.LUNG_LESION, detail="nodule")
+    assert any("lear" in text for text in texts([clear]))
+    assert not any("lear" in text for text in texts([clear, nodule]))
+
+
+def test_a_style_without_comparison_drops_change_from_text_and_statements() -> None:
+    worse = EFFUSION.model_copy(update={"change": Change.WORSE})
+    style = Style(comparison=False)
+    report = write([worse], random.Random(0), style)
+    assert report.statements[0].change is None
+    assert not any(
+        re.search(r"worse|increas|prior|previous", text) for text in texts([worse], style)
+    )
+
+
+def test_a_style_orders_the_groups() -> None:
+    report = write([PICC, EFFUSION], random.Random(0), Style(order=("pleura", "devices")))
+    assert report.findings.index("effusion") < report.findings.index("PICC")
+    with pytest.raises(InputError, match=r"no such groups: \['plura'\]; a style orders devices, "):
+        write([], random.Random(0), Style(order=("plura",)))
+
+
+def test_structured_reports_have_headings_and_numbers() -> None:
+    edema = Finding(observation=Observation.EDEMA)
+    report = write([edema, EFFUSION], random.Random(0), Style(layout="structured"))
+    assert re.match(r"Lungs: .*\. Pleura: .*\.$", report.findings)
+    assert re.match(r"1\. .* 2\. ", report.impression)
+
+
+def finding(observation: Observation, **values: object) -> Finding:
+    return Finding.model_validate({"observation": observation, **values})
+
+
+@pytest.mark.parametrize(
+    ("findings", "message"),
+    [
+        (
+            [finding(Observation.SUPPORT_DEVICES, detail="PIC")],
+            r"cannot write Support Devices with detail 'PIC'; give one of: PICC, ICD",
+        ),
+        (
+            [finding(Observation.OTHER)],
+            r"cannot write Other with detail None; give one of: ",
+        ),
+        (
+            [finding(Observation.PNEUMOTHORAX, severity="severe")],
+            r"cannot write Pneumothorax with severity 'severe'; it takes trace, small, mod",
+        ),
+        (
+            [finding(Observation.CARDIOMEGALY, side="left")],
+            r"cannot write Cardiomegaly with side 'left'; it takes none",
+        ),
+        (
+            [finding(Observation.EDEMA, location="lower lobe")],
+            r"cannot write Edema with location 'lower lobe'; it takes none",
+        ),
+        (
+            [finding(Observation.LUNG_OPACITY, location="lingula", side="right")],
+            r"cannot write Lung Opacity: the lingula is left only",
+        ),
+        (
+            [finding(Observation.EDEMA, change="resolved")],
+            r"cannot write Edema as present and resolved; an absent finding has no change or is",
+        ),
+        (
+            [finding(Observation.EDEMA, status="absent", change="new")],
+            r"cannot write Edema as absent and new",
+        ),
+        (
+            [finding(Observation.EDEMA, status="absent", severity="mild")],
+            r"cannot write Edema as absent with a severity or both sides; drop them",
+        ),
+        (
+            [finding(Observation.NO_FINDING, status="absent")],
+            r"cannot write No Finding as absent; it is present or left out",
+        ),
+        ([NORMAL, EFFUSION], r"No Finding contradicts Pleural Effusion; leave one of them out"),
+        (
+            [EFFUSION, finding(Observation.PLEURAL_EFFUSION, status="absent")],
+            r"Pleural Effusion is given both as absent and as present; give the absent one a side",
+        ),
+    ],
+)
+def test_what_cannot_be_written_is_refused_in_one_line(
+    findings: list[Finding], message: str
+) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        write(findings, random.Random(0))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_absence_on_one_side_does_not_contradict_the_other() -> None:
+    left = finding(Observation.PLEURAL_EFFUSION, status="absent", side="left")
+    text = write([EFFUSION, left], random.Random(0)).findings
+    assert re.search(r"no .*left pleural effusion", text, re.IGNORECASE)
+
+
+def test_an_unknown_language_lists_the_known() -> None:
+    with pytest.raises(InputError, match=r"the writer has no language 'klingon'; it has .*english"):
+        write([EFFUSION], random.Random(0), Style(language="klingon"))
+
+
+def test_the_vocabulary_stays_small() -> None:
+    book = load_phrasebook()
+    said = str([book.sentences, book.terms, book.places, book.together, book.absent_lists])
+    assert len(set(re.findall(r"[a-z]{2,}", said.lower()))) < 600
+
+
+def test_a_phrasebook_with_a_mistake_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    load = yaml.safe_load
+
+    def with_a_mistake(text: str) -> dict[str, object]:
+        entries: dict[str, object] = load(text)
+        return {**entries, "tense": "past"} if "agreement" in entries else entries
+
+    monkeypatch.setattr(yaml, "safe_load", with_a_mistake)
+    with pytest.raises(InputError, match=r"writing/english: tense: Extra inputs"):
+        load_phrasebook.__wrapped__("english")
