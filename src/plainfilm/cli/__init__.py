@@ -8,6 +8,11 @@ import sys
 import typer
 
 import plainfilm
+from plainfilm.cli.demo import demo
+from plainfilm.cli.doctor import doctor
+from plainfilm.cli.evaluate import evaluate
+from plainfilm.cli.report import report
+from plainfilm.cli.train import train
 from plainfilm.core import PlainfilmError
 
 app = typer.Typer(
@@ -35,6 +40,10 @@ def _root(
     ),
 ) -> None:
     pass
+
+
+for command in (report, train, evaluate, demo, doctor):
+    app.command()(command)
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from plainfilm.core.errors import (
     RecipeError,
     TrainingError,
 )
+from plainfilm.core.files import write_atomically
 from plainfilm.core.image import Image, Pixels, Provenance, View
 from plainfilm.core.observation import (
     FIVE_OBSERVATIONS,
@@ -62,4 +63,5 @@ __all__ = [
     "Word",
     "binarize",
     "describe",
+    "write_atomically",
 ]

@@ -44,7 +44,9 @@ class MissingDependencyError(PlainfilmError, ImportError):
     @classmethod
     def of(cls, package: str, extra: str) -> "MissingDependencyError":
         """Return the error for ``package``, which the extra ``extra`` installs."""
-        return cls(f"this needs {package}, which is not installed: pip install 'plainfilm[{extra}]'")
+        return cls(
+            f"this needs {package}, which is not installed: pip install 'plainfilm[{extra}]'"
+        )
 
 
 class PlainfilmWarning(UserWarning):

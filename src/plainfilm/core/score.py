@@ -56,3 +56,5 @@ class Score(Word):
     """A confidence interval (lower, upper), where asked for."""
     parts: dict[str, Value] = Field(default_factory=dict)
     """The values behind it by name, e.g. F1 per observation."""
+    reports: tuple[Value, ...] = ()
+    """The value of each report by itself, in the order given, where asked for."""

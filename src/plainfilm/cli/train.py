@@ -1,0 +1,41 @@
+"""``plainfilm train``: carry out a recipe."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    recipe: Annotated[
+        Path, typer.Argument(help="A recipe, e.g. recipes/radscribe/tiny.yaml.", show_default=False)
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Run folder; runs/RECIPE'S NAME if left out."),
+    ] = None,
+    change: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="Change one value, e.g. --set data.dataset=PATH. May be repeated."
+        ),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bars.")] = False,
+) -> None:
+    """Train a model by a recipe.
+
+    The run folder holds the resolved recipe, versions and seeds, checkpoints, and at the end the
+    model. If training was interrupted, the same command goes on where it stopped, to the same
+    weights.
+
+        plainfilm train recipes/radscribe/tiny.yaml
+        plainfilm train recipes/radscribe/vit-label.yaml --set data.dataset=/data/mimic-cxr
+    """
+    from plainfilm.training.recipe import load_recipe
+
+    resolved = load_recipe(recipe, tuple(change or ()))
+    run = output or Path("runs") / resolved.name
+    from plainfilm.training.run import train as carry_out
+
+    model = carry_out(resolved, run, progress=not quiet, say=typer.echo)
+    typer.echo(f"the model is in {model}: plainfilm report FILM --model {run}")

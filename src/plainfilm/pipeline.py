@@ -1,0 +1,250 @@
+"""One Study in, one Report out: the whole diagram, as code.
+
+    study → its frontal film → tensors → the model's draft → the reader → Report
+
+The report's statements are what the reader finds in the model's own words; its evidence is where
+the model's classifier looked; its warnings say what a radiologist must know before reading it.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from transformers import PreTrainedModel, ProcessorMixin
+
+from plainfilm.core import (
+    Evidence,
+    Finding,
+    Image,
+    InputError,
+    ModelError,
+    Observation,
+    Provenance,
+    Report,
+    Status,
+    Study,
+    View,
+    Word,
+)
+from plainfilm.text import read
+from plainfilm.vision.preparation import film_area
+
+SHIPPED = Path(__file__).parent / "models" / "weights"
+"""Where the models that come with the package lie, a folder each."""
+
+FAMILIES = {
+    "radscribe": ("RadScribeForConditionalGeneration", "RadScribeProcessor"),
+}
+"""Model families by the ``model_type`` of their configuration: (model, processor)."""
+
+
+class Card(Word):
+    """What a model folder's ``card.json`` says of the model, as far as running it needs."""
+
+    model_config = Word.model_config | {"extra": "ignore"}
+
+    name: str
+    domain: Provenance
+    """The kind of films it was trained on."""
+    target: str
+    """The part of the report that it writes: ``findings`` or ``findings+impression``."""
+
+
+class ReportModel:
+    """A trained model, ready to draft reports; made by :func:`load_model`."""
+
+    def __init__(self, model: PreTrainedModel, processor: ProcessorMixin, card: Card) -> None:
+        self.model = model.eval()
+        self.processor = processor
+        self.card = card
+
+    @classmethod
+    def load(cls, folder: Path, *, device: str | None = None) -> Self:
+        """Open a model folder (see :func:`load_model`)."""
+        config = _read_json(folder / "config.json")
+        family = config.get("model_type")
+        if family not in FAMILIES:
+            raise ModelError(
+                f"{folder} holds a {family!r} model; expected one of {', '.join(FAMILIES)}"
+            )
+        card = Card.from_dict(_read_json(folder / "card.json"))
+        module = import_module(f"plainfilm.models.{family}")
+        model_class, processor_class = (getattr(module, name) for name in FAMILIES[family])
+        try:
+            model = model_class.from_pretrained(
+                folder, local_files_only=True, use_safetensors=True, dtype=torch.float32
+            )
+            processor = processor_class.from_pretrained(folder, local_files_only=True)
+        except (OSError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise ModelError(f"cannot load the model in {folder}: {reason}") from error
+        chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        return cls(model.to(chosen), processor, card)
+
+    def report(self, study: Study, **generation: Any) -> Report:
+        """Draft the report of one study.
+
+        Args:
+            study: with at least one film that is, or may be, a frontal one.
+            generation: passed to ``generate()`` (``num_beams`` and the like).
+
+        Raises:
+            InputError: the study has no film that the model can read.
+        """
+        return next(self.reports([study], **generation))
+
+    def reports(
+        self, studies: Sequence[Study], *, batch_size: int = 16, **generation: Any
+    ) -> Iterator[Report]:
+        """Draft the reports of several studies, in their order, ``batch_size`` at a time."""
+        for start in range(0, len(studies), batch_size):
+            yield from self._batch(studies[start : start + batch_size], generation)
+
+    def _batch(self, studies: Sequence[Study], generation: dict[str, Any]) -> Iterator[Report]:
+        chosen = [_frontal(study) for study in studies]
+        films = [study.images[index] for study, index in zip(studies, chosen, strict=True)]
+        inputs = self.processor(films, [study.indication for study in studies])
+        inputs = {name: tensor.to(self.model.device) for name, tensor in inputs.items()}
+        tokens, labels = self.model.draft(**inputs, **generation)
+        drafts = self.processor.decode_reports(tokens)
+        for row, (draft, film, index) in enumerate(zip(drafts, films, chosen, strict=True)):
+            statements = tuple(read(draft.text))
+            evidence: tuple[Evidence, ...] = ()
+            if labels is not None:
+                evidence = _evidence(
+                    self.model.config.observations,
+                    labels.logits[row].sigmoid().tolist(),
+                    labels.attention[row],
+                    film,
+                    index,
+                )
+            yield draft.model_copy(
+                update={
+                    "statements": statements,
+                    "evidence": evidence,
+                    "warnings": (*self._domain_warnings(film), *_doubts(statements, evidence)),
+                    "model": self.card.name,
+                }
+            )
+
+    def _domain_warnings(self, film: Image) -> tuple[str, ...]:
+        warnings = []
+        if film.provenance is not self.card.domain:
+            known, given = self.card.domain, film.provenance
+            warnings.append(
+                f"outside this model's domain: {self.card.name} was trained on {known} films only "
+                f"and this film is {given}, so nothing that it writes here can be relied on"
+            )
+        if film.view is View.UNKNOWN:
+            warnings.append("the view is not known; the film was read as a frontal one")
+        return (*warnings, *film.warnings)
+
+
+def load_model(
+    name_or_path: str | Path = "plainfilm-small", *, device: str | None = None
+) -> ReportModel:
+    """Return a model that drafts reports.
+
+    Args:
+        name_or_path: the name of a shipped model, a run folder, or a checkpoint directory with
+            ``config.json``, ``model.safetensors``, its processor and ``card.json``.
+        device: where to run it; a GPU where torch sees one, else the CPU.
+
+    Raises:
+        ModelError: there is no such model, or its files cannot be loaded. Nothing is downloaded.
+    """
+    path = Path(name_or_path)
+    for folder in (path, path / "model", SHIPPED / path.name):
+        if (folder / "config.json").is_file():
+            return ReportModel.load(folder, device=device)
+    shipped = ", ".join(sorted(found.parent.name for found in SHIPPED.glob("*/config.json")))
+    raise ModelError(
+        f"no model {str(name_or_path)!r}: expected a shipped name ({shipped or 'none here'}), a "
+        "finished run folder, or a checkpoint directory with config.json"
+    )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ModelError(
+            f"{path} is missing: the folder is no model that plainfilm wrote"
+        ) from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ModelError(f"{path} is not JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise ModelError(f"{path} must hold a JSON object, got {type(values).__name__}")
+    return values
+
+
+def _frontal(study: Study) -> int:
+    index = study.frontal
+    if index is None:
+        views = ", ".join(image.view for image in study.images)
+        raise InputError(
+            f"study {study.id!r} has no frontal film (views: {views}); this model reads one"
+        )
+    return index
+
+
+def _evidence(
+    observations: Sequence[str],
+    probabilities: Sequence[float],
+    attention: torch.Tensor,
+    film: Image,
+    image: int,
+) -> tuple[Evidence, ...]:
+    """Return the classifier's probabilities, with the map of where it looked on the film itself.
+
+    Args:
+        observations: the classifier's labels.
+        probabilities: one each.
+        attention: ``(observations, image tokens)`` on the letterboxed square.
+        film: the film, for its shape.
+        image: its index in the study.
+    """
+    grid = round(attention.shape[1] ** 0.5)
+    rows, columns = film_area(film.shape, grid)
+    found = []
+    for name, probability, tokens in zip(observations, probabilities, attention, strict=True):
+        weights = tokens.reshape(grid, grid)[rows, columns]
+        heatmap = (weights / weights.max().clamp_min(1e-12)).tolist()
+        found.append(
+            Evidence(
+                observation=Observation(name),
+                probability=probability,
+                image=image,
+                heatmap=tuple(tuple(round(value, 4) for value in row) for row in heatmap),
+                method="attention of the model's classifier",
+            )
+        )
+    return tuple(found)
+
+
+def _doubts(statements: Sequence[Finding], evidence: Sequence[Evidence]) -> tuple[str, ...]:
+    """Return where the text and the classifier contradict each other."""
+    said = {
+        status: {finding.observation for finding in statements if finding.status is status}
+        for status in Status
+    }
+    doubts = []
+    for item in evidence:
+        if item.probability is None or item.observation is Observation.NO_FINDING:
+            continue
+        if item.observation in said[Status.PRESENT] and item.probability < 0.5:
+            doubts.append(
+                f"{item.observation} is written as present, but the classifier gives it "
+                f"{item.probability:.0%}"
+            )
+        if item.observation not in said[Status.PRESENT] | said[Status.UNCERTAIN] and (
+            item.probability >= 0.5
+        ):
+            doubts.append(
+                f"{item.observation} is not written as present, but the classifier gives it "
+                f"{item.probability:.0%}"
+            )
+    return tuple(doubts)

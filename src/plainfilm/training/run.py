@@ -1,0 +1,168 @@
+"""A recipe, run: data, model, stages, and the folder that holds all of it.
+
+The run folder:
+
+    recipe.yaml     the resolved recipe; a folder belongs to one recipe
+    manifest.json   versions, seed, data fingerprint, device
+    data/           the simulated data set, where the recipe asks for one
+    start/          the model before any training, and its processor
+    stages/1-NAME/  checkpoints, then model/ when the stage is done
+    model/          the trained model, its processor and its card: what load_model opens
+
+A run that was stopped at any moment goes on where it stood, to the same final weights.
+"""
+
+import json
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+import yaml
+
+from plainfilm import __version__
+from plainfilm.core import Provenance, TrainingError, write_atomically
+from plainfilm.data import Dataset
+from plainfilm.models.radscribe import RadScribeForConditionalGeneration, RadScribeProcessor
+from plainfilm.training.build import build_model, build_processor
+from plainfilm.training.examples import Collate, Examples
+from plainfilm.training.recipe import Recipe
+from plainfilm.training.stages import run_stage
+
+
+def train(
+    recipe: Recipe, run: Path, *, progress: bool = True, say: Callable[[str], None] = print
+) -> Path:
+    """Carry out ``recipe`` in the folder ``run`` and return the folder of the trained model.
+
+    Raises:
+        TrainingError: ``run`` belongs to another recipe, or the loss became NaN.
+        DatasetError: the recipe's data set is missing or malformed.
+    """
+    _claim(run, recipe)
+    final = run / "model"
+    if final.exists():
+        say(f"{run} is trained already: {final}")
+        return final
+    dataset = open_data(recipe, run, progress=progress)
+    _write_manifest(run, recipe, dataset)
+    training = Examples(dataset, dataset.split("train"), recipe.data.target)
+    validation = Examples(dataset, dataset.split("validate"), recipe.data.target)
+    say(f"{len(training)} studies to train on, {len(validation)} to validate on")
+
+    start = run / "start"
+    if not start.exists():
+        processor = build_processor(recipe, training)
+        _save(start, build_model(recipe, processor), processor)
+    processor = RadScribeProcessor.from_pretrained(start)
+    done = start
+    for number, stage in enumerate(recipe.stages, start=1):
+        folder = run / "stages" / f"{number}-{stage.name}"
+        trained = folder / "model"
+        if not trained.exists():
+            say(f"stage {number} of {len(recipe.stages)}: {stage.name}")
+            model = RadScribeForConditionalGeneration.from_pretrained(done)
+            run_stage(
+                stage,
+                model=model,
+                training=training,
+                validation=validation,
+                collate=Collate(processor),
+                folder=folder,
+                seed=recipe.seed + number,
+                progress=progress,
+            )
+            _save(trained, model, processor)
+        done = trained
+    _save(
+        final,
+        RadScribeForConditionalGeneration.from_pretrained(done),
+        processor,
+        card=_card(recipe, dataset),
+    )
+    return final
+
+
+def open_data(recipe: Recipe, run: Path, *, progress: bool = True) -> Dataset:
+    """Return the recipe's data set, simulating it into the run folder where it asks for that."""
+    if recipe.data.dataset is not None:
+        return Dataset(recipe.data.dataset)
+    phantom = recipe.data.phantom
+    assert phantom is not None  # noqa: S101 - the recipe's schema holds this
+    folder = run / "data"
+    from plainfilm.data.phantom import prepare_phantom
+
+    prepare_phantom(
+        phantom.studies, folder, seed=phantom.seed, size=phantom.size, progress=progress
+    )
+    return Dataset(folder)
+
+
+def _claim(run: Path, recipe: Recipe) -> None:
+    """Make ``run`` this recipe's folder, or refuse."""
+    resolved = recipe.to_dict()
+    path = run / "recipe.yaml"
+    if path.exists():
+        theirs = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if theirs != resolved:
+            differing = sorted(key for key in resolved if theirs.get(key) != resolved[key])
+            raise TrainingError(
+                f"{run} belongs to another recipe (they differ in {', '.join(differing)}): "
+                "choose another --output, or remove that folder"
+            )
+        return
+    if run.exists() and any(run.iterdir()):
+        raise TrainingError(f"{run} is not empty and no run folder: choose another --output")
+    run.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True))
+
+
+def _write_manifest(run: Path, recipe: Recipe, dataset: Dataset) -> None:
+    packages = ("torch", "transformers", "accelerate", "tokenizers", "numpy")
+    manifest = {
+        "plainfilm": __version__,
+        "python": sys.version.split()[0],
+        "packages": {package: version(package) for package in packages},
+        "platform": platform.platform(),
+        "device": "cuda" if torch.cuda.is_available() else "cpu",
+        "threads": torch.get_num_threads(),
+        "seed": recipe.seed,
+        "data_fingerprint": dataset.fingerprint,
+    }
+    write_atomically(run / "manifest.json", json.dumps(manifest, indent=1))
+
+
+def _card(recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
+    simulated = dataset.card.simulated
+    return {
+        "name": recipe.name,
+        "description": recipe.description,
+        "domain": str(Provenance.SIMULATED if simulated else Provenance.REAL),
+        "target": recipe.data.target,
+        "data_fingerprint": dataset.fingerprint,
+        "training_studies": len(dataset.split("train")),
+        "plainfilm": __version__,
+    }
+
+
+
+def _save(
+    folder: Path,
+    model: RadScribeForConditionalGeneration,
+    processor: RadScribeProcessor,
+    card: dict[str, Any] | None = None,
+) -> None:
+    """Write a model folder whole or not at all."""
+    part = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    transformers.utils.logging.disable_progress_bar()
+    model.save_pretrained(part)
+    processor.save_pretrained(part)
+    if card is not None:
+        write_atomically(part / "card.json", json.dumps(card, indent=1, ensure_ascii=False))
+    part.replace(folder)

@@ -1,0 +1,225 @@
+"""One training stage, through transformers' Trainer.
+
+What is ours: which parts train at which rate, a loss that does not depend on how a batch is split
+into accumulation steps, frozen parts that keep their batch statistics, a NaN that stops the run,
+and checkpoints that are only resumed from when they were written to their end.
+"""
+
+import json
+import math
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch.utils.data import Dataset
+from transformers import (
+    EarlyStoppingCallback,
+    PreTrainedModel,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+
+from plainfilm.core import TrainingError
+from plainfilm.training.recipe import Stage
+
+_COMPLETE = "complete"
+
+
+class CompleteMark(TrainerCallback):
+    """Marks a checkpoint when all of it is on disk, so that a killed write is told apart."""
+
+    def on_save(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: Any,
+    ) -> None:
+        """Write the mark into the checkpoint of this step."""
+        if state.is_world_process_zero:
+            (Path(str(args.output_dir)) / f"checkpoint-{state.global_step}" / _COMPLETE).touch()
+
+
+class StopAtNaN(TrainerCallback):
+    """Stops the run when its loss is no number."""
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Look at each loss that is logged."""
+        for name in ("loss", "eval_loss"):
+            if logs and name in logs and not math.isfinite(logs[name]):
+                raise TrainingError(
+                    f"{name} is {logs[name]} at step {state.global_step}: lower the learning "
+                    "rate, or train in float32"
+                )
+
+
+def part_rates(model: PreTrainedModel, rates: dict[str, float]) -> dict[str, float]:
+    """Return the peak learning rate of each parameter that trains; the longest prefix decides."""
+    prefixes = {prefix: rate for part, rate in rates.items() for prefix in model.parts[part]}
+    chosen = {}
+    for name, _ in model.named_parameters():
+        fitting = [prefix for prefix in prefixes if name.startswith(prefix)]
+        if fitting:
+            chosen[name] = prefixes[max(fitting, key=len)]
+    return chosen
+
+
+class StageTrainer(Trainer):  # type: ignore[misc]
+    """transformers' Trainer with a rate for each part and the stage's objective."""
+
+    def __init__(self, *, stage: Stage, **kwargs: Any) -> None:
+        self.stage = stage
+        super().__init__(**kwargs)
+        rates = part_rates(self.model, stage.learning_rate)
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_(name in rates)
+        self.rates = rates
+        self.frozen = list(_frozen_modules(self.model))
+        # The loss below divides by the whole batch's counts itself.
+        self.model_accepts_loss_kwargs = True
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """Return AdamW over the parts that train; norms and biases are not decayed."""
+        if self.optimizer is None:
+            decayed = set(self.get_decay_parameter_names(self.model))
+            groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
+            for name, parameter in self.model.named_parameters():
+                if name in self.rates:
+                    decay = self.stage.weight_decay if name in decayed else 0.0
+                    groups.setdefault((self.rates[name], decay), []).append(parameter)
+            self.optimizer = torch.optim.AdamW(
+                [
+                    {"params": parameters, "lr": rate, "weight_decay": decay}
+                    for (rate, decay), parameters in groups.items()
+                ]
+            )
+        return self.optimizer
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> Any:
+        """Return the stage's loss, the same whether a batch comes whole or in micro-batches."""
+        if model.training:
+            for module in self.frozen:
+                module.eval()  # a frozen backbone keeps its running statistics
+        inputs = dict(inputs)
+        if self.stage.objective == "labels":
+            inputs.pop("labels")
+        elif self.stage.objective == "report":
+            inputs.pop("observation_labels")
+        outputs = model(**inputs)
+        loss = outputs.loss
+        if model.training and num_items_in_batch is not None:
+            loss = self._micro_batch_loss(outputs, inputs, num_items_in_batch)
+        return (loss, outputs) if return_outputs else loss
+
+    def _micro_batch_loss(
+        self, outputs: Any, inputs: dict[str, torch.Tensor], tokens_in_batch: torch.Tensor | int
+    ) -> torch.Tensor:
+        loss = torch.zeros((), device=outputs.loss.device)
+        if outputs.report_loss is not None:
+            tokens = (inputs["labels"] != -100).sum()
+            loss = loss + outputs.report_loss * tokens / tokens_in_batch
+        if outputs.label_loss is not None:
+            weight = 1.0 if outputs.report_loss is None else self.model.config.label_loss_weight
+            loss = loss + weight * outputs.label_loss / self.current_gradient_accumulation_steps
+        return loss
+
+
+def _frozen_modules(model: torch.nn.Module) -> Iterator[torch.nn.Module]:
+    for module in model.modules():
+        parameters = list(module.parameters())
+        if parameters and not any(parameter.requires_grad for parameter in parameters):
+            yield module
+
+
+def latest_checkpoint(folder: Path) -> Path | None:
+    """Return the newest complete checkpoint in ``folder``; incomplete ones are removed."""
+    complete = []
+    for path in folder.glob("checkpoint-*"):
+        if (path / _COMPLETE).exists():
+            complete.append(path)
+        else:
+            shutil.rmtree(path)
+    return max(complete, key=lambda path: int(path.name.rsplit("-", 1)[1]), default=None)
+
+
+def run_stage(
+    stage: Stage,
+    *,
+    model: PreTrainedModel,
+    training: Dataset[Any],
+    validation: Dataset[Any],
+    collate: Any,
+    folder: Path,
+    seed: int,
+    progress: bool,
+) -> None:
+    """Train ``model`` in place through ``stage``, resuming from ``folder`` where it holds a part.
+
+    Raises:
+        TrainingError: the loss became NaN or infinite.
+    """
+    arguments = TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=stage.epochs,
+        per_device_train_batch_size=stage.batch_size,
+        per_device_eval_batch_size=stage.batch_size,
+        gradient_accumulation_steps=stage.accumulation,
+        lr_scheduler_type="cosine_with_min_lr",
+        lr_scheduler_kwargs={"min_lr_rate": stage.minimum_rate},
+        warmup_steps=stage.warmup,  # below 1: a share of all steps
+        bf16=stage.precision == "bfloat16",
+        fp16=stage.precision == "float16",
+        eval_strategy="steps",
+        eval_steps=stage.check_every,
+        save_strategy="steps",
+        save_steps=stage.check_every,
+        save_total_limit=2,
+        load_best_model_at_end=stage.patience is not None,
+        metric_for_best_model="eval_loss",
+        greater_is_better=False,
+        logging_steps=min(50, stage.check_every),
+        logging_nan_inf_filter=False,
+        restore_callback_states_from_checkpoint=True,
+        prediction_loss_only=True,
+        remove_unused_columns=False,
+        label_names=["labels", "observation_labels"],
+        dataloader_num_workers=0,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        seed=seed,
+        report_to="none",
+        disable_tqdm=not progress,
+    )
+    callbacks: list[TrainerCallback] = [CompleteMark(), StopAtNaN()]
+    if stage.patience is not None:
+        callbacks.append(EarlyStoppingCallback(early_stopping_patience=stage.patience))
+    trainer = StageTrainer(
+        stage=stage,
+        model=model,
+        args=arguments,
+        train_dataset=training,
+        eval_dataset=validation,
+        data_collator=collate,
+        callbacks=callbacks,
+    )
+    checkpoint = latest_checkpoint(folder)
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    history = folder / "history.json"
+    history.write_text(json.dumps(cast(Any, trainer.state).log_history, indent=1))
