@@ -1,0 +1,146 @@
+"""Who is on the film: age, sex, build, and how the film was taken, drawn from distributions.
+
+Sizes in mm. The ranges are those of adults; where a source is cited the mean follows it, the rest
+is set so that the films look right beside real ones.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from plainfilm.core import View
+from plainfilm.phantom.solids import Camera
+
+
+@dataclass(frozen=True)
+class Patient:
+    """One person's thorax, healthy."""
+
+    age: int
+    sex: str
+    """``F`` or ``M``."""
+    habitus: float
+    """Thickness of fat and muscle: 0 for a slim, 1 for a heavy person."""
+    width_mm: float
+    """Half of the greatest inner width of the rib cage."""
+    height_mm: float
+    """From the lung apex to the costophrenic angle."""
+    depth_mm: float
+    """Half of the rib cage's inner depth."""
+    dome_mm: tuple[float, float]
+    """Height of the (right, left) diaphragm dome above its costophrenic angle."""
+    lift_mm: tuple[float, float]
+    """How much higher than the left the (right, left) costophrenic angle lies."""
+    cardiothoracic_ratio: float
+    """Of the healthy heart on this film."""
+    mediastinum_mm: float
+    """Half-width of the upper mediastinum."""
+    knob_mm: float
+    """Radius of the aortic knob."""
+    vessels: float
+    """Calibre of the pulmonary vessels, 1 on average."""
+    bone: float
+    """Mineral content, falls with age."""
+    anatomy_seed: int
+    """Seeds small variation: vessel tree, rib angles, bowel gas."""
+
+    @property
+    def wall_mm(self) -> float:
+        """Thickness of the lateral chest wall."""
+        return 20 + 34 * self.habitus
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """How the film was taken and developed."""
+
+    view: View
+    field_mm: float
+    left_mm: float
+    top_mm: float
+    rotation_rad: float
+    noise: float
+    """Standard deviation of the log signal behind the mediastinum."""
+    blur_mm: float
+    contrast: float
+    brightness: float
+    detail: float
+    """Strength of the edge enhancement."""
+    shutters: tuple[float, float, float, float]
+    """Collimated part of the field at left, right, top and bottom."""
+    marker: tuple[str, float, float] | None
+    """The lead letter, and its place as a fraction of the field."""
+
+    def camera(self, patient: Patient) -> Camera:
+        """Return the geometry: 1.8 m PA against the front, or about 1.1 m AP against the back."""
+        anterior = self.view is View.PA
+        return Camera(
+            anterior_detector=anterior,
+            source_mm=1800 if anterior else 1100,
+            gap_mm=patient.depth_mm + 45,
+            rotation_rad=self.rotation_rad,
+            centre_y=0.5 * patient.height_mm,
+        )
+
+
+def draw_patient(rng: np.random.Generator) -> Patient:
+    """Draw a person. Mean inner chest width, about 28 cm in men and 26 cm in women.
+
+    The heart's ratio has mean .45 (s.d. .03) in healthy adults and grows slightly with age.
+    """
+    female = bool(rng.random() < 0.48)
+    age = int(np.clip(rng.normal(56, 18), 18, 94))
+    habitus = float(np.clip(rng.beta(2.2, 2.8), 0.05, 0.95))
+    inspiration = float(rng.normal(0, 1))
+    width = (130.0 if female else 142.0) + rng.normal(0, 6) + 5 * (habitus - 0.4)
+    height = (238.0 if female else 256.0) + 10 * inspiration + rng.normal(0, 7) - 12 * habitus
+    dome = 62 + rng.normal(0, 5) - 4 * inspiration
+    ratio = 0.432 + 0.0004 * (age - 50) + 0.03 * habitus - 0.006 * inspiration
+    return Patient(
+        age=age,
+        sex="F" if female else "M",
+        habitus=habitus,
+        width_mm=float(width),
+        height_mm=float(np.clip(height, 200, 290)),
+        depth_mm=float(np.clip(rng.normal(92 if female else 99, 6), 78, 118)),
+        dome_mm=(float(np.clip(dome + rng.normal(0, 3), 44, 82)),
+                 float(np.clip(dome + rng.normal(0, 3), 44, 82))),
+        lift_mm=(float(rng.normal(12, 4)), 0.0),
+        cardiothoracic_ratio=float(np.clip(ratio + rng.normal(0, 0.022), 0.37, 0.475)),
+        mediastinum_mm=float(np.clip(rng.normal(26, 2) + 4 * habitus, 22, 33)),
+        knob_mm=float(np.clip(13 + 0.09 * (age - 40) + rng.normal(0, 2), 10, 21)),
+        vessels=float(np.clip(rng.normal(1, 0.08), 0.8, 1.2)),
+        bone=float(np.clip(1.1 - 0.005 * (age - 40) + rng.normal(0, 0.08), 0.7, 1.3)),
+        anatomy_seed=int(rng.integers(2**31)),
+    )  # fmt: skip
+
+
+def draw_exposure(rng: np.random.Generator, patient: Patient, bedside: bool) -> Exposure:
+    """Draw how the film was taken; ``bedside`` films are AP, more often crooked and noisy."""
+    view = View.AP if bedside else View.PA
+    field = (2 * patient.width_mm + 2 * patient.wall_mm) * rng.normal(1.12, 0.05)
+    field = float(np.clip(field, 1.18 * (patient.height_mm + 30), 1.6 * patient.height_mm))
+    spread = 9 if bedside else 4
+    spare = field - patient.height_mm
+    return Exposure(
+        view=view,
+        field_mm=field,
+        left_mm=float(-field / 2 + rng.normal(0, spread)),
+        top_mm=float(-spare * np.clip(rng.normal(0.42, 0.09), 0.22, 0.62)),
+        rotation_rad=float(np.deg2rad(rng.normal(0, 3.0 if bedside else 1.5))),
+        noise=float(rng.uniform(0.012, 0.030) if bedside else rng.uniform(0.006, 0.018)),
+        blur_mm=float(rng.uniform(0.8, 1.4) if bedside else rng.uniform(0.5, 0.9)),
+        contrast=float(rng.uniform(0.85, 1.15)),
+        brightness=float(rng.normal(0, 0.035)),
+        detail=float(rng.uniform(0.3, 1.2)),
+        shutters=tuple(float(s) for s in np.maximum(rng.normal(-0.01, 0.02, 4), 0)),  # type: ignore[arg-type]
+        marker=_draw_marker(rng),
+    )
+
+
+def _draw_marker(rng: np.random.Generator) -> tuple[str, float, float] | None:
+    if rng.random() < 0.25:
+        return None
+    letter = "L" if rng.random() < 0.7 else "R"
+    x = rng.uniform(0.90, 0.96) if letter == "L" else rng.uniform(0.04, 0.10)
+    return letter, float(x), float(rng.uniform(0.04, 0.14))

@@ -1,0 +1,129 @@
+"""Ribs, clavicles, scapulae, spine and arms, as tubes and ellipsoids.
+
+Weights are attenuation above that of soft tissue, 1/mm: bone's shell and core differ, so that a
+rib shows its two cortical lines.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from plainfilm.phantom.disease import Disease
+from plainfilm.phantom.patient import Patient
+from plainfilm.phantom.solids import Array, Camera, Ellipsoid, Grid, Tubes
+from plainfilm.phantom.thorax import LEFT, RIGHT, cavity
+
+SHELL, CORE = 0.042, 0.015
+
+
+def rib_curve(patient: Patient, side: int, number: int, steps: int = 26) -> npt.NDArray[np.float64]:
+    """Return the axis of rib ``number`` (1–12) from the spine to its anterior end, ``(n, 3)``.
+
+    The rib runs on the outside of the pleural cavity and falls from back to front.
+    """
+    h = patient.height_mm
+    angle = np.linspace(0.16, _reach(number), steps)
+    jitter = np.random.default_rng([patient.anatomy_seed, 7]).normal(0, 1, 4)
+    start = (-0.030 + 0.0790 * (number - 1)) * h + 1.5 * jitter[0]
+    fall = np.interp(number, [1, 2, 4, 8, 10, 12], [0.20, 0.27, 0.33, 0.36, 0.30, 0.20]) * h
+    fall *= 1 + 0.06 * jitter[1]
+    y = start + fall * (1 - np.cos(angle)) / 2
+    y -= 0.012 * h * np.sin(np.clip(angle / 1.2, 0, 1) * np.pi)
+    shape = cavity(patient, side)
+    # at the top the ribs close around the apex, below the base they follow the last full section
+    level = np.clip(y, 0.045 * h, 0.86 * h)
+    centre, half_width, half_depth, middle = shape.section(level)
+    lateral = (centre + half_width + 3.5) * np.sin(angle) ** 0.8
+    lateral = np.maximum(lateral, 20 * np.cos(angle))
+    return np.stack([side * lateral, y, middle + (half_depth + 3.5) * np.cos(angle)], axis=1)
+
+
+def _reach(number: int) -> float:
+    """Return the angle at which a rib's bone ends: cartilage does not show, 11 and 12 float."""
+    return float(np.interp(number, [1, 2, 6, 9, 10, 11, 12], [2.5, 2.55, 2.5, 2.2, 2.0, 1.5, 1.1]))
+
+
+def bones(patient: Patient, disease: Disease, camera: Camera) -> tuple[Tubes, Tubes]:
+    """Return (ribs, other bones) as tubes."""
+    ribs, others = Tubes(camera), Tubes(camera)
+    mineral = patient.bone
+    for side in (RIGHT, LEFT):
+        for number in range(1, 13):
+            curve = rib_curve(patient, side, number)
+            height = 5.6 + (0.6 if 3 <= number <= 9 else 0) if number < 11 else 4.4
+            for part in _broken(curve, disease, side, number):
+                _bone(ribs, part, height, 3.8, mineral)
+        _bone(others, clavicle_curve(patient, side), 5.8, 5.2, 1.15 * mineral)
+        for curve, radius in _shoulder(patient, side):
+            _bone(others, curve, radius, radius, 0.9 * mineral)
+    return ribs, others
+
+
+def _bone(tubes: Tubes, curve: npt.ArrayLike, height: float, depth: float, mineral: float) -> None:
+    """Add a shell of cortical bone around a core: the whole at SHELL, the core reduced to CORE."""
+    tubes.add(curve, height, SHELL * mineral, depth)
+    tubes.add(curve, height - 1.3, (CORE - SHELL) * mineral, depth - 1.1)
+
+
+def _broken(
+    curve: npt.NDArray[np.float64], disease: Disease, side: int, number: int
+) -> list[npt.NDArray[np.float64]]:
+    """Return the rib in one piece, or in two with a gap and a step at its fracture."""
+    if disease.fracture is None or disease.fracture[:2] != (side, number):
+        return [curve]
+    cut = round(disease.fracture[2] * (len(curve) - 1))
+    front = curve[cut:].copy()
+    fade = np.linspace(1, 0.15, len(front))
+    front[:, 1] += 11.0 * fade
+    front[:, 0] -= side * 3.0 * fade
+    back = curve[: cut + 1].copy()
+    return [back, front]
+
+
+def clavicle_curve(patient: Patient, side: int) -> npt.NDArray[np.float64]:
+    """Return the axis of a clavicle: an S from the sternum to the shoulder, ``(n, 3)``."""
+    w, d = patient.width_mm, patient.depth_mm
+    x = np.array([17, 32, 52, 80, 108, 135]) / 142 * w
+    y = np.array([40, 33, 25, 16, 9, 6]) + 2.0
+    z = np.array([-0.80, -0.90, -0.92, -0.72, -0.45, -0.22]) * d
+    return np.stack([side * x, y, z], axis=1)
+
+
+def _shoulder(patient: Patient, side: int) -> list[tuple[npt.NDArray[np.float64], float]]:
+    """Return the scapula's borders and spine, and the arm's bone, as (curve, radius)."""
+    w = patient.width_mm
+    out = w + 8
+    medial = [(out - 30, 38, 70), (out - 20, 80, 82), (out - 4, 135, 84), (out + 4, 152, 80)]
+    lateral = [(out + 4, 152, 80), (out + 18, 110, 68), (out + 30, 62, 50), (out + 32, 48, 44)]
+    spine = [(out - 26, 52, 76), (out + 4, 36, 72), (out + 34, 14, 50), (out + 44, 10, 30)]
+    coracoid = [(out + 24, 34, 20), (out + 8, 30, -8)]
+    arm = [(out + 46, 42, 30), (out + 66, 110, 28), (out + 90, 190, 22)]
+    parts = ((medial, 2.6), (lateral, 4.2), (spine, 4.2), (coracoid, 5.0), (arm, 11.0))
+    return [(np.array(curve) * (side, 1, 1), radius) for curve, radius in parts]
+
+
+def add_spine_and_plates(patient: Patient, camera: Camera, grid: Grid, path: Array) -> None:
+    """Add the vertebrae, sternum, humeral heads and scapular plates to ``path``, in place."""
+    h, mineral = patient.height_mm, patient.bone
+    step = 0.0805 * h
+    for level in range(-3, 15):
+        y = (-0.05 + 0.0805 * level) * h
+        width = 15 + 0.35 * max(level, 0)
+        body = Ellipsoid((0, y, 62), (width, 0.52 * step, 15))
+        _add(body, 0.009 * mineral, camera, grid, path)
+        for side in (RIGHT, LEFT):
+            pedicle = Ellipsoid((side * 0.68 * width, y - 0.12 * step, 82), (3.4, 4.6, 10))
+            _add(pedicle, 0.008 * mineral, camera, grid, path)
+        process = Ellipsoid((0, y + 0.3 * step, 100), (2.6, 6.5, 14))
+        _add(process, 0.008 * mineral, camera, grid, path)
+    sternum = Ellipsoid((0, 0.20 * h + 36, -0.92 * patient.depth_mm), (17, 0.3 * h, 5))
+    _add(sternum, 0.010 * mineral, camera, grid, path)
+    out = patient.width_mm + 8
+    for side in (RIGHT, LEFT):
+        _add(Ellipsoid((side * (out + 46), 36, 30), (23, 23, 21)), 0.012 * mineral, camera, grid,
+             path)  # fmt: skip
+        plate = Ellipsoid((side * (out + 2), 84, 72), (20, 54, 2.2), -side * 0.22)
+        _add(plate, 0.022 * mineral, camera, grid, path)
+
+
+def _add(solid: Ellipsoid, weight: float, camera: Camera, grid: Grid, path: Array) -> None:
+    solid.seen_by(camera).add(path, grid, weight)

@@ -1,0 +1,221 @@
+"""The soft anatomy: trunk, pleural cavities, lungs, diaphragm, heart, great vessels, as solids.
+
+Lungs are what is left of the two pleural cavities when heart, mediastinum, spine and diaphragm are
+taken out; what lies between a cavity and its lung is pleural: fluid, air or thickening.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from plainfilm.phantom.patient import Patient
+from plainfilm.phantom.solids import Array, Camera, Ellipsoid, Grid, Interval
+
+RIGHT, LEFT = -1, 1
+"""The sign of x on each side: the patient's left lies at positive x, the picture's right."""
+
+
+@dataclass(frozen=True)
+class Cavity:
+    """One pleural cavity, or the lung inside it: ellipses stacked along y.
+
+    The section at height y is an ellipse about ``centre(y)`` that reaches the chest wall laterally;
+    medially the mediastinum cuts it. ``fluid_top`` is the height of a meniscus (as a part of the
+    cavity's own height) above which the lung is not displaced; ``rim_mm`` the width of a
+    pneumothorax; ``cap_mm`` and ``rind_mm`` those of apical and lateral pleural thickening.
+    """
+
+    side: int
+    width: float
+    height: float
+    depth: float
+    top: float
+    apex: float
+    fluid_top: float | None = None
+    rim_mm: float = 0.0
+    cap_mm: float = 0.0
+    rind_mm: float = 0.0
+
+    def section(self, y: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.floating], ...]:
+        """Return at heights ``y``: centre |x|, half-width, half-depth and middle z."""
+        apex_drop = 1.15 * self.rim_mm + self.cap_mm
+        span = self.height - apex_drop
+        t = np.clip((y - self.top - apex_drop) / span, 0, None)
+        rise = np.power(1 - np.power(1 - np.minimum(t / 0.80, 1), 2.3), 0.66)
+        lateral = self.apex + (self.width - self.apex) * rise
+        centre = self.apex * np.power(np.clip(1 - t / 0.42, 0, 1), 2)
+        depth = self.depth * np.power(1 - np.power(1 - np.minimum(t / 0.66, 1), 2), 0.6)
+        end = np.sqrt(np.clip(1 - np.square(np.clip((t - 0.9) / 0.17, 0, 1)), 0, 1))
+        gap = self._gap(t)
+        half_width = np.maximum((lateral - centre - gap) * np.where(end > 0, 1, 0), 0)
+        half_depth = np.maximum((depth - gap) * end, 0)
+        return centre, half_width, half_depth, 16 * (1 - np.minimum(t, 1))
+
+    def _gap(self, t: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+        """Return the width of the pleural space, mm: a meniscus climbs as a parabola."""
+        gap = np.zeros_like(t)
+        if self.fluid_top is not None:
+            gap = gap + 3.2 * np.square(np.clip((t - self.fluid_top) * self.height / 26, 0, None))
+        if self.rim_mm:
+            gap = gap + self.rim_mm * (0.35 + 0.65 * np.exp(-np.square(t / 0.45)))
+        if self.rind_mm:
+            gap = gap + self.rind_mm * np.exp(-np.square((t - 0.62) / 0.2))
+        return gap
+
+    def interval(self, grid: Grid) -> Interval:
+        """Return where each ray enters and leaves the cavity."""
+        centre, half_width, half_depth, middle = (
+            v.astype(np.float32) for v in self.section(grid.y.astype(np.float64))
+        )
+        u = (self.side * grid.x - centre) / np.maximum(half_width, np.float32(1e-3))
+        # medially of the centre the section stays open: the mediastinum closes it
+        stretch = np.where(centre > 1, 1, np.float32(0.6))
+        u = np.where(u < 0, u * stretch, u)
+        half = half_depth * np.sqrt(np.maximum(1 - u * u, 0))
+        half = np.where((half_width > 0) & (self.side * grid.x > 0), half, 0)
+        return middle - half, middle + half
+
+    def holds(self, points: npt.NDArray[np.float64], margin: float = 0.0) -> npt.NDArray[np.bool_]:
+        """Return for points ``(n, 3)`` whether they lie inside, ``margin`` mm from the wall."""
+        centre, half_width, half_depth, middle = self.section(points[:, 1])
+        u = (self.side * points[:, 0] - centre) / np.maximum(half_width - margin, 1e-3)
+        v = (points[:, 2] - middle) / np.maximum(half_depth - margin, 1e-3)
+        result: npt.NDArray[np.bool_] = (u * u + v * v < 1) & (self.side * points[:, 0] > 0)
+        return result
+
+
+@dataclass(frozen=True)
+class Dome:
+    """One half of the diaphragm: a paraboloid on top of a straight column."""
+
+    side: int
+    x: float
+    half_width: float
+    base: float
+    """Height y of its rim, the costophrenic angle."""
+    rise: float
+    z: float
+    half_depth: float
+
+    def interval(self, grid: Grid) -> Interval:
+        """Return where each ray enters and leaves what lies below the diaphragm."""
+        dx = (self.side * grid.x - np.float32(self.x)) / np.float32(self.half_width)
+        dy = np.minimum((grid.y - np.float32(self.base)) / np.float32(self.rise), 0)
+        inside = np.maximum(1 - dx * dx + dy, 0)
+        half = np.float32(self.half_depth) * np.sqrt(inside)
+        half = np.where(self.side * grid.x > 0, half, 0).astype(np.float32)
+        return np.float32(self.z) - half, np.float32(self.z) + half
+
+    def holds(self, points: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+        """Return for points ``(n, 3)`` whether they lie below the diaphragm."""
+        dx = (self.side * points[:, 0] - self.x) / self.half_width
+        dy = np.minimum((points[:, 1] - self.base) / self.rise, 0)
+        dz = (points[:, 2] - self.z) / self.half_depth
+        result: npt.NDArray[np.bool_] = dx * dx - dy + dz * dz < 1
+        return result
+
+    def top(self, x: float) -> float:
+        """Return the height y of the dome over ``x`` (|x| in mm)."""
+        return self.base - self.rise * max(1 - ((x - self.x) / self.half_width) ** 2, 0)
+
+
+def cavity(patient: Patient, side: int) -> Cavity:
+    """Return a patient's pleural cavity on ``side``."""
+    index = 0 if side == RIGHT else 1
+    return Cavity(
+        side=side,
+        width=patient.width_mm,
+        height=patient.height_mm - patient.lift_mm[index],
+        depth=patient.depth_mm,
+        top=0.0,
+        apex=0.36 * patient.width_mm,
+    )
+
+
+def dome(patient: Patient, side: int, raised_mm: float = 0.0) -> Dome:
+    """Return a patient's diaphragm on ``side``, raised where volume is lost."""
+    index = 0 if side == RIGHT else 1
+    return Dome(
+        side=side,
+        x=0.43 * patient.width_mm,
+        half_width=0.575 * patient.width_mm,
+        base=patient.height_mm - patient.lift_mm[index],
+        rise=patient.dome_mm[index] + raised_mm,
+        z=-0.22 * patient.depth_mm,
+        half_depth=0.97 * patient.depth_mm,
+    )
+
+
+def heart(patient: Patient, ratio: float, camera: Camera) -> list[Ellipsoid]:
+    """Return the heart's ellipsoids as they are seen: left ventricle, right atrium, outflow.
+
+    They are placed so that the shadow's width is ``ratio`` × the inner width of the chest.
+    """
+    width = ratio * 2 * patient.width_mm
+    shift = float(camera.project((0.0, 0.0, -30.0))[0])
+    right, left = shift - 0.31 * width, shift + 0.69 * width
+    bottom = dome(patient, LEFT).top(0.35 * patient.width_mm) + 16
+    size = width / 125  # the heart's own scale, 1 for a heart of 12.5 cm
+    ventricle = Ellipsoid(
+        (0, 0, -28), (70 * size, 49 * size**0.35, 58 * size**0.6), 0.66 / size**0.9
+    )
+    lv_y = bottom - 0.86 * ventricle.half_height
+    ventricle = replace(ventricle, centre=(left - ventricle.half_width, lv_y, -28.0))
+    atrium = Ellipsoid((0, 0, -22), (36 * size, 50 * size**0.35, 50 * size**0.6))
+    atrium = replace(atrium, centre=(right + atrium.half_width, lv_y - 1, -22.0))
+    outflow = Ellipsoid((shift + 16, lv_y - 48 * size**0.3, -22.0), (27, 44, 46), -0.2)
+    return [ventricle, atrium, outflow]
+
+
+def mediastinum(patient: Patient, extra_mm: float, camera: Camera, grid: Grid) -> list[Interval]:
+    """Return the mediastinum's intervals: great vessels with the aortic knob, and the spine's."""
+    shift = float(camera.project((0.0, 0.0, 0.0))[0])
+    y = grid.y[:, 0].astype(np.float64)
+    h = patient.height_mm
+    half = patient.mediastinum_mm + extra_mm
+    knots_y = [-60, -10, 0.10 * h, 0.24 * h, 0.40 * h, 0.60 * h, 1.1 * h]
+    knots = [34, 31, half, 1.08 * half, 1.02 * half, 0.95 * half, 26]
+    width = np.interp(y, knots_y, knots).astype(np.float32)[:, None]
+    u = (grid.x - np.float32(shift + 1)) / width
+    depth = 70 * np.sqrt(np.maximum(1 - u * u * np.abs(u), 0))
+    great = (np.float32(2) - depth, np.float32(2) + depth)
+    arch = Ellipsoid(
+        (23.0 + 0.35 * extra_mm, 0.205 * h, 8.0),
+        (patient.knob_mm + 0.5 * extra_mm, patient.knob_mm + 2 + 0.3 * extra_mm, 38.0),
+    )
+    arch = arch.seen_by(camera)
+    box = arch.box(grid)
+    zero = np.zeros(grid.shape, np.float32)
+    near, far = zero.copy(), zero.copy()
+    near[box], far[box] = arch.interval(grid, box)
+    spine_x = float(camera.project((0.0, 0.0, 60.0))[0])
+    v = np.abs(grid.x - np.float32(spine_x)) / 27
+    column = 36 * np.sqrt(np.maximum(1 - v * v, 0)) + zero
+    spine = (np.float32(80) - column, np.float32(80) + column)
+    return [great, (near, far), spine]
+
+
+def trunk(patient: Patient, grid: Grid) -> Array:
+    """Return the path length through the whole trunk with neck and shoulders, mm."""
+    y = grid.y[:, 0].astype(np.float64)
+    h, chest = patient.height_mm, patient.width_mm + patient.wall_mm
+    shoulder = 1.42 * patient.width_mm + 0.5 * patient.wall_mm
+    knots = [-150, -52, -34, -14, 12, 45, 85, 125, 0.85 * h, 1.1 * h, 1.6 * h]
+    widths = [64, 60, 84, 0.86 * shoulder, shoulder, shoulder + 4, chest + 18, chest + 5, chest,
+              chest - 3, chest - 6]  # fmt: skip
+    depth = patient.depth_mm + 16 + 26 * patient.habitus
+    depths = [64, 62, 66, 76, 84, 0.92 * depth, 0.95 * depth, depth, depth + 4, depth + 8,
+              depth + 10]  # fmt: skip
+    half_width = np.interp(y, knots, widths)
+    half_depth = np.interp(y, knots, depths)
+    kernel = np.hanning(max(int(30 / grid.spacing_mm), 3) + 2)
+    kernel /= kernel.sum()
+    pad = len(kernel) // 2
+    smooth = [
+        np.convolve(np.pad(v, pad, mode="edge"), kernel, mode="same")[pad:-pad]
+        for v in (half_width, half_depth)
+    ]
+    w, d = (v.astype(np.float32)[:, None] for v in smooth)
+    u = np.abs(grid.x) / w
+    return 2 * d * np.sqrt(np.sqrt(np.maximum(1 - u**4, 0)))

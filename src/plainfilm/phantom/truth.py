@@ -1,0 +1,191 @@
+"""From what was drawn and measured to what a radiologist states: the findings of a study.
+
+Every threshold between words is a number here, applied to a measure of the film.
+"""
+
+import numpy as np
+
+from plainfilm.core import Finding, Observation, Severity, Side, Status, View
+from plainfilm.phantom.devices import device_side
+from plainfilm.phantom.disease import Disease
+from plainfilm.phantom.patient import Exposure, Patient
+from plainfilm.phantom.projection import SIDE_NAMES
+from plainfilm.phantom.thorax import RIGHT
+
+SIDES = {side: Side(name) for side, name in SIDE_NAMES.items()}
+
+HEART_LIMIT = {View.PA: 0.50, View.AP: 0.54}
+"""Cardiothoracic ratio above which a heart is enlarged; an AP film magnifies it."""
+BORDERLINE = 0.015
+"""Within this of the limit heart size is borderline: uncertain."""
+HEART_STEPS = (0.06, 0.12)
+"""Above the limit by this much: moderate, severe."""
+EFFUSION_ML = (60.0, 300.0, 900.0)
+"""Above: small, moderate, large; below the first: trace."""
+PNEUMOTHORAX_MM = (12.0, 25.0, 45.0)
+"""Width of the rim at the apex, above: small, moderate, large; below the first: trace."""
+EDEMA_ML = (90.0, 190.0)
+"""Extra water on both sides, above: moderate, severe; below the first: mild."""
+MASS_MM = 30.0
+"""A lesion larger than this is a mass (Fleischner Society glossary, 2008)."""
+WIDE_MEDIASTINUM_MM = (80.0, 100.0)
+"""Above: moderate, severe; below the first: mild."""
+THICKENING_MM = (9.0, 13.0)
+"""Above: moderate, severe; below the first: mild."""
+
+Step = tuple[Severity, ...]
+AMOUNTS: Step = (Severity.TRACE, Severity.SMALL, Severity.MODERATE, Severity.LARGE)
+GRADES: Step = (Severity.MILD, Severity.MODERATE, Severity.SEVERE)
+
+
+def grade(value: float, limits: tuple[float, ...], words: Step) -> Severity:
+    """Return the word for ``value``: the first below the first limit, and so on."""
+    return words[int(np.searchsorted(limits, value, side="left"))]
+
+
+def findings_of(
+    patient: Patient,
+    disease: Disease,
+    exposure: Exposure,
+    measures: dict[str, float],
+    rng: np.random.Generator,
+) -> tuple[Finding, ...]:
+    """Return the truth: everything present or uncertain, and some of what is absent."""
+    found = [
+        *_heart(exposure, measures, disease, rng),
+        *_lungs(disease, measures),
+        *_pleura(disease, measures),
+        *_devices(patient, disease),
+    ]
+    if disease.fracture is not None:
+        found.append(Finding(observation=Observation.FRACTURE, detail="rib fracture",
+                             side=SIDES[disease.fracture[0]]))  # fmt: skip
+    said = {finding.observation for finding in found}
+    nothing = all(
+        f.observation is Observation.SUPPORT_DEVICES or f.status is Status.ABSENT for f in found
+    )
+    found += [
+        Finding(observation=observation, status=Status.ABSENT)
+        for observation, chance in ABSENCES.items()
+        if observation not in said
+        and rng.random() < chance
+        and (observation is not Observation.LUNG_OPACITY or not said & LUNG_OBSERVATIONS)
+    ]
+    if nothing:
+        found.append(Finding(observation=Observation.NO_FINDING))
+    return tuple(found)
+
+
+LUNG_OBSERVATIONS = {
+    Observation.LUNG_OPACITY, Observation.CONSOLIDATION, Observation.EDEMA, Observation.PNEUMONIA,
+    Observation.ATELECTASIS, Observation.LUNG_LESION,
+}  # fmt: skip
+ABSENCES = {
+    Observation.PNEUMOTHORAX: 0.85,
+    Observation.PLEURAL_EFFUSION: 0.85,
+    Observation.CONSOLIDATION: 0.55,
+    Observation.LUNG_OPACITY: 0.6,
+    Observation.ENLARGED_CARDIOMEDIASTINUM: 0.5,
+    Observation.EDEMA: 0.35,
+    Observation.FRACTURE: 0.2,
+    Observation.LUNG_LESION: 0.15,
+    Observation.PNEUMONIA: 0.15,
+    Observation.SUPPORT_DEVICES: 0.03,
+}
+"""How often the absence of an observation is stated."""
+
+
+def _heart(
+    exposure: Exposure, measures: dict[str, float], disease: Disease, rng: np.random.Generator
+) -> list[Finding]:
+    excess = measures["cardiothoracic_ratio"] - HEART_LIMIT[exposure.view]
+    found = []
+    if excess > BORDERLINE:
+        found.append(Finding(observation=Observation.CARDIOMEGALY,
+                             severity=grade(excess, HEART_STEPS, GRADES)))  # fmt: skip
+    elif excess > -BORDERLINE:
+        found.append(Finding(observation=Observation.CARDIOMEGALY, status=Status.UNCERTAIN))
+    elif rng.random() < 0.85:
+        found.append(Finding(observation=Observation.CARDIOMEGALY, status=Status.ABSENT))
+    if disease.mediastinum_mm:
+        found.append(Finding(
+            observation=Observation.ENLARGED_CARDIOMEDIASTINUM,
+            severity=grade(measures["mediastinal_width_mm"], WIDE_MEDIASTINUM_MM, GRADES),
+        ))  # fmt: skip
+    return found
+
+
+def _lungs(disease: Disease, measures: dict[str, float]) -> list[Finding]:
+    found = []
+    if disease.edema:
+        water = measures["edema_water_ml"]
+        found.append(
+            Finding(observation=Observation.EDEMA, severity=grade(water, EDEMA_ML, GRADES))
+        )
+    for opacity in disease.opacities:
+        place = {"side": SIDES[opacity.side], "location": opacity.zone}
+        name = Observation.CONSOLIDATION if opacity.consolidation else Observation.LUNG_OPACITY
+        found.append(Finding(observation=name, **place))
+        if opacity.pneumonia != "no":
+            status = Status.UNCERTAIN if opacity.pneumonia == "possible" else Status.PRESENT
+            found.append(Finding(observation=Observation.PNEUMONIA, status=status, **place))
+    for lesion in disease.lesions:
+        if lesion.calcified:
+            detail = "calcified granuloma"
+        else:
+            detail = "mass" if lesion.diameter_mm > MASS_MM else "nodule"
+        found.append(Finding(observation=Observation.LUNG_LESION, detail=detail,
+                             side=SIDES[lesion.side], location=lesion.zone))  # fmt: skip
+    if disease.bands:
+        side = Side.BILATERAL if len(disease.bands) == 2 else SIDES[next(iter(disease.bands))]
+        most = max(disease.bands.values())
+        found.append(Finding(observation=Observation.ATELECTASIS, side=side, location="base",
+                             severity=Severity.MILD if most < 3 else Severity.MODERATE))  # fmt: skip
+    return found
+
+
+def _pleura(disease: Disease, measures: dict[str, float]) -> list[Finding]:
+    found = []
+    amounts = {
+        side: grade(measures[f"{SIDE_NAMES[side]}_effusion_ml"], EFFUSION_ML, AMOUNTS)
+        for side in sorted(disease.fluid_top)
+    }
+    if len(amounts) == 2 and len(set(amounts.values())) == 1:
+        found.append(Finding(observation=Observation.PLEURAL_EFFUSION, side=Side.BILATERAL,
+                             severity=amounts[RIGHT]))  # fmt: skip
+    else:
+        found += [
+            Finding(observation=Observation.PLEURAL_EFFUSION, side=SIDES[side], severity=amount)
+            for side, amount in amounts.items()
+        ]
+    if disease.pneumothorax:
+        side, rim = disease.pneumothorax
+        found.append(Finding(observation=Observation.PNEUMOTHORAX, side=SIDES[side],
+                             severity=grade(rim, PNEUMOTHORAX_MM, AMOUNTS)))  # fmt: skip
+    if disease.pleura:
+        side, kind, thickness = disease.pleura
+        found.append(Finding(
+            observation=Observation.PLEURAL_OTHER, detail="pleural thickening", side=SIDES[side],
+            location="apex" if kind == "apical cap" else None,
+            severity=grade(thickness, THICKENING_MM, GRADES),
+        ))  # fmt: skip
+    return found
+
+
+SIDED = ("central line", "PICC", "port", "pacemaker")
+TIPS = {
+    "central line": "superior vena cava", "PICC": "superior vena cava",
+    "port": "superior vena cava", "endotracheal tube": "carina",
+}  # fmt: skip
+
+
+def _devices(patient: Patient, disease: Disease) -> list[Finding]:
+    return [
+        Finding(
+            observation=Observation.SUPPORT_DEVICES,
+            detail=name,
+            side=SIDES[device_side(patient, name)] if name in SIDED else None,
+            location=TIPS.get(name),
+        )
+        for name in disease.devices
+    ]
