@@ -117,14 +117,14 @@ def _draw_sick(
         return bool(rng.random() < min(prevalence[name] * factor, 0.95))
 
     failing = has("heart failure", 1.4 if bedside else 0.9)
-    edema = float(rng.beta(1.4, 1.6)) * 0.9 + 0.15 if failing else 0.0
+    edema = float(rng.beta(1.4, 1.6)) * 1.0 + 0.28 if failing else 0.0
     enlarged = has("cardiomegaly", 5.0 if failing else 1.0)
     ratio = float(np.clip(rng.gamma(2.2, 0.035) + 0.505, 0.505, 0.72)) if enlarged else None
     wide = float(rng.uniform(12, 30)) if has("wide mediastinum") else 0.0
     fluid = _draw_fluid(rng, failing, has("effusion", 3.2 if failing else 1.0))
     rim = None
     if has("pneumothorax", 0.3 if failing else 1.1):
-        rim = _side(rng), float(np.clip(rng.gamma(2.0, 12), 8, 75))
+        rim = _side(rng), float(np.clip(7 + rng.gamma(2.0, 12), 9, 75))
         fluid.pop(rim[0], None)
     opacities = tuple(
         _draw_opacity(rng, dense)
@@ -160,9 +160,9 @@ def _draw_fluid(rng: np.random.Generator, failing: bool, wanted: bool) -> dict[i
         return {}
     both = rng.random() < (0.65 if failing else 0.25)
     first = _side(rng)
-    tops = 0.88 - np.clip(rng.gamma(1.5, 0.13, 2), 0.08, 0.72)
+    tops = 0.79 - np.clip(rng.gamma(1.6, 0.13, 2), 0.01, 0.66)
     if both:
-        tops[1] = np.clip(tops[0] + rng.normal(0, 0.06), 0.15, 0.82)
+        tops[1] = np.clip(tops[0] + rng.normal(0, 0.06), 0.15, 0.80)
     sides = (first, -first) if both else (first,)
     return {side: float(top) for side, top in zip(sides, tops, strict=False)}
 
@@ -185,7 +185,7 @@ def _draw_lesions(rng: np.random.Generator) -> tuple[Lesion, ...]:
     side = _side(rng)
     names = ["upper lobe", "middle lobe" if side == RIGHT else "lingula", "lower lobe"]
     calcified = bool(rng.random() < 0.25)
-    diameter = rng.uniform(6, 12) if calcified else np.clip(rng.gamma(2.6, 9), 9, 70)
+    diameter = rng.uniform(6, 12) if calcified else np.clip(8 + rng.gamma(1.8, 9), 9, 70)
     offset = rng.uniform(-1, 1, 3) * (22, 18, 20)
     return (
         Lesion(

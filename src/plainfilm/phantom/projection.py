@@ -57,15 +57,18 @@ class _Lung:
     cavity: Cavity
     envelope: Cavity
     dome: Dome
-    interval: Interval
+    depth: Array
+    """Length through the whole cavity, with all that lies in it, mm."""
+    inner: Array
+    """Length through the lung's envelope, with all that lies in it, mm."""
     tissue: Array
     """Length through lung tissue, mm."""
     air: Array
     """Length through pleural air, mm."""
     fluid: Array
     """Length through pleural fluid and thickening, mm."""
-    full: Array
-    """Length through the cavity outside of heart, mediastinum and diaphragm, mm."""
+    clear: Mask
+    """Where neither heart nor mediastinum nor diaphragm hides the lung: what people outline."""
 
 
 def project(patient: Patient, disease: Disease, exposure: Exposure, grid: Grid) -> Projection:
@@ -101,7 +104,7 @@ def project(patient: Patient, disease: Disease, exposure: Exposure, grid: Grid) 
     masks["body"] = body > 0
     masks["ribs"] = rib_path > 0.02
     for side, lung in lungs.items():
-        masks[f"{SIDE_NAMES[side]} lung"] = lung.full > 0
+        masks[f"{SIDE_NAMES[side]} lung"] = lung.clear
     masks["heart"] = length(heart_interval) > 0
     masks["mediastinum"] = (length(central[1]) > 0) & (grid.y < 0.6 * patient.height_mm)
     masks["trachea"] = _trachea(patient, camera, grid)
@@ -137,20 +140,39 @@ def _lung(
         cap = disease.pleura[1] == "apical cap"
         key = "cap_mm" if cap else "rind_mm"
         envelope = replace(envelope, **{key: disease.pleura[2]})
-    holes = [*central, floor.interval(grid)]
-    outer, inner = whole.interval(grid), envelope.interval(grid)
-    full = length_without(outer, holes)
-    tissue = full if envelope == whole else np.minimum(length_without(inner, holes), full)
+    # only this side's pixels from the apex to below the recess can hold lung
+    rows = grid.box(0, 0, -5, 1.1 * patient.height_mm)[0]
+    reach = patient.width_mm + 2
+    columns = grid.box(min(0, side * reach), max(0, side * reach), 0, 0)[1]
+    part = Grid(grid.x[:, columns], grid.y[rows], grid.spacing_mm)
+    holes = [(near[rows, columns], far[rows, columns]) for near, far in central]
+    below = floor.interval(part)
+    outer, inner = whole.interval(part), envelope.interval(part)
+    full = length_without(outer, [*holes, below])
+    tissue = full
+    if envelope != whole:
+        tissue = np.minimum(length_without(inner, [*holes, below]), full)
     between = full - tissue
     airy = envelope.rim_mm > 0
     zero = np.zeros_like(full)
-    return _Lung(side, whole, envelope, floor, inner, tissue,
-                 between if airy else zero, zero if airy else between, full)  # fmt: skip
+    clear = (full > 2) & (length(below) == 0) & (length(holes[0]) == 0) & (length(holes[1]) == 0)
+
+    def whole_grid(values: Array) -> Array:
+        result = np.zeros(grid.shape, values.dtype)
+        result[rows, columns] = values
+        return result
+
+    return _Lung(
+        side=side, cavity=whole, envelope=envelope, dome=floor,
+        depth=whole_grid(length(outer)), inner=whole_grid(length(inner)),
+        tissue=whole_grid(tissue), air=whole_grid(between if airy else zero),
+        fluid=whole_grid(zero if airy else between), clear=whole_grid(clear),
+    )  # fmt: skip
 
 
 def _lung_attenuation(lung: _Lung, disease: Disease) -> float:
     """Return 1/mm; a lung that collapses keeps its tissue and loses its air."""
-    packed = 1 + lung.envelope.rim_mm / 90
+    packed = 1 + lung.envelope.rim_mm / 60
     return LUNG * packed
 
 
@@ -167,7 +189,7 @@ def _haze(
     texture = np.random.default_rng([patient.anatomy_seed, 5])
     for side, lung in lungs.items():
         inside = lung.tissue > 0
-        part = np.where(inside, lung.tissue / np.maximum(length(lung.interval), 1), 0)
+        part = np.where(inside, lung.tissue / np.maximum(lung.inner, 1), 0)
         room = (SOFT - LUNG) * lung.tissue  # nothing gets denser than solid tissue
         added = np.zeros(grid.shape, np.float32)
         if disease.edema:
@@ -292,7 +314,7 @@ def _vessels(
     add_hila(tubes, patient, calibre, weight)
     aerated = np.zeros(grid.shape, np.float32)
     for lung in lungs.values():
-        depth = np.maximum(0.8 * length(lung.cavity.interval(grid)), 30)
+        depth = np.maximum(0.8 * lung.depth, 30)
         aerated += np.minimum(lung.tissue / depth, 1)
     return tubes.path(grid) * aerated
 
@@ -352,10 +374,10 @@ def _pleura(
             masks[f"{name} effusion"] = lung.fluid > 6
         if lung.envelope.rim_mm:
             measures["pneumothorax_rim_mm"] = lung.envelope.rim_mm
-            line = length(lung.interval) - length(
+            line = lung.inner - length(
                 replace(lung.envelope, rim_mm=lung.envelope.rim_mm + 1.0).interval(grid)
             )
-            path += np.where(lung.full > 0, 0.012 * np.maximum(line, 0), 0)
+            path += np.where(lung.depth > 0, 0.022 * np.maximum(line, 0), 0)
             masks[f"{name} pneumothorax"] = lung.air > 12
         if disease.pleura and disease.pleura[0] == side:
             measures["pleural_thickness_mm"] = disease.pleura[2]

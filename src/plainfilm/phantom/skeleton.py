@@ -52,7 +52,7 @@ def bones(patient: Patient, disease: Disease, camera: Camera) -> tuple[Tubes, Tu
             height = 5.6 + (0.6 if 3 <= number <= 9 else 0) if number < 11 else 4.4
             for part in _broken(curve, disease, side, number):
                 _bone(ribs, part, height, 3.8, mineral)
-        _bone(others, clavicle_curve(patient, side), 5.8, 5.2, 1.15 * mineral)
+        _bone(others, clavicle_curve(patient, side), 5.6, 5.0, 0.9 * mineral)
         for curve, radius in _shoulder(patient, side):
             _bone(others, curve, radius, radius, 0.9 * mineral)
     return ribs, others
@@ -82,8 +82,8 @@ def _broken(
 def clavicle_curve(patient: Patient, side: int) -> npt.NDArray[np.float64]:
     """Return the axis of a clavicle: an S from the sternum to the shoulder, ``(n, 3)``."""
     w, d = patient.width_mm, patient.depth_mm
-    x = np.array([17, 32, 52, 80, 108, 135]) / 142 * w
-    y = np.array([40, 33, 25, 16, 9, 6]) + 2.0
+    x = np.array([17, 32, 52, 80, 112, 146]) / 142 * w
+    y = np.array([47, 43, 37, 25, 13, 11])
     z = np.array([-0.80, -0.90, -0.92, -0.72, -0.45, -0.22]) * d
     return np.stack([side * x, y, z], axis=1)
 

@@ -56,7 +56,7 @@ class Cavity:
         """Return the width of the pleural space, mm: a meniscus climbs as a parabola."""
         gap = np.zeros_like(t)
         if self.fluid_top is not None:
-            gap = gap + 3.2 * np.square(np.clip((t - self.fluid_top) * self.height / 26, 0, None))
+            gap = gap + 4.5 * np.square(np.clip((t - self.fluid_top) * self.height / 26, 0, None))
         if self.rim_mm:
             gap = gap + self.rim_mm * (0.35 + 0.65 * np.exp(-np.square(t / 0.45)))
         if self.rind_mm:
@@ -190,7 +190,7 @@ def mediastinum(patient: Patient, extra_mm: float, camera: Camera, grid: Grid) -
     near, far = zero.copy(), zero.copy()
     near[box], far[box] = arch.interval(grid, box)
     spine_x = float(camera.project((0.0, 0.0, 60.0))[0])
-    v = np.abs(grid.x - np.float32(spine_x)) / 27
+    v = np.abs(grid.x - np.float32(spine_x)) / 24
     column = 36 * np.sqrt(np.maximum(1 - v * v, 0)) + zero
     spine = (np.float32(80) - column, np.float32(80) + column)
     return [great, (near, far), spine]
@@ -201,12 +201,11 @@ def trunk(patient: Patient, grid: Grid) -> Array:
     y = grid.y[:, 0].astype(np.float64)
     h, chest = patient.height_mm, patient.width_mm + patient.wall_mm
     shoulder = 1.42 * patient.width_mm + 0.5 * patient.wall_mm
-    knots = [-150, -52, -34, -14, 12, 45, 85, 125, 0.85 * h, 1.1 * h, 1.6 * h]
+    knots = [-150, -62, -46, -28, -2, 40, 85, 125, 0.85 * h, 1.1 * h, 1.6 * h]
     widths = [64, 60, 84, 0.86 * shoulder, shoulder, shoulder + 4, chest + 18, chest + 5, chest,
               chest - 3, chest - 6]  # fmt: skip
     depth = patient.depth_mm + 16 + 26 * patient.habitus
-    depths = [64, 62, 66, 76, 84, 0.92 * depth, 0.95 * depth, depth, depth + 4, depth + 8,
-              depth + 10]  # fmt: skip
+    depths = [70, 68, 72, 76, 80, 0.86 * depth, 0.94 * depth, depth, depth + 4, depth + 8, depth + 10]  # fmt: skip
     half_width = np.interp(y, knots, widths)
     half_depth = np.interp(y, knots, depths)
     kernel = np.hanning(max(int(30 / grid.spacing_mm), 3) + 2)

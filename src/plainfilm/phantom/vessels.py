@@ -89,12 +89,8 @@ def airway_curves(patient: Patient) -> list[tuple[Points, float]]:
     trachea = [(0, -70, -14), (-1, -20, -4), (-4, 0.16 * h, 6), tuple(carina)]
     curves = [(np.array(trachea), 8.2 if patient.sex == "M" else 7.0)]
     for side, drop, out in ((RIGHT, 26, 24), (LEFT, 24, 40)):
-        bronchus = [
-            carina,
-            carina + (side * 0.55 * out, 0.6 * drop, 2),
-            carina + (side * out, drop, 4),
-        ]
-        curves.append((np.array(bronchus), 6.2))
+        steps = np.array([(0, 0, 0), (side * 0.55 * out, 0.6 * drop, 2), (side * out, drop, 4)])
+        curves.append((carina + steps, 6.2))
     return curves
 
 
