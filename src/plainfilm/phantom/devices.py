@@ -3,10 +3,10 @@
 import numpy as np
 
 from plainfilm.phantom.patient import Patient
-from plainfilm.phantom.solids import Camera, Ellipsoid, Tubes
+from plainfilm.phantom.solids import Camera, Ellipsoid, Tubes, round_corners
 from plainfilm.phantom.thorax import LEFT, RIGHT
 
-CATHETER, METAL = 0.075, 0.45
+CATHETER, METAL = 0.16, 0.6
 """Attenuation above soft tissue, 1/mm, of a radiopaque catheter and of steel or lead."""
 
 
@@ -27,15 +27,15 @@ def place_device(patient: Patient, name: str, camera: Camera) -> tuple[Tubes, li
     across = [(24.0, 0.10 * h, -14.0), (-6.0, 0.13 * h, -18.0)] if side == LEFT else []
     if name == "central line":
         neck = [(side * 46, -70, -8), (side * 40, -30, -8), (side * 33, 0.02 * h, -8)]
-        tubes.add([*neck, *across, *arch], 1.6, CATHETER)
+        tubes.add(round_corners([*neck, *across, *arch]), 1.6, CATHETER)
     elif name == "PICC":
         arm = [(side * (w + 70), 120, 0), (side * (w + 44), 64, 0), (side * (w + 4), 42, -20),
                (side * 0.6 * w, 30, -30), (side * 38, 0.09 * h, -20)]  # fmt: skip
-        tubes.add(_smooth([*arm, *across, *arch]), 1.2, CATHETER)
+        tubes.add(round_corners([*arm, *across, *arch]), 1.2, CATHETER)
     elif name == "port":
         pocket = (side * 0.62 * w, 0.30 * h, -patient.depth_mm)
         loop = [pocket, (side * 0.6 * w, 0.16 * h, -60), (side * 0.4 * w, 0.08 * h, -40)]
-        tubes.add(_smooth([*loop, (side * 32, 0.09 * h, -20), *across, *arch]), 1.4, CATHETER)
+        tubes.add(round_corners([*loop, (side * 32, 0.09 * h, -20), *across, *arch]), 1.4, CATHETER)
         return tubes, [Ellipsoid(pocket, (12, 12, 4)).seen_by(camera)]
     elif name == "pacemaker":
         x, y, z = side * 0.72 * w, 0.20 * h, -patient.depth_mm
@@ -44,8 +44,8 @@ def place_device(patient: Patient, name: str, camera: Camera) -> tuple[Tubes, li
         bottom = 0.80 * h
         ventricular = [*lead, (-26, 0.62 * h, -20), (4, bottom, -40), (44, bottom - 8, -52)]
         atrial = [*lead, (-36, 0.58 * h, -20), (-44, 0.60 * h, -34), (-42, 0.52 * h, -44)]
-        tubes.add(_smooth(ventricular), 1.1, METAL)
-        tubes.add(_smooth(atrial), 1.1, METAL)
+        tubes.add(round_corners(ventricular), 1.1, METAL)
+        tubes.add(round_corners(atrial), 1.1, METAL)
         return tubes, [
             Ellipsoid((x, y, z), (21, 25, 5), side * 0.35).seen_by(camera),
             Ellipsoid((x, y - 4, z), (14, 16, 4), side * 0.35).seen_by(camera),
@@ -62,13 +62,3 @@ def place_device(patient: Patient, name: str, camera: Camera) -> tuple[Tubes, li
         tubes.add([(1, -90, -14), (0, -40, -8), (-2, 0, 0), (-2.5, tip, 5)], 4.6, 0.02)
         tubes.add([(5, -90, -14), (4, -40, -8), (2, 0, 0), (1.5, tip, 5)], 0.8, METAL)
     return tubes, []
-
-
-def _smooth(points: list[tuple[float, float, float]]) -> np.ndarray:  # type: ignore[type-arg]
-    """Return a finer polyline with rounded corners (Chaikin's corner cutting, twice)."""
-    curve = np.array(points, dtype=np.float64)
-    for _ in range(2):
-        near, far = 0.75 * curve[:-1] + 0.25 * curve[1:], 0.25 * curve[:-1] + 0.75 * curve[1:]
-        inner = np.stack([near, far], axis=1).reshape(-1, 3)
-        curve = np.concatenate([curve[:1], inner, curve[-1:]])
-    return curve

@@ -139,7 +139,7 @@ def _draw_sick(
     pleura = None
     if has("pleural thickening"):
         kind = "apical cap" if rng.random() < 0.55 else "thickening"
-        pleura = _side(rng), kind, float(rng.uniform(7, 16))
+        pleura = _side(rng), kind, float(rng.uniform(8, 19))
         if (rim and rim[0] == pleura[0]) or (kind == "thickening" and pleura[0] in fluid):
             pleura = None
     devices = _draw_devices(rng, bedside) if has("devices", 2.4 if bedside else 1.0) else ()
@@ -209,4 +209,6 @@ def _draw_devices(rng: np.random.Generator, bedside: bool) -> tuple[str, ...]:
     else:
         chances = dict(zip(DEVICES, (0.05, 0.12, 0.4, 0.4, 0.0, 0.2), strict=True))
     names = tuple(name for name, chance in chances.items() if rng.random() < chance)
+    if "pacemaker" in names:
+        names = tuple(name for name in names if name != "port")
     return names or (str(rng.choice(["central line"] if bedside else ["pacemaker", "port"])),)

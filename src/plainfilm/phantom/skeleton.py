@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from plainfilm.phantom.disease import Disease
 from plainfilm.phantom.patient import Patient
-from plainfilm.phantom.solids import Array, Camera, Ellipsoid, Grid, Tubes
+from plainfilm.phantom.solids import Array, Camera, Ellipsoid, Grid, Tubes, round_corners
 from plainfilm.phantom.thorax import LEFT, RIGHT, cavity
 
-SHELL, CORE = 0.042, 0.015
+SHELL, CORE = 0.040, 0.012
 
 
 def rib_curve(patient: Patient, side: int, number: int, steps: int = 26) -> npt.NDArray[np.float64]:
@@ -24,7 +24,7 @@ def rib_curve(patient: Patient, side: int, number: int, steps: int = 26) -> npt.
     angle = np.linspace(0.16, _reach(number), steps)
     jitter = np.random.default_rng([patient.anatomy_seed, 7]).normal(0, 1, 4)
     start = (-0.030 + 0.0790 * (number - 1)) * h + 1.5 * jitter[0]
-    fall = np.interp(number, [1, 2, 4, 8, 10, 12], [0.20, 0.27, 0.33, 0.36, 0.30, 0.20]) * h
+    fall = np.interp(number, [1, 2, 4, 8, 10, 12], [0.22, 0.31, 0.40, 0.44, 0.38, 0.24]) * h
     fall *= 1 + 0.06 * jitter[1]
     y = start + fall * (1 - np.cos(angle)) / 2
     y -= 0.012 * h * np.sin(np.clip(angle / 1.2, 0, 1) * np.pi)
@@ -49,7 +49,7 @@ def bones(patient: Patient, disease: Disease, camera: Camera) -> tuple[Tubes, Tu
     for side in (RIGHT, LEFT):
         for number in range(1, 13):
             curve = rib_curve(patient, side, number)
-            height = 5.6 + (0.6 if 3 <= number <= 9 else 0) if number < 11 else 4.4
+            height = 5.2 + (0.6 if 3 <= number <= 9 else 0) if number < 11 else 4.4
             for part in _broken(curve, disease, side, number):
                 _bone(ribs, part, height, 3.8, mineral)
         _bone(others, clavicle_curve(patient, side), 5.6, 5.0, 0.9 * mineral)
@@ -73,8 +73,8 @@ def _broken(
     cut = round(disease.fracture[2] * (len(curve) - 1))
     front = curve[cut:].copy()
     fade = np.linspace(1, 0.15, len(front))
-    front[:, 1] += 11.0 * fade
-    front[:, 0] -= side * 3.0 * fade
+    front[:, 1] += 12.0 * fade
+    front[:, 0] -= side * 4.0 * fade
     back = curve[: cut + 1].copy()
     return [back, front]
 
@@ -83,9 +83,9 @@ def clavicle_curve(patient: Patient, side: int) -> npt.NDArray[np.float64]:
     """Return the axis of a clavicle: an S from the sternum to the shoulder, ``(n, 3)``."""
     w, d = patient.width_mm, patient.depth_mm
     x = np.array([17, 32, 52, 80, 112, 146]) / 142 * w
-    y = np.array([47, 43, 37, 25, 13, 11])
+    y = np.array([50, 47, 39, 22, 9, 11])
     z = np.array([-0.80, -0.90, -0.92, -0.72, -0.45, -0.22]) * d
-    return np.stack([side * x, y, z], axis=1)
+    return round_corners(np.stack([side * x, y, z], axis=1))
 
 
 def _shoulder(patient: Patient, side: int) -> list[tuple[npt.NDArray[np.float64], float]]:
@@ -108,7 +108,7 @@ def add_spine_and_plates(patient: Patient, camera: Camera, grid: Grid, path: Arr
     for level in range(-3, 15):
         y = (-0.05 + 0.0805 * level) * h
         width = 15 + 0.35 * max(level, 0)
-        body = Ellipsoid((0, y, 62), (width, 0.52 * step, 15))
+        body = Ellipsoid((0, y, 62), (width, 0.60 * step, 15))
         _add(body, 0.009 * mineral, camera, grid, path)
         for side in (RIGHT, LEFT):
             pedicle = Ellipsoid((side * 0.68 * width, y - 0.12 * step, 82), (3.4, 4.6, 10))

@@ -166,6 +166,16 @@ def hull(intervals: list[Interval]) -> Interval:
     return near, far
 
 
+def round_corners(points: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Return a finer polyline with rounded corners (Chaikin's corner cutting, twice)."""
+    curve = np.asarray(points, dtype=np.float64)
+    for _ in range(2):
+        near, far = 0.75 * curve[:-1] + 0.25 * curve[1:], 0.25 * curve[:-1] + 0.75 * curve[1:]
+        inner = np.stack([near, far], axis=1).reshape(-1, 3)
+        curve = np.concatenate([curve[:1], inner, curve[-1:]])
+    return curve
+
+
 @dataclass
 class Tubes:
     """Tubes of elliptic section along polylines, all projected in one vectorised pass.
@@ -224,11 +234,8 @@ class Tubes:
             return flat.reshape(grid.shape)
         table = np.concatenate(self._rows).astype(np.float32)
         table, row, column, segment = _pixels_near(table, grid)
-        if len(segment) == 0:
-            return flat.reshape(grid.shape)
-        chord = _chords(table, grid.x[0][column], grid.y[:, 0][row], segment)
-        index = row * grid.shape[1] + column
-        total = np.bincount(index, chord * table[segment, 17], minlength=flat.size)
+        index, chord = _chords(table, grid, row, column, segment)
+        total = np.bincount(index, chord, minlength=flat.size)
         return total.astype(np.float32).reshape(grid.shape)
 
 
@@ -240,7 +247,7 @@ def _pixels_near(
     wide = np.maximum(table[:, 15:17], least)
     table[:, 17] *= table[:, 15] * table[:, 16] / (wide[:, 0] * wide[:, 1])
     table[:, 15:17] = wide
-    reach = wide.max(axis=1) + grid.spacing_mm
+    reach = wide[:, 0] + wide[:, 1] * np.abs(table[:, 8]) + np.float32(grid.spacing_mm)
     height, width = grid.shape
     low, high = np.minimum(table[:, :3], table[:, 3:6]), np.maximum(table[:, :3], table[:, 3:6])
 
@@ -257,34 +264,48 @@ def _pixels_near(
     return table, row + y0[segment], column + x0[segment], segment
 
 
-def _chords(table: Array, x: Array, y: Array, segment: npt.NDArray[np.int64]) -> Array:
-    """Return the length of each ray (x, y) inside its segment: tube ∩ half-space ∩ half-space."""
+def _chords(
+    table: Array,
+    grid: Grid,
+    row: npt.NDArray[np.int64],
+    column: npt.NDArray[np.int64],
+    segment: npt.NDArray[np.int64],
+) -> tuple[npt.NDArray[np.int64], Array]:
+    """Return (pixel, weight × length of its ray inside the segment) where they meet.
+
+    A segment is tube ∩ half-space ∩ half-space. With α and β the ray's coordinates across the tube
+    in units of its half-axes, (β + κ z)² ≤ 1 − α² bounds z, and each plane bounds it linearly.
+    """
     start, along = table[:, :3], table[:, 6:9]
-    # The section's axes: one in the film's plane, across the tube; one across both.
     across = np.stack([-along[:, 1], along[:, 0], np.zeros(len(table), np.float32)], 1)
     norm = np.linalg.norm(across, axis=1, keepdims=True)
     across = np.where(norm > 1e-4, across / np.maximum(norm, 1e-6), np.float32([[0, 1, 0]]))
-    third = np.cross(along, across)
-    a, b = across / table[:, 15:16], third / table[:, 16:17]
-    qx, qy = x - start[segment, 0], y - start[segment, 1]
-    alpha = qx * a[segment, 0] + qy * a[segment, 1]
-    beta = qx * b[segment, 0] + qy * b[segment, 1]
-    kb = b[:, 2]
-    square = np.maximum(kb * kb, np.float32(1e-7))[segment]
-    half = beta * kb[segment]
-    root = np.sqrt(np.maximum(half * half - square * (alpha * alpha + beta * beta - 1), 0))
-    near, far = (-half - root) / square, (-half + root) / square
-    for columns, origin, sense in (
-        (slice(9, 12), slice(0, 3), 1),
-        (slice(12, 15), slice(3, 6), -1),
-    ):
+    a = across / table[:, 15:16]
+    b = np.cross(along, across) / table[:, 16:17]
+
+    def form(vector: Array, at: Array) -> Array:
+        """Return rows (x, y, constant) of the linear form vector · (point − at) at start's z."""
+        constant = -(vector * at).sum(axis=1) + vector[:, 2] * start[:, 2]
+        return np.stack([vector[:, 0], vector[:, 1], constant])
+
+    def value(rows: Array) -> Array:
+        result: Array = rows[0][segment] * x + rows[1][segment] * y + rows[2][segment]
+        return result
+
+    x, y = grid.x[0][column], grid.y[:, 0][row]
+    alpha = value(form(a, start))
+    near_axis = np.flatnonzero(np.abs(alpha) < 1)
+    segment, x, y, alpha = segment[near_axis], x[near_axis], y[near_axis], alpha[near_axis]
+    index = row[near_axis] * grid.shape[1] + column[near_axis]
+    kappa = np.where(np.abs(b[:, 2]) < 3e-4, np.float32(3e-4), b[:, 2])
+    middle = -value(form(b, start) / kappa)
+    half = np.sqrt(1 - alpha * alpha) / np.abs(kappa)[segment]
+    near, far = middle - half, middle + half
+    for columns, at, sense in ((slice(9, 12), start, 1), (slice(12, 15), table[:, 3:6], -1)):
         normal = table[:, columns] * np.float32(sense)
-        shift = table[:, origin] - start
-        slope = np.where(np.abs(normal[:, 2]) < 1e-6, np.float32(1e-6), normal[:, 2])
-        base = -(shift * normal).sum(axis=1)
-        value = base[segment] + qx * normal[segment, 0] + qy * normal[segment, 1]
-        slope = slope[segment]
-        bound = -value / slope
-        near = np.where(slope > 0, np.maximum(near, bound), near)
-        far = np.where(slope > 0, far, np.minimum(far, bound))
-    return np.maximum(far - near, 0)
+        slope = np.where(np.abs(normal[:, 2]) < 1e-5, np.float32(1e-5), normal[:, 2])
+        bound = -value(form(normal, at) / slope)
+        enters = (slope > 0)[segment]
+        near = np.where(enters, np.maximum(near, bound), near)
+        far = np.where(enters, far, np.minimum(far, bound))
+    return index, np.maximum(far - near, 0) * table[segment, 17]

@@ -72,7 +72,7 @@ class Cavity:
         # medially of the centre the section stays open: the mediastinum closes it
         stretch = np.where(centre > 1, 1, np.float32(0.6))
         u = np.where(u < 0, u * stretch, u)
-        half = half_depth * np.sqrt(np.maximum(1 - u * u, 0))
+        half = half_depth * np.sqrt(np.maximum(1 - np.abs(u * u * u), 0))
         half = np.where((half_width > 0) & (self.side * grid.x > 0), half, 0)
         return middle - half, middle + half
 
@@ -81,7 +81,9 @@ class Cavity:
         centre, half_width, half_depth, middle = self.section(points[:, 1])
         u = (self.side * points[:, 0] - centre) / np.maximum(half_width - margin, 1e-3)
         v = (points[:, 2] - middle) / np.maximum(half_depth - margin, 1e-3)
-        result: npt.NDArray[np.bool_] = (u * u + v * v < 1) & (self.side * points[:, 0] > 0)
+        result: npt.NDArray[np.bool_] = (np.abs(u) ** 3 + v * v < 1) & (
+            self.side * points[:, 0] > 0
+        )
         return result
 
 
@@ -174,8 +176,8 @@ def mediastinum(patient: Patient, extra_mm: float, camera: Camera, grid: Grid) -
     y = grid.y[:, 0].astype(np.float64)
     h = patient.height_mm
     half = patient.mediastinum_mm + extra_mm
-    knots_y = [-60, -10, 0.10 * h, 0.24 * h, 0.40 * h, 0.60 * h, 1.1 * h]
-    knots = [34, 31, half, 1.08 * half, 1.02 * half, 0.95 * half, 26]
+    knots_y = [-60, -10, 0.10 * h, 0.20 * h, 0.30 * h, 0.40 * h, 0.60 * h, 1.1 * h]
+    knots = [40, 36, half + 2, half + 1, 0.92 * half, 0.84 * half, 0.78 * half, 22]
     width = np.interp(y, knots_y, knots).astype(np.float32)[:, None]
     u = (grid.x - np.float32(shift + 1)) / width
     depth = 70 * np.sqrt(np.maximum(1 - u * u * np.abs(u), 0))
@@ -191,8 +193,8 @@ def mediastinum(patient: Patient, extra_mm: float, camera: Camera, grid: Grid) -
     near[box], far[box] = arch.interval(grid, box)
     spine_x = float(camera.project((0.0, 0.0, 60.0))[0])
     v = np.abs(grid.x - np.float32(spine_x)) / 24
-    column = 36 * np.sqrt(np.maximum(1 - v * v, 0)) + zero
-    spine = (np.float32(80) - column, np.float32(80) + column)
+    column = 30 * np.sqrt(np.maximum(1 - v * v, 0)) + zero
+    spine = (np.float32(84) - column, np.float32(84) + column)
     return [great, (near, far), spine]
 
 

@@ -30,7 +30,7 @@ MASS_MM = 30.0
 """A lesion larger than this is a mass (Fleischner Society glossary, 2008)."""
 WIDE_MEDIASTINUM_MM = (80.0, 100.0)
 """Above: moderate, severe; below the first: mild."""
-THICKENING_MM = (9.0, 13.0)
+THICKENING_MM = (11.0, 16.0)
 """Above: moderate, severe; below the first: mild."""
 
 Step = tuple[Severity, ...]
