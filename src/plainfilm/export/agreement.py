@@ -1,22 +1,24 @@
 """Hold a draft's statements against the truth's, for a person to read.
 
-Not a metric: a score is made elsewhere, with its signature. Here each statement is given one word:
-
-- ``agrees``: the other report says it too, and no attribute that both give differs;
-- ``differs``: the other report says it with another status, side, place, severity, change;
-- ``hallucinated``: drafted as present or uncertain, and not in the truth;
-- ``omitted``: present or uncertain in the truth, and not in the draft;
-- ``contradicted``: a normal statement where the other report has an abnormal one.
-
-A finding that one report says is absent and the other leaves out gets no word: reports name only
-some of what is normal. One statement may be held against the same one twice, since a report says
-things in its findings and again in its impression.
+Not a metric: a score is made elsewhere, with its signature. Here each statement is given one of
+:data:`WORDS`. A finding that one report says is absent and the other leaves out gets none: reports
+name only some of what is normal. Two statements may be held against the same one, since a report
+says things in its findings and again in its impression.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from plainfilm.core import Finding, Observation, Status
+
+WORDS = {
+    "hallucinated": "Drafted as present or uncertain, and not in the truth.",
+    "omitted": "Present or uncertain in the truth, and not in the draft.",
+    "contradicted": "A normal statement where the other report has an abnormal one.",
+    "differs": "The other report says it with another status, side, place, severity or change.",
+    "agrees": "The other report says it too, and no attribute that both give differs.",
+}
+"""The words and what they mean, the gravest first."""
 
 _ATTRIBUTES = ("status", "detail", "side", "location", "severity", "change")
 

@@ -46,12 +46,17 @@ for (const article of document.querySelectorAll("article")) {
   });
 }
 
+// So that a whole film fits the height of the window.
+for (const ray of document.querySelectorAll(".ray")) {
+  ray.closest("figure").style.setProperty("--aspect", ray.getAttribute("width") / ray.getAttribute("height"));
+}
+
 // On paper nothing can be pointed at: each map is printed small, under its statement's name.
 window.addEventListener("beforeprint", () => {
   for (const article of document.querySelectorAll("article")) {
     const prints = article.querySelector(".prints");
     if (prints.childElementCount) continue;
-    for (const button of article.querySelectorAll(".statements button")) {
+    for (const button of article.querySelectorAll(".report > .statements button")) {
       const heat = document.getElementById(button.dataset.heats.split(" ")[0]);
       if (!heat || button.querySelector(".chip.absent")) continue;
       const figure = document.createElement("figure");
