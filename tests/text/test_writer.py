@@ -30,6 +30,10 @@ PICC = Finding(
 )
 
 
+def finding(observation: Observation, **values: object) -> Finding:
+    return Finding.model_validate({"observation": observation, **values})
+
+
 def texts(findings: list[Finding], style: Style | None = None, seeds: int = 60) -> set[str]:
     return {write(findings, random.Random(seed), style).findings for seed in range(seeds)}
 
@@ -144,6 +148,38 @@ def test_a_normal_report_needs_no_finding_or_explicit_absences() -> None:
         assert "acute" not in write([NO_PNEUMOTHORAX], random.Random(seed)).text
 
 
+def test_a_cause_shares_its_opacity_s_sentence_only_at_the_same_place() -> None:
+    place = {"side": Side.RIGHT, "location": "lower lobe"}
+    opacity = finding(Observation.LUNG_OPACITY, **place)
+    pneumonia = finding(Observation.PNEUMONIA, status="uncertain", **place)
+    joined = r"(right lower lobe\b.*, (which may represent|suspicious for) pneumonia\.)"
+    assert any(re.search(joined, text) for text in texts([opacity, pneumonia]))
+    elsewhere = pneumonia.model_copy(update={"side": Side.LEFT})
+    severe = pneumonia.model_copy(update={"severity": "severe"})
+    for other in (elsewhere, severe):
+        for text in texts([opacity, other]):
+            assert not re.search(r"represent|suspicious", text), text
+    for seed in range(30):
+        report = write([opacity, pneumonia], random.Random(seed))
+        (start, end), *_ = report.statements[1].spans
+        assert "pneumonia" in report.text[start:end].lower()
+
+
+def test_two_sides_may_share_a_sentence() -> None:
+    left = finding(Observation.PLEURAL_EFFUSION, side="left", severity="moderate")
+    shared = "small right and moderate left pleural effusions"
+    written = texts([EFFUSION, left])
+    assert any(shared in text.lower() for text in written)
+    assert any(shared not in text.lower() for text in written)
+    report = next(
+        r
+        for seed in range(60)
+        if "mall right and" in (r := write([EFFUSION, left], random.Random(seed))).findings
+    )
+    said = [report.text[slice(*f.spans[0])].lower() for f in report.statements]
+    assert said == ["small right", "moderate left pleural effusions"]
+
+
 def test_lungs_are_not_called_clear_beside_something_in_them() -> None:
     clear = Finding(observation=Observation.LUNG_OPACITY, status=Status.ABSENT)
     nodule = Finding(observation=Observation.LUNG_LESION, detail="nodule")
@@ -173,10 +209,6 @@ def test_structured_reports_have_headings_and_numbers() -> None:
     report = write([edema, EFFUSION], random.Random(0), Style(layout="structured"))
     assert re.match(r"Lungs: .*\. Pleura: .*\.$", report.findings)
     assert re.match(r"1\. .* 2\. ", report.impression)
-
-
-def finding(observation: Observation, **values: object) -> Finding:
-    return Finding.model_validate({"observation": observation, **values})
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BeforeValidator, Field, ValidationError
 
-from plainfilm.core import Change, InputError, Observation, Severity, Side, Word, describe
+from plainfilm.core import Change, InputError, Observation, Severity, Side, Status, Word, describe
 
 Wording = Literal["terse", "wordy"]
 
@@ -69,6 +69,14 @@ class Together(Word):
     sentences: Sentences
 
 
+class Causes(Word):
+    """Sentences that name what a finding is due to, by the status of the cause."""
+
+    of: frozenset[Observation]
+    causes: frozenset[Observation]
+    sentences: dict[Status, Sentences]
+
+
 class ImpressionRules(Word):
     """What an impression restates, most urgent first."""
 
@@ -81,7 +89,7 @@ class Phrasebook(Word):
 
     agreement: dict[str, dict[Literal["one", "many", "mass"], str]]
     before_vowel: dict[str, str]
-    join: dict[Literal["or", "comma"], str]
+    join: dict[Literal["and", "or", "comma"], str]
     noun_phrase: str
     severities: dict[Severity, SeverityWords]
     sides: dict[Side, tuple[str, ...]]
@@ -89,6 +97,7 @@ class Phrasebook(Word):
     sentences: dict[str, Sentences]
     absent_lists: Sentences
     together: tuple[Together, ...]
+    causes: tuple[Causes, ...]
     groups: dict[str, str]
     absences_merge: frozenset[str]
     impression: ImpressionRules
