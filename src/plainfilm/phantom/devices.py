@@ -22,8 +22,8 @@ def place_device(patient: Patient, name: str, camera: Camera) -> tuple[Tubes, li
     tubes = Tubes(camera)
     side = device_side(patient, name)
     h, w = patient.height_mm, patient.width_mm
-    junction = [(-30.0, 0.26 * h, -8.0), (-31.0, 0.40 * h, -8.0)]
-    arch = [(-27.0, 0.17 * h, -8.0), *junction]
+    junction = [(-22.0, 0.26 * h, -8.0), (-23.0, 0.38 * h, -8.0)]
+    arch = [(-21.0, 0.17 * h, -8.0), *junction]
     across = [(24.0, 0.10 * h, -14.0), (-6.0, 0.13 * h, -18.0)] if side == LEFT else []
     if name == "central line":
         neck = [(side * 46, -70, -8), (side * 40, -30, -8), (side * 33, 0.02 * h, -8)]
@@ -31,7 +31,7 @@ def place_device(patient: Patient, name: str, camera: Camera) -> tuple[Tubes, li
     elif name == "PICC":
         arm = [(side * (w + 70), 120, 0), (side * (w + 44), 64, 0), (side * (w + 4), 42, -20),
                (side * 0.6 * w, 30, -30), (side * 38, 0.09 * h, -20)]  # fmt: skip
-        tubes.add(round_corners([*arm, *across, *arch]), 1.2, CATHETER)
+        tubes.add(round_corners([*arm, *across, *arch]), 1.5, CATHETER)
     elif name == "port":
         pocket = (side * 0.62 * w, 0.30 * h, -patient.depth_mm)
         loop = [pocket, (side * 0.6 * w, 0.16 * h, -60), (side * 0.4 * w, 0.08 * h, -40)]
@@ -56,7 +56,7 @@ def place_device(patient: Patient, name: str, camera: Camera) -> tuple[Tubes, li
             jitter = np.random.default_rng([patient.anatomy_seed, int(level * 100)]).normal(0, 1, 2)
             loop = np.stack([9 * np.cos(angle) + jitter[0], level * h + 3.2 * np.sin(angle)
                              + jitter[1], -0.9 * patient.depth_mm + 0 * angle], axis=1)  # fmt: skip
-            tubes.add(loop, 0.55, METAL)
+            tubes.add(loop, 0.75, METAL)
     elif name == "endotracheal tube":
         tip = 0.31 * h - 38
         tubes.add([(1, -90, -14), (0, -40, -8), (-2, 0, 0), (-2.5, tip, 5)], 4.6, 0.02)

@@ -71,7 +71,7 @@ class Disease:
     """Everything abnormal in one patient; the default is a healthy one."""
 
     ratio: float | None = None
-    """Cardiothoracic ratio where it differs from the healthy one."""
+    """Cardiothoracic ratio where it differs from the healthy one, before magnification."""
     mediastinum_mm: float = 0.0
     """Added half-width of the upper mediastinum."""
     fluid_top: Mapping[int, float] = field(default_factory=dict)
@@ -120,7 +120,7 @@ def _draw_sick(
     edema = float(rng.beta(1.4, 1.6)) * 1.0 + 0.28 if failing else 0.0
     enlarged = has("cardiomegaly", 5.0 if failing else 1.0)
     ratio = float(np.clip(rng.gamma(2.2, 0.035) + 0.505, 0.505, 0.72)) if enlarged else None
-    wide = float(rng.uniform(12, 30)) if has("wide mediastinum") else 0.0
+    wide = float(rng.uniform(11, 25)) if has("wide mediastinum") else 0.0
     fluid = _draw_fluid(rng, failing, has("effusion", 3.2 if failing else 1.0))
     rim = None
     if has("pneumothorax", 0.3 if failing else 1.1):
@@ -135,7 +135,7 @@ def _draw_sick(
     bands = _draw_bands(rng) if has("atelectasis", 1.7 if fluid else 1.0) else {}
     fracture = None
     if has("fracture", 2.0 if rim else 1.0):
-        fracture = _side(rng), int(rng.integers(4, 10)), float(rng.uniform(0.36, 0.62))
+        fracture = _side(rng), int(rng.integers(4, 10)), float(rng.uniform(0.24, 0.44))
     pleura = None
     if has("pleural thickening"):
         kind = "apical cap" if rng.random() < 0.55 else "thickening"

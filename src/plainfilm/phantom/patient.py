@@ -32,7 +32,7 @@ class Patient:
     lift_mm: tuple[float, float]
     """How much higher than the left the (right, left) costophrenic angle lies."""
     cardiothoracic_ratio: float
-    """Of the healthy heart on this film."""
+    """Of the healthy heart, before the beam magnifies it."""
     mediastinum_mm: float
     """Half-width of the upper mediastinum."""
     knob_mm: float

@@ -37,6 +37,9 @@ SOFT, LUNG = 0.0195, 0.0052
 """Attenuation of soft tissue and of inflated lung, 1/mm, at the effective energy of a 110 kV beam
 (about 60 keV; NIST XCOM: soft tissue 0.0205/mm; lung at a density of 0.26 g/cm³)."""
 
+HEART_DEPTH = -30.0
+"""Depth z of the heart's middle, mm; the beam magnifies the heart from there."""
+
 SIDE_NAMES = {RIGHT: "right", LEFT: "left"}
 
 
@@ -75,6 +78,7 @@ def project(patient: Patient, disease: Disease, exposure: Exposure, grid: Grid) 
     """Project the patient with the disease, as the exposure sees them, onto the grid."""
     camera = exposure.camera(patient)
     ratio = disease.ratio or patient.cardiothoracic_ratio
+    ratio *= float(camera.magnification(HEART_DEPTH))
     hearts = heart(patient, ratio, camera)
     heart_interval = hull([_spread(solid, grid) for solid in hearts])
     central = [heart_interval, *mediastinum(patient, disease.mediastinum_mm, camera, grid)]

@@ -50,8 +50,12 @@ def bones(patient: Patient, disease: Disease, camera: Camera) -> tuple[Tubes, Tu
         for number in range(1, 13):
             curve = rib_curve(patient, side, number)
             height = 5.2 + (0.6 if 3 <= number <= 9 else 0) if number < 11 else 4.4
-            for part in _broken(curve, disease, side, number):
+            pieces = _broken(curve, disease, side, number)
+            for part in pieces:
                 _bone(ribs, part, height, 3.8, mineral)
+            if len(pieces) == 2:  # callus swells the broken ends
+                ribs.add(pieces[0][-3:], height + 3.0, 0.022 * mineral, 6.0)
+                ribs.add(pieces[1][:3], height + 3.0, 0.022 * mineral, 6.0)
         _bone(others, clavicle_curve(patient, side), 5.6, 5.0, 0.9 * mineral)
         for curve, radius in _shoulder(patient, side):
             _bone(others, curve, radius, radius, 0.9 * mineral)
@@ -75,8 +79,7 @@ def _broken(
     fade = np.linspace(1, 0.15, len(front))
     front[:, 1] += 12.0 * fade
     front[:, 0] -= side * 4.0 * fade
-    back = curve[: cut + 1].copy()
-    return [back, front]
+    return [curve[: cut + 1], front]
 
 
 def clavicle_curve(patient: Patient, side: int) -> npt.NDArray[np.float64]:

@@ -160,7 +160,7 @@ def heart(patient: Patient, ratio: float, camera: Camera) -> list[Ellipsoid]:
     bottom = dome(patient, LEFT).top(0.35 * patient.width_mm) + 16
     size = width / 125  # the heart's own scale, 1 for a heart of 12.5 cm
     ventricle = Ellipsoid(
-        (0, 0, -28), (70 * size, 49 * size**0.35, 58 * size**0.6), 0.66 / size**0.9
+        (0, 0, -28), (61 * size, 51 * size**0.35, 58 * size**0.6), 0.66 / size**0.9
     )
     lv_y = bottom - 0.86 * ventricle.half_height
     ventricle = replace(ventricle, centre=(left - ventricle.half_width, lv_y, -28.0))
@@ -175,9 +175,10 @@ def mediastinum(patient: Patient, extra_mm: float, camera: Camera, grid: Grid) -
     shift = float(camera.project((0.0, 0.0, 0.0))[0])
     y = grid.y[:, 0].astype(np.float64)
     h = patient.height_mm
-    half = patient.mediastinum_mm + extra_mm
+    half = patient.mediastinum_mm
     knots_y = [-60, -10, 0.10 * h, 0.20 * h, 0.30 * h, 0.40 * h, 0.60 * h, 1.1 * h]
-    knots = [40, 36, half + 2, half + 1, 0.92 * half, 0.84 * half, 0.78 * half, 22]
+    knots = np.array([40, 36, half + 2, half + 1, 0.92 * half, 0.84 * half, 0.78 * half, 22])
+    knots += np.array([0, 0.1, 0.55, 1, 1, 0.75, 0.2, 0]) * extra_mm
     width = np.interp(y, knots_y, knots).astype(np.float32)[:, None]
     u = (grid.x - np.float32(shift + 1)) / width
     depth = 70 * np.sqrt(np.maximum(1 - u * u * np.abs(u), 0))

@@ -28,7 +28,7 @@ EDEMA_ML = (150.0, 300.0)
 """Extra water on both sides, above: moderate, severe; below the first: mild."""
 MASS_MM = 30.0
 """A lesion larger than this is a mass (Fleischner Society glossary, 2008)."""
-WIDE_MEDIASTINUM_MM = (80.0, 100.0)
+WIDE_MEDIASTINUM_MM = (80.0, 92.0)
 """Above: moderate, severe; below the first: mild."""
 THICKENING_MM = (11.0, 16.0)
 """Above: moderate, severe; below the first: mild."""
