@@ -12,6 +12,7 @@ from plainfilm.cli.demo import demo
 from plainfilm.cli.doctor import doctor
 from plainfilm.cli.evaluate import evaluate
 from plainfilm.cli.report import report
+from plainfilm.cli.score import score
 from plainfilm.cli.train import train
 from plainfilm.core import PlainfilmError
 
@@ -42,7 +43,7 @@ def _root(
     pass
 
 
-for command in (report, train, evaluate, demo, doctor):
+for command in (report, train, evaluate, score, demo, doctor):
     app.command()(command)
 
 

@@ -1,1 +1,19 @@
-"""."""
+"""Metrics: lexical and clinical scores of reports, each with the protocol that made it.
+
+Arguments are always (references, predictions). Every metric has a card in ``docs/metrics``.
+"""
+
+from plainfilm.metrics.registry import DEFAULT_METRICS, METRICS, Metric
+from plainfilm.metrics.scoring import SIGNATURE_VERSION as signature_version  # noqa: N811
+from plainfilm.metrics.scoring import align, score
+from plainfilm.metrics.tokenizer import tokenize
+
+__all__ = [
+    "DEFAULT_METRICS",
+    "METRICS",
+    "Metric",
+    "align",
+    "score",
+    "signature_version",
+    "tokenize",
+]

@@ -1,0 +1,85 @@
+"""``plainfilm score``: metrics of predicted reports against references, from plain files."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from plainfilm.core import Score
+
+
+def score(
+    references: Annotated[
+        Path, typer.Argument(help="What radiologists wrote: .txt, .csv, .jsonl or .json.")
+    ],
+    predictions: Annotated[
+        Path, typer.Argument(help="What a model wrote; the same file where it holds both.")
+    ],
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            help="Names of metrics, separated by commas; see docs/metrics.", metavar="A,B"
+        ),
+    ] = None,
+    uncertain: Annotated[
+        str, typer.Option(help="What an uncertain mention counts as: positive or negative.")
+    ] = "positive",
+    json: Annotated[
+        bool, typer.Option("--json", help="Print values, parts and signatures as JSON.")
+    ] = False,
+) -> None:
+    """Score predicted reports against references, without any model.
+
+    A .txt file holds one report a line. The other forms hold an id and a text for each report
+    (columns or keys "id" and "text"); reports are paired by id. ReXrank's JSON is read as it is:
+    give the same file twice.
+
+        plainfilm score references.csv predictions.csv --metrics bleu-4,micro-f1-14
+    """
+    from rich.console import Console
+    from rich.progress import track as progress
+
+    from plainfilm.core import UncertaintyPolicy
+    from plainfilm.metrics import score as compute
+    from plainfilm.metrics.files import read_reports
+
+    policies = {policy.value.removeprefix("uncertain-"): policy for policy in UncertaintyPolicy}
+    if uncertain not in policies:
+        raise typer.BadParameter(
+            f"must be {' or '.join(policies)}, got {uncertain!r}", param_hint="--uncertain"
+        )
+    stderr = Console(stderr=True)
+
+    def track(texts: Iterable[str], task: str) -> Iterable[str]:
+        return progress(list(texts), task, console=stderr, transient=True)
+
+    scores = compute(
+        read_reports(references, "references"),
+        read_reports(predictions, "predictions"),
+        [name.strip() for name in metrics.split(",")] if metrics is not None else None,
+        policy=policies[uncertain],
+        track=track,
+    )
+    if json:
+        from json import dumps
+
+        typer.echo(dumps({name: score.to_dict() for name, score in scores.items()}, indent=2))
+        return
+    _print(scores)
+
+
+def _print(scores: "dict[str, Score]") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    count = next(iter(scores.values())).signature.count
+    table = Table("metric", "value", "undefined", title=f"{count} reports")
+    for name, score in scores.items():
+        value = "undefined" if score.value != score.value else f"{score.value:.4f}"
+        table.add_row(name, value, str(score.undefined or ""))
+    console = Console()
+    console.print(table)
+    for score in scores.values():
+        console.print(str(score.signature), style="dim", highlight=False, soft_wrap=True)

@@ -1,0 +1,109 @@
+"""Label metrics: precision, recall and F1 of the 14 CheXpert observations, or of five of them.
+
+Both reports are read into labels by the same reader, and an observation counts as positive where
+it is present, or uncertain under the ``uncertain-positive`` policy. ``micro`` pools all decisions,
+``macro`` averages over classes, ``weighted`` averages them by their positives in the references,
+``example`` averages over reports.
+
+A class (or, for ``example``, a report) without a positive on either side is undefined: it is left
+out of the average and counted. Much published code gives it 0 instead (scikit-learn's
+``zero_division=0``), which lowers a macro value on small sets; ``parts`` holds that value too.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+
+import plainfilm
+from plainfilm.core import FIVE_OBSERVATIONS, OBSERVATIONS, Observation, binarize
+from plainfilm.metrics.pairs import Pairs
+from plainfilm.metrics.statistics import Array, Statistics, mean_of, ratio
+
+Average = Literal["micro", "macro", "weighted", "example"]
+Measure = Literal["precision", "recall", "f1"]
+
+LABELER = f"plainfilm-reader-{plainfilm.__version__}"
+_OBSERVATIONS: dict[int, tuple[Observation, ...]] = {14: OBSERVATIONS, 5: FIVE_OBSERVATIONS}
+
+
+def label_score(
+    pairs: Pairs, *, average: Average, measure: Measure, classes: Literal[14, 5]
+) -> Statistics:
+    """Return ``measure`` over the labels of ``classes`` observations, averaged as ``average``."""
+    observations = _OBSERVATIONS[classes]
+    references, predictions = (
+        np.array([binarize(labels, pairs.policy, observations) for labels in side], dtype=bool)
+        for side in pairs.labels
+    )
+    protocol = {"labels": f"chexpert-{classes},{pairs.policy}", "labeler": LABELER}
+    return from_decisions(
+        references, predictions, average, measure, tuple(str(o) for o in observations), protocol
+    )
+
+
+def from_decisions(
+    references: np.typing.NDArray[np.bool_],
+    predictions: np.typing.NDArray[np.bool_],
+    average: Average,
+    measure: Measure,
+    names: tuple[str, ...],
+    protocol: dict[str, str],
+) -> Statistics:
+    """Return the statistics of yes-or-no decisions, each side of shape (reports, classes)."""
+    counts = np.stack(
+        [references & predictions, ~references & predictions, references & ~predictions], axis=1
+    ).astype(np.float64)  # (reports, [true positives, false positives, false negatives], classes)
+    if average == "example":
+        return mean_of(_MEASURES[measure](counts.sum(axis=2)), **protocol)
+
+    def per_class(totals: Array) -> Array:
+        shaped = totals.reshape(*totals.shape[:-1], 3, len(names))
+        return _MEASURES[measure](np.moveaxis(shaped, -2, -1))
+
+    def value(totals: Array) -> Array:
+        shaped = totals.reshape(*totals.shape[:-1], 3, len(names))
+        if average == "micro":
+            return _MEASURES[measure](shaped.sum(axis=-1))
+        values = per_class(totals)
+        positives = shaped[..., 0, :] + shaped[..., 2, :]
+        weights = positives if average == "weighted" else np.ones_like(values)
+        weights = np.where(np.isnan(values), 0.0, weights)
+        return ratio((np.nan_to_num(values) * weights).sum(axis=-1), weights.sum(axis=-1))
+
+    def parts(totals: Array) -> dict[str, float]:
+        values = per_class(totals)
+        found = dict(zip(names, values.tolist(), strict=True))
+        if average == "macro":
+            found["undefined as 0"] = float(np.nan_to_num(values).mean())
+        return found
+
+    return Statistics(
+        rows=counts.reshape(len(counts), -1),
+        value=value,
+        parts=parts,
+        undefined=lambda totals: (
+            0 if average == "micro" else int(np.isnan(per_class(totals)).sum())
+        ),
+        protocol=protocol,
+    )
+
+
+def _precision(counts: Array) -> Array:
+    return ratio(counts[..., 0], counts[..., 0] + counts[..., 1])
+
+
+def _recall(counts: Array) -> Array:
+    return ratio(counts[..., 0], counts[..., 0] + counts[..., 2])
+
+
+def _f1(counts: Array) -> Array:
+    return ratio(2 * counts[..., 0], 2 * counts[..., 0] + counts[..., 1] + counts[..., 2])
+
+
+# Each takes (..., [true positives, false positives, false negatives]) and returns (...,).
+_MEASURES: dict[Measure, Callable[[Array], Array]] = {
+    "precision": _precision,
+    "recall": _recall,
+    "f1": _f1,
+}

@@ -1,0 +1,131 @@
+"""BLEU, ROUGE-L and CIDEr-D, as ``pycocoevalcap`` 1.2 computes them for one reference per report.
+
+Each follows the formula of that program, its smoothing constants included, so that the values are
+equal to rounding error on the same tokens. None of them reads a report: all count shared words.
+
+Sources: Papineni et al. 2002 (BLEU), Lin 2004 (ROUGE-L), Vedantam et al. 2015 (CIDEr, CIDEr-D).
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from plainfilm.metrics.ngrams import Counts
+from plainfilm.metrics.pairs import Pairs
+from plainfilm.metrics.statistics import Array, Statistics, mean_of
+from plainfilm.metrics.tokenizer import TOKENIZER
+
+_PROTOCOL = {"tokenizer": TOKENIZER, "case": "lower"}
+_SMALL, _TINY = 1e-9, 1e-15  # pycocoevalcap's guards against division by zero
+_ROUGE_BETA = 1.2
+_CIDER_SIGMA = 6.0
+_ORDER = 4
+
+
+def bleu(pairs: Pairs, *, order: int) -> Statistics:
+    """Return BLEU-``order``: the geometric mean of clipped n-gram precisions, times brevity."""
+    return Statistics(
+        rows=_bleu_rows(pairs.ngrams, len(pairs)),
+        value=lambda totals: _bleu_value(totals, order),
+        protocol=_PROTOCOL,
+    )
+
+
+def _bleu_rows(ngrams: Sequence[Counts], reports: int) -> Array:
+    """Return per report the matches of each order, the prediction's n-grams, and both lengths.
+
+    Shape (reports, 4 + 4 + 2).
+    """
+    rows = np.zeros((reports, 2 * _ORDER + 2))
+    for k, counts in enumerate(ngrams):
+        shared = counts.shared
+        clipped = np.minimum(counts.count[shared], counts.count[shared + 1])
+        rows[:, k] = np.bincount(counts.text[shared] // 2, clipped, reports)
+        per_text = np.bincount(counts.text, counts.count, 2 * reports)
+        rows[:, _ORDER + k] = per_text[1::2]
+        if k == 0:
+            rows[:, -2], rows[:, -1] = per_text[1::2], per_text[0::2]
+    return rows
+
+
+def _bleu_value(totals: Array, order: int) -> Array:
+    matched, offered = totals[..., :_ORDER], totals[..., _ORDER : 2 * _ORDER]
+    precisions = (matched + _TINY) / (offered + _SMALL)
+    ratio = (totals[..., -2] + _TINY) / (totals[..., -1] + _SMALL)
+    brevity = np.exp(np.minimum(0.0, 1 - 1 / ratio))
+    value: Array = np.prod(precisions[..., :order], axis=-1) ** (1 / order) * brevity
+    return value
+
+
+def rouge_l(pairs: Pairs) -> Statistics:
+    """Return ROUGE-L: the F-measure (β = 1.2) of the longest common subsequence, mean of reports.
+
+    As in ``pycocoevalcap``, an empty text counts as one empty word.
+    """
+    return mean_of(np.array([_rouge_l(*pair) for pair in zip(*pairs.tokens, strict=True)]),
+                   **_PROTOCOL)  # fmt: skip
+
+
+def _rouge_l(reference: Sequence[str], prediction: Sequence[str]) -> float:
+    reference, prediction = reference or [""], prediction or [""]
+    common = longest_common_subsequence(reference, prediction)
+    if common == 0:
+        return 0.0
+    precision, recall = common / len(prediction), common / len(reference)
+    weight = _ROUGE_BETA**2
+    return (1 + weight) * precision * recall / (recall + weight * precision)
+
+
+def longest_common_subsequence(first: Sequence[str], second: Sequence[str]) -> int:
+    """Return the length of the longest common subsequence of two token sequences.
+
+    Bit-parallel (Hyyrö 2004): one column of the usual table is one integer, whose zeros count.
+    """
+    positions: dict[str, int] = {}
+    bit = 1
+    for token in first:
+        positions[token] = positions.get(token, 0) | bit
+        bit <<= 1
+    full = column = bit - 1
+    for token in second:
+        if token in positions:
+            hits = column & positions[token]
+            column = (column + hits) | (column - hits)
+    return len(first) - (column & full).bit_count()
+
+
+def cider_d(pairs: Pairs) -> Statistics:
+    """Return CIDEr-D: ten times the mean cosine of clipped tf-idf n-gram vectors, length-penalised.
+
+    The document frequencies are those of the references given, so a report's value depends on the
+    set it is scored in, and one report alone has none: where no n-gram tells references apart, the
+    value is undefined.
+    """
+    reports = len(pairs)
+    similarity = np.zeros(reports)
+    length_difference: Array = np.zeros(reports)
+    informative = False
+    for size, counts in enumerate(pairs.ngrams, start=1):
+        of_reference = counts.text % 2 == 0
+        frequency = np.bincount(counts.gram[of_reference], minlength=_size(counts))
+        weight = math.log(reports) - np.log(np.maximum(1, frequency))
+        entries = counts.count * weight[counts.gram]
+        norm = np.sqrt(np.bincount(counts.text, entries**2, 2 * reports))
+        shared = counts.shared
+        product = np.minimum(entries[shared], entries[shared + 1]) * entries[shared]
+        product_of_report = np.bincount(counts.text[shared] // 2, product, reports)
+        norms = norm[0::2] * norm[1::2]
+        similarity += np.divide(product_of_report, norms, out=np.zeros(reports), where=norms != 0)
+        informative = informative or bool(entries[of_reference].any())
+        if size == 2:  # pycocoevalcap measures length in bigrams
+            lengths = np.bincount(counts.text, counts.count, 2 * reports).astype(np.float64)
+            length_difference = lengths[1::2] - lengths[0::2]
+    if not informative:
+        return mean_of(np.full(reports, np.nan), **_PROTOCOL)
+    penalty = np.exp(-(length_difference**2) / (2 * _CIDER_SIGMA**2))
+    return mean_of(10 * similarity / _ORDER * penalty, **_PROTOCOL)
+
+
+def _size(counts: Counts) -> int:
+    return int(counts.gram[-1]) + 1 if len(counts.gram) else 0

@@ -1,0 +1,70 @@
+"""Pairs: references and predictions side by side, with what several metrics read from them."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
+
+from plainfilm.core import Finding, Observation, Status, UncertaintyPolicy
+from plainfilm.metrics.ngrams import Counts, count_ngrams
+from plainfilm.metrics.tokenizer import tokenize
+
+Made = TypeVar("Made")
+Track = Callable[[Iterable[str], str], Iterable[str]]
+Both = tuple[list[Made], list[Made]]
+"""(of references, of predictions)"""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """References and predictions in the same order; what is read from them is read once."""
+
+    ids: tuple[str, ...]
+    references: tuple[str, ...]
+    predictions: tuple[str, ...]
+    policy: UncertaintyPolicy = UncertaintyPolicy.POSITIVE
+    """What an uncertain mention counts as in label metrics."""
+    track: Track = lambda texts, task: texts
+    """Wraps a long iteration, named, to show its progress."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def tokens(self) -> Both[list[str]]:
+        """Tokens as COCO-caption makes them."""
+        return self._each(tokenize, "tokens")
+
+    @cached_property
+    def ngrams(self) -> list[Counts]:
+        """Counts of 1- to 4-grams; a mixed number ("1 1/2") counts as two words here."""
+        references, predictions = ([_words(tokens) for tokens in side] for side in self.tokens)
+        return list(count_ngrams(references, predictions, order=4))
+
+    @cached_property
+    def labels(self) -> Both[Mapping[Observation, Status]]:
+        """The 14 observations of each report, as plainfilm's reader sees them."""
+        from plainfilm.text import labels
+
+        return self._each(labels, "labels")
+
+    @cached_property
+    def findings(self) -> Both[list[Finding]]:
+        """The findings of each report, as plainfilm's reader sees them."""
+        from plainfilm.text import read
+
+        return self._each(read, "findings")
+
+    def _each(self, make: Callable[[str], Made], task: str) -> Both[Made]:
+        """Return ``make`` of every text; equal texts are read once."""
+        made = {
+            text: make(text)
+            for text in self.track(dict.fromkeys(self.references + self.predictions), task)
+        }
+        return [made[text] for text in self.references], [made[text] for text in self.predictions]
+
+
+def _words(tokens: list[str]) -> list[str]:
+    """Return the words that ``pycocoevalcap`` counts: a mixed number has two."""
+    joined = " ".join(tokens)
+    return joined.split() if "\xa0" in joined else tokens

@@ -1,0 +1,82 @@
+"""The table of metrics: name → the function that computes it, imported when first used."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any
+
+from plainfilm.core import MetricError
+from plainfilm.metrics.pairs import Pairs
+from plainfilm.metrics.statistics import Statistics
+
+
+@dataclass(frozen=True)
+class Metric:
+    """Where a metric is computed."""
+
+    place: str
+    """``module:function`` in ``plainfilm.metrics``; the function takes Pairs and ``options``."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    card: str = ""
+    """The page under ``docs/metrics`` that explains it."""
+    higher_is_better: bool = True
+
+    def measure(self, pairs: Pairs) -> Statistics:
+        """Return the metric's statistics on ``pairs``."""
+        module, function = self.place.split(":")
+        compute: Callable[..., Statistics] = getattr(
+            import_module(f"plainfilm.metrics.{module}"), function
+        )
+        return compute(pairs, **self.options)
+
+
+METRICS: dict[str, Metric] = {
+    **{f"bleu-{n}": Metric("lexical:bleu", {"order": n}, "bleu") for n in (1, 2, 3, 4)},
+    "rouge-l": Metric("lexical:rouge_l", card="rouge-l"),
+    "cider-d": Metric("lexical:cider_d", card="cider-d"),
+    # What COCO-caption prints as "CIDEr" is CIDEr-D by its formula: the same number.
+    "cider": Metric("lexical:cider_d", card="cider-d"),
+    **{
+        f"{average}-{measure}-{classes}": Metric(
+            "clinical:label_score",
+            {"average": average, "measure": measure, "classes": classes},
+            "label-f1",
+        )
+        for classes in (14, 5)
+        for average in ("micro", "macro", "weighted", "example")
+        for measure in ("precision", "recall", "f1")
+    },
+}
+
+DEFAULT_METRICS = (
+    "bleu-1", "bleu-2", "bleu-3", "bleu-4", "rouge-l", "cider-d",
+    "micro-f1-14", "macro-f1-14", "micro-f1-5", "macro-f1-5",
+)  # fmt: skip
+"""What is computed when no metric is named."""
+
+
+def resolve(names: Iterable[str] | None) -> dict[str, Metric]:
+    """Return the metrics of ``names`` in that order; the default ones for None.
+
+    Raises:
+        MetricError: a name is unknown, not text, or given twice; or there is none.
+    """
+    if isinstance(names, str):
+        raise MetricError(f"metrics must be a list of names, got the text {names!r}: [{names!r}]")
+    wanted = list(DEFAULT_METRICS if names is None else names)
+    if not wanted:
+        raise MetricError("metrics is empty: name at least one, or leave it out for the defaults")
+    for name in wanted:
+        if not isinstance(name, str) or name not in METRICS:
+            raise MetricError(_unknown(name))
+    twice = sorted({name for name in wanted if wanted.count(name) > 1})
+    if twice:
+        raise MetricError(f"metrics names {', '.join(twice)} more than once: name each once")
+    return {name: METRICS[name] for name in wanted}
+
+
+def _unknown(name: object) -> str:
+    near = get_close_matches(str(name).lower().replace("_", "-"), METRICS, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"unknown metric {name!r}: {hint}choose from {', '.join(METRICS)}"

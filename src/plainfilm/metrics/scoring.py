@@ -1,0 +1,148 @@
+"""score: references and predictions in, metrics with their signatures out."""
+
+from collections.abc import Mapping, Sequence
+
+import plainfilm
+from plainfilm.core import MetricError, Score, Signature, UncertaintyPolicy
+from plainfilm.metrics.pairs import Pairs, Track
+from plainfilm.metrics.registry import resolve
+from plainfilm.metrics.statistics import Statistics
+
+Reports = Sequence[str] | Mapping[str, str]
+
+SIGNATURE_VERSION = f"plainfilm-{plainfilm.__version__}"
+"""The version that signatures name."""
+
+_NAMED = 3  # how many ids a message names
+
+
+def score(
+    references: Reports,
+    predictions: Reports,
+    metrics: Sequence[str] | None = None,
+    *,
+    policy: UncertaintyPolicy = UncertaintyPolicy.POSITIVE,
+    per_report: bool = False,
+    section: str | None = None,
+    split: str | None = None,
+    track: Track | None = None,
+) -> dict[str, Score]:
+    """Score ``predictions`` against ``references``.
+
+    Args:
+        references: what radiologists wrote: a list of texts, or a mapping of id to text.
+        predictions: what a model wrote, of the same kind; mappings are aligned by id.
+        metrics: names as in ``docs/metrics``; None for the default set.
+        policy: what an uncertain mention counts as in label metrics.
+        per_report: also give each report's own value, in ``Score.reports``.
+        section: the text that was scored (``findings``), for the signature.
+        split: the data that was scored (``test``), for the signature.
+        track: wraps an iterable of texts to show progress; called with it and a short name.
+
+    Returns:
+        Name → Score, in the order of ``metrics``.
+
+    Raises:
+        MetricError: an unknown metric, or references and predictions that do not fit together.
+    """
+    chosen = resolve(metrics)
+    pairs = align(references, predictions, policy=policy, track=track)
+    scores = {}
+    for name, metric in chosen.items():
+        statistics = metric.measure(pairs)
+        scores[name] = Score(
+            value=float(statistics.value(statistics.totals)),
+            undefined=statistics.undefined(statistics.totals),
+            parts=statistics.parts(statistics.totals),
+            reports=tuple(statistics.value(statistics.rows).tolist()) if per_report else (),
+            signature=_signature(name, statistics, len(pairs), section, split),
+        )
+    return scores
+
+
+def _signature(
+    name: str, statistics: Statistics, count: int, section: str | None, split: str | None
+) -> Signature:
+    return Signature.model_validate(
+        {
+            "metric": name,
+            "version": SIGNATURE_VERSION,
+            "section": section,
+            "split": split,
+            "count": count,
+            **statistics.protocol,
+        }
+    )
+
+
+def align(
+    references: Reports,
+    predictions: Reports,
+    *,
+    policy: UncertaintyPolicy = UncertaintyPolicy.POSITIVE,
+    track: Track | None = None,
+) -> Pairs:
+    """Return references and predictions side by side.
+
+    Raises:
+        MetricError: they are not both lists or both mappings of texts, are empty, or differ in
+            length or in ids.
+    """
+    reference_of = _by_id("references", references)
+    prediction_of = _by_id("predictions", predictions)
+    if isinstance(references, Mapping) != isinstance(predictions, Mapping):
+        kinds = f"{type(references).__name__} and {type(predictions).__name__}"
+        raise MetricError(
+            f"references and predictions must both be lists, or both mappings of id to text, "
+            f"got {kinds}"
+        )
+    if isinstance(references, Mapping):
+        _check_ids(reference_of, prediction_of)
+    elif len(reference_of) != len(prediction_of):
+        raise MetricError(
+            f"references and predictions must have the same length, got {len(reference_of)} "
+            f"references and {len(prediction_of)} predictions"
+        )
+    return Pairs(
+        ids=tuple(reference_of),
+        references=tuple(reference_of.values()),
+        predictions=tuple(prediction_of[key] for key in reference_of),
+        policy=UncertaintyPolicy(policy),
+        **({} if track is None else {"track": track}),
+    )
+
+
+def _by_id(name: str, reports: Reports) -> dict[str, str]:
+    """Return id → text; the ids of a list are its positions from 1."""
+    if isinstance(reports, str | bytes) or not isinstance(reports, Mapping | Sequence):
+        raise MetricError(
+            f"{name} must be a list of texts or a mapping of id to text, "
+            f"got {type(reports).__name__}"
+        )
+    if isinstance(reports, Mapping):
+        texts = dict(reports)
+    else:
+        texts = {str(position): text for position, text in enumerate(reports, start=1)}
+    if not texts:
+        raise MetricError(f"{name} is empty: give at least one report")
+    for key, text in texts.items():
+        if not isinstance(key, str) or not isinstance(text, str):
+            wrong = key if not isinstance(key, str) else text
+            raise MetricError(
+                f"{name} must hold texts by ids that are text, "
+                f"got {type(wrong).__name__} at {key!r}"
+            )
+    return texts
+
+
+def _check_ids(references: Mapping[str, str], predictions: Mapping[str, str]) -> None:
+    problems = [
+        f"{len(ids)} {what} ({', '.join(ids[:_NAMED])}{'…' if len(ids) > _NAMED else ''})"
+        for what, ids in (
+            ("references without a prediction", [i for i in references if i not in predictions]),
+            ("predictions without a reference", [i for i in predictions if i not in references]),
+        )
+        if ids
+    ]
+    if problems:
+        raise MetricError(f"ids of references and predictions differ: {'; '.join(problems)}")

@@ -1,0 +1,58 @@
+"""Statistics: what a metric keeps of each report, enough to give its value on any set of them.
+
+Every metric here is a function of sums over reports: BLEU of summed n-gram counts, F1 of summed
+true and false positives, ROUGE-L and CIDEr of summed values and a count. A metric therefore returns
+one row of numbers per report and the function from summed rows to the value. The corpus value, the
+value of each single report, bootstrap intervals and randomisation tests all follow from the rows,
+without reading any text again.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statistics:
+    """The rows of one metric, and how to read their sum."""
+
+    rows: Array
+    """Shape (reports, columns)."""
+    value: Callable[[Array], Array]
+    """From sums of rows, (..., columns), to values, (...,); NaN where undefined."""
+    parts: Callable[[Array], dict[str, float]] = lambda totals: {}
+    """From one sum of rows, (columns,), to the values behind the value, by name."""
+    undefined: Callable[[Array], int] = lambda totals: 0
+    """From one sum of rows, (columns,), to how many parts of an average were undefined."""
+    protocol: dict[str, str] = field(default_factory=dict)
+    """The signature's fields that this metric sets: tokenizer, case, labels, labeler…"""
+
+    @property
+    def totals(self) -> Array:
+        """The sum over all reports, shape (columns,)."""
+        totals: Array = self.rows.sum(axis=0)
+        return totals
+
+
+def ratio(numerator: Array, denominator: Array) -> Array:
+    """Return ``numerator / denominator``, NaN where the denominator is 0."""
+    undefined = np.full(np.broadcast(numerator, denominator).shape, np.nan)
+    quotient: Array = np.divide(
+        numerator, denominator, out=undefined, where=np.asarray(denominator) != 0
+    )
+    return quotient
+
+
+def mean_of(values: Array, **protocol: str) -> Statistics:
+    """Return the statistics of a mean over reports; a NaN in ``values`` (reports,) is left out."""
+    defined = ~np.isnan(values)
+    return Statistics(
+        rows=np.column_stack([np.where(defined, values, 0.0), defined.astype(np.float64)]),
+        value=lambda totals: ratio(totals[..., 0], totals[..., 1]),
+        undefined=lambda totals: len(values) - int(totals[1]),
+        protocol=protocol,
+    )
