@@ -102,11 +102,13 @@ class Recipe(Word):
     seed: int = 0
     model: Model
     data: Data
-    stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
+    stages: tuple[Stage, ...]
 
     @model_validator(mode="after")
     def _stages_are_told_apart(self) -> Self:
         names = [stage.name for stage in self.stages]
+        if not names:
+            raise ValueError("stages must hold at least one stage")
         if len(set(names)) < len(names):
             raise ValueError(f"stages must have different names, got {', '.join(names)}")
         return self

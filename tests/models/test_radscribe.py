@@ -1,0 +1,254 @@
+"""RadScribe: shapes, the published size, what reaches what, saving and generating."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForSeq2SeqLM
+
+from plainfilm.core import InputError, Report
+from plainfilm.models.radscribe import (
+    RadScribeConfig,
+    RadScribeForConditionalGeneration,
+    RadScribeProcessor,
+)
+from plainfilm.models.radscribe.processing_radscribe import (
+    report_to_target,
+    target_to_report,
+    train_tokenizer,
+)
+from plainfilm.vision.backbones import backbone_config, build_backbone, image_tokens
+from plainfilm.vision.preparation import FilmImageProcessor, film_area, letterbox
+
+REPORTS = [
+    Report(findings="The heart is enlarged. Small left effusion.", impression="Cardiomegaly."),
+    Report(findings="The lungs are clear.", impression="No acute abnormality."),
+    Report(findings="Large right pneumothorax.", impression="Pneumothorax."),
+]
+RESNET = {
+    "model_type": "resnet", "num_channels": 1, "embedding_size": 8, "hidden_sizes": [8, 16],
+    "depths": [1, 1], "layer_type": "basic",
+}  # fmt: skip
+VIT = {
+    "model_type": "vit", "num_channels": 1, "image_size": 32, "patch_size": 4, "hidden_size": 16,
+    "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16,
+}  # fmt: skip
+
+
+def tiny(vocabulary: int, **changes: object) -> RadScribeForConditionalGeneration:
+    torch.manual_seed(0)
+    sizes = {
+        "backbone": RESNET,
+        "encoder": {
+            "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2,
+            "intermediate_size": 32, "vocab_size": vocabulary,
+        },
+        "decoder": {
+            "d_model": 24, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2,
+            "vocab_size": vocabulary,
+        },
+        "image_size": 32,
+        "image_token_grid": 4,
+    }  # fmt: skip
+    return RadScribeForConditionalGeneration(RadScribeConfig(**(sizes | changes)))
+
+
+@pytest.fixture(scope="module")
+def processor() -> RadScribeProcessor:
+    tokenizer = train_tokenizer([report_to_target(report) for report in REPORTS] * 3, 400)
+    return RadScribeProcessor(FilmImageProcessor(size=32, num_channels=1), tokenizer, tokenizer)
+
+
+@pytest.fixture(scope="module")
+def batch(processor: RadScribeProcessor) -> dict[str, torch.Tensor]:
+    films = list(np.random.default_rng(0).random((3, 40, 30), dtype=np.float32))
+    return dict(processor(films, ["Cough.", None, "Fall from a ladder."], REPORTS))
+
+
+@pytest.fixture
+def model(processor: RadScribeProcessor) -> Iterator[RadScribeForConditionalGeneration]:
+    yield tiny(len(processor.tokenizer)).eval()
+
+
+def inputs(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: batch[name] for name in ("pixel_values", "text_ids", "text_attention_mask")}
+
+
+@pytest.mark.parametrize("backbone", [RESNET, VIT])
+def test_tokens_are_batch_tokens_channels(backbone: dict[str, object]) -> None:
+    network = build_backbone(backbone_config(backbone))
+    tokens = image_tokens(network, torch.zeros(2, 1, 32, 32), grid=4)
+    assert tokens.shape == (2, 16, 16)
+
+
+def test_an_unknown_backbone_lists_the_choices() -> None:
+    with pytest.raises(InputError, match=r"unknown backbone 'vgg'.*resnet, vit"):
+        backbone_config({"model_type": "vgg"})
+
+
+def test_the_published_size() -> None:
+    """ViT-B/16: 86 M without its pooler; BERT-base: 110 M with its pooler; T5-base: 220 M."""
+    with torch.device("meta"):
+        model = RadScribeForConditionalGeneration(RadScribeConfig())
+
+    def millions(module: torch.nn.Module) -> float:
+        return sum(parameter.numel() for parameter in module.parameters()) / 1e6
+
+    assert millions(model.encoder.backbone) == pytest.approx(86.4, abs=0.1)
+    assert millions(model.encoder.joint) == pytest.approx(108.9, abs=0.1)
+    assert millions(model.decoder) == pytest.approx(137.9, abs=0.1)  # T5-base less its encoder
+    assert model.encoder.joint.config.vocab_size == 30522
+    assert model.config.decoder_config.d_model == 768
+
+
+def test_the_stream_is_cls_image_sep_text_sep(
+    model: RadScribeForConditionalGeneration, batch: dict[str, torch.Tensor]
+) -> None:
+    encoded = model.encoder(**inputs(batch))
+    assert encoded.last_hidden_state.shape == (3, 16 + batch["text_ids"].shape[1], 32)
+    assert encoded.attention_mask.sum(dim=1).tolist() == [
+        16 + count for count in batch["text_attention_mask"].sum(dim=1).tolist()
+    ]
+
+
+def test_padding_changes_nothing(
+    model: RadScribeForConditionalGeneration, batch: dict[str, torch.Tensor]
+) -> None:
+    alone = {name: tensor[1:2] for name, tensor in inputs(batch).items()}
+    alone["text_ids"], alone["text_attention_mask"] = (
+        alone["text_ids"][:, :2], alone["text_attention_mask"][:, :2]
+    )  # fmt: skip
+    together = model(**inputs(batch), labels=batch["labels"]).logits[1:2]
+    torch.testing.assert_close(model(**alone, labels=batch["labels"][1:2]).logits, together)
+
+
+def test_true_labels_do_not_reach_the_report(
+    model: RadScribeForConditionalGeneration, batch: dict[str, torch.Tensor]
+) -> None:
+    """The classifier's targets may change its loss, never what the decoder sees."""
+    outputs = [
+        model(**batch, observation_labels=torch.full((3, 14), value)) for value in (0.0, 1.0)
+    ]
+    assert torch.equal(outputs[0].logits, outputs[1].logits)
+    assert torch.equal(outputs[0].report_loss, outputs[1].report_loss)
+    assert not torch.equal(outputs[0].label_loss, outputs[1].label_loss)
+
+
+def test_predicted_labels_do_reach_the_report(
+    model: RadScribeForConditionalGeneration, batch: dict[str, torch.Tensor]
+) -> None:
+    before = model(**batch).logits
+    with torch.no_grad():
+        model.encoder.classifier.value.bias += 5
+    assert not torch.allclose(before, model(**batch).logits)
+
+
+def test_unknown_labels_are_left_out_of_the_loss(
+    model: RadScribeForConditionalGeneration, batch: dict[str, torch.Tensor]
+) -> None:
+    known = torch.zeros(3, 14)
+    partly = known.clone()
+    partly[:, 3:] = torch.nan
+    loss = model(**batch, observation_labels=partly).label_loss
+    logits = model(**batch, observation_labels=known).label_logits[:, :3]
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(logits, known[:, :3])
+    torch.testing.assert_close(loss, expected)
+
+
+def test_without_label_enhancement_there_is_no_classifier(
+    processor: RadScribeProcessor, batch: dict[str, torch.Tensor]
+) -> None:
+    model = tiny(len(processor.tokenizer), label_enhanced=False).eval()
+    assert not [name for name, _ in model.named_parameters() if "label" in name]
+    tokens, labels = model.draft(**inputs(batch), max_new_tokens=4)
+    assert labels is None
+    assert tokens.shape[0] == 3
+
+
+def test_attention_of_the_classifier_sums_to_one(
+    model: RadScribeForConditionalGeneration, batch: dict[str, torch.Tensor]
+) -> None:
+    labels = model.encoder.classify(batch["pixel_values"])
+    assert labels.attention.shape == (3, 14, 16)
+    torch.testing.assert_close(labels.attention.sum(dim=2), torch.ones(3, 14))
+
+
+def test_batched_generation_equals_one_at_a_time(
+    model: RadScribeForConditionalGeneration, batch: dict[str, torch.Tensor]
+) -> None:
+    together, _ = model.draft(**inputs(batch), max_new_tokens=12, min_new_tokens=12)
+    for row in range(3):
+        one = {name: tensor[row : row + 1] for name, tensor in inputs(batch).items()}
+        alone, _ = model.draft(**one, max_new_tokens=12, min_new_tokens=12)
+        assert torch.equal(alone[0], together[row])
+
+
+def test_the_cache_changes_nothing(
+    model: RadScribeForConditionalGeneration, batch: dict[str, torch.Tensor]
+) -> None:
+    with_cache, _ = model.draft(**inputs(batch), max_new_tokens=12)
+    without, _ = model.draft(**inputs(batch), max_new_tokens=12, use_cache=False)
+    assert torch.equal(with_cache, without)
+
+
+def test_it_can_learn_three_reports(
+    processor: RadScribeProcessor, batch: dict[str, torch.Tensor]
+) -> None:
+    model = tiny(len(processor.tokenizer))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    for _ in range(250):
+        model(**batch, observation_labels=torch.zeros(3, 14)).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    tokens, _ = model.eval().draft(**inputs(batch), max_new_tokens=60)
+    assert processor.decode_reports(tokens) == REPORTS
+
+
+def test_saving_and_loading(
+    model: RadScribeForConditionalGeneration,
+    processor: RadScribeProcessor,
+    batch: dict[str, torch.Tensor],
+    tmp_path: Path,
+) -> None:
+    model.save_pretrained(tmp_path)
+    processor.save_pretrained(tmp_path)
+    again = AutoModelForSeq2SeqLM.from_pretrained(tmp_path).eval()
+    assert type(again) is RadScribeForConditionalGeneration
+    assert torch.equal(again(**batch).logits, model(**batch).logits)
+    prepared = RadScribeProcessor.from_pretrained(tmp_path)
+    assert prepared.max_text_tokens == processor.max_text_tokens
+    films = list(np.random.default_rng(0).random((3, 40, 30), dtype=np.float32))
+    refreshed = prepared(films, ["Cough.", None, "Fall from a ladder."], REPORTS)
+    assert all(torch.equal(refreshed[name], batch[name]) for name in batch)
+
+
+def test_targets_and_reports_are_each_others_inverse() -> None:
+    for report in [*REPORTS, Report(findings="Only findings."), Report(impression="Only this.")]:
+        assert target_to_report(report_to_target(report)) == report
+    assert target_to_report("No heading at all.") == Report(findings="No heading at all.")
+
+
+def test_a_long_report_is_cut_not_refused(processor: RadScribeProcessor) -> None:
+    short = RadScribeProcessor(
+        processor.image_processor, processor.tokenizer, processor.tokenizer, max_report_tokens=8
+    )
+    film = np.zeros((8, 8), dtype=np.float32)
+    assert short([film], reports=[REPORTS[0]])["labels"].shape == (1, 8)
+
+
+def test_letterbox_keeps_aspect_and_sides() -> None:
+    film = np.zeros((20, 10), dtype=np.float32)
+    film[:, 5:] = 1
+    square = letterbox(film, 40)
+    assert square.shape == (40, 40)
+    assert square[:, :10].max() == 0
+    assert square[:, 30:].max() == 0
+    assert square[20, 27] == 1
+    assert square[20, 12] == 0
+
+
+def test_film_area_covers_the_film() -> None:
+    rows, columns = film_area((100, 50), grid=8)
+    assert (rows, columns) == (slice(0, 8), slice(2, 6))
