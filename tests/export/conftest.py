@@ -8,7 +8,7 @@ HEATMAP = ((0.0, 0.2), (1.0, 0.1))
 
 @pytest.fixture
 def study() -> Study:
-    ramp = np.linspace(0, 1, 64 * 48, dtype=np.float32).reshape(64, 48)
+    ramp = np.add.outer(np.linspace(0, 0.6, 64), np.linspace(0, 0.4, 48)).astype(np.float32)
     image = Image(
         pixels=ramp,
         view="PA",

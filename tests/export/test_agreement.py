@@ -61,4 +61,4 @@ def test_a_statement_is_held_against_the_closest() -> None:
     assert compare([edema(side="right", severity="mild")], truth[1:])[0] == (
         Mark("differs", "severe"),
     )
-    assert compare([edema(side="left", severity="mild")], truth)[0] == (AGREES,)
+    assert compare([edema(side="right", severity="severe")], truth)[0] == (AGREES,)
