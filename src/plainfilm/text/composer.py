@@ -20,7 +20,7 @@ Piece = tuple[str, Finding | None]
 LONGEST_LIST = 4
 """How many absences one sentence may list."""
 SHARED = 0.7
-"""How often findings that can share a sentence do, and an absence has a sentence of its own."""
+"""How often two sides share a sentence, absences come in their usual order, and the like."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,10 @@ class Composer:
             if told & {i, j}:
                 continue
             one, two = findings[i], findings[j]
-            sentence = self._cause(one, two) or self._cause(two, one) or self._sides(one, two)
-            if sentence and self.rng.random() < SHARED:
+            sentence = self._cause(one, two) or self._cause(two, one)
+            if not sentence and self.rng.random() < SHARED:
+                sentence = self._sides(one, two)
+            if sentence:
                 first[i] = sentence
                 told |= {i, j}
         return [
@@ -87,8 +89,11 @@ class Composer:
 
     def list_absences(self, findings: Sequence[Finding]) -> list[Sentence]:
         """Return sentences that list plain absences, a few in each."""
-        shuffled = self.rng.sample(findings, len(findings))
-        chunks = [shuffled[i : i + LONGEST_LIST] for i in range(0, len(shuffled), LONGEST_LIST)]
+        usual = list(self.book.terms)
+        ordered = sorted(findings, key=lambda f: usual.index(f.observation))
+        if self.rng.random() > SHARED:
+            self.rng.shuffle(ordered)
+        chunks = [ordered[i : i + LONGEST_LIST] for i in range(0, len(ordered), LONGEST_LIST)]
         return [self._list(chunk) for chunk in chunks]
 
     def sentence(self, finding: Finding) -> Sentence:
