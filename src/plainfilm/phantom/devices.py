@@ -54,9 +54,9 @@ def place_device(patient: Patient, name: str, camera: Camera) -> tuple[Tubes, li
         for level in np.linspace(0.24, 0.64, 6):
             angle = np.linspace(-0.35, 2 * np.pi - 0.1, 11)
             jitter = np.random.default_rng([patient.anatomy_seed, int(level * 100)]).normal(0, 1, 2)
-            loop = np.stack([9 * np.cos(angle) + jitter[0], level * h + 3.2 * np.sin(angle)
+            wire = np.stack([9 * np.cos(angle) + jitter[0], level * h + 3.2 * np.sin(angle)
                              + jitter[1], -0.9 * patient.depth_mm + 0 * angle], axis=1)  # fmt: skip
-            tubes.add(loop, 0.75, METAL)
+            tubes.add(wire, 0.75, METAL)
     elif name == "endotracheal tube":
         tip = 0.31 * h - 38
         tubes.add([(1, -90, -14), (0, -40, -8), (-2, 0, 0), (-2.5, tip, 5)], 4.6, 0.02)

@@ -31,9 +31,9 @@ PREVALENCE: Mapping[str, float] = MappingProxyType({
 
 ZONES: Mapping[str, tuple[float, float, float]] = MappingProxyType({
     "upper lobe": (0.58, 0.30, 0.05),
-    "middle lobe": (0.45, 0.68, -0.40),
-    "lingula": (0.66, 0.66, -0.40),
-    "lower lobe": (0.60, 0.76, 0.45),
+    "middle lobe": (0.45, 0.64, -0.40),
+    "lingula": (0.68, 0.62, -0.40),
+    "lower lobe": (0.60, 0.70, 0.45),
 })  # fmt: skip
 """Centres of the lobes, as parts of chest half-width, lung height and half-depth."""
 
@@ -142,6 +142,10 @@ def _draw_sick(
         pleura = _side(rng), kind, float(rng.uniform(8, 19))
         if (rim and rim[0] == pleura[0]) or (kind == "thickening" and pleura[0] in fluid):
             pleura = None
+    # what a large effusion hides is not said
+    opacities = tuple(o for o in opacities if not _drowned(fluid, o.side, o.zone))
+    lesions = tuple(x for x in lesions if not _drowned(fluid, x.side, x.zone))
+    bands = {side: count for side, count in bands.items() if fluid.get(side, 1) > 0.6}
     devices = _draw_devices(rng, bedside) if has("devices", 2.4 if bedside else 1.0) else ()
     return Disease(
         ratio=None if ratio is not None and ratio <= healthy_ratio else ratio,
@@ -153,6 +157,11 @@ def _draw_sick(
 
 def _side(rng: np.random.Generator) -> int:
     return LEFT if rng.random() < 0.5 else RIGHT
+
+
+def _drowned(fluid: Mapping[int, float], side: int, zone: str) -> bool:
+    """Return whether a lobe lies below the meniscus on its side."""
+    return fluid.get(side, 1.0) < ZONES[zone][1] - 0.08
 
 
 def _draw_fluid(rng: np.random.Generator, failing: bool, wanted: bool) -> dict[int, float]:

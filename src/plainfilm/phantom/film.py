@@ -68,16 +68,16 @@ def _tone(density: Array, exposure: Exposure, lungs: Mask) -> Array:
         dark = 0.5 * (dark + float(np.percentile(density[lungs][::5], 22)))
     dense = float(np.percentile(body[::7], 93)) if body.size > 100 else dark + 2
     value = (density - np.float32(dark)) / np.float32(max(dense - dark, 0.6))
-    value = np.where(
-        value > 0, value / (0.5 + 0.5 * np.abs(value)), value * 1.7
-    )  # dense parts crowd
+    # dense parts crowd, what is thinner than lung falls off fast
+    value = np.where(value > 0, value / (0.5 + 0.5 * np.abs(value)), value * 1.7)
     value = np.float32(0.20) + np.float32(0.66 * exposure.contrast) * value
     value += np.float32(exposure.brightness)
     # a straight line with a toe and a shoulder: softplus at either end
     toe, shoulder = np.float32(0.075), np.float32(0.05)
     value = toe * np.logaddexp(value / toe, 0, dtype=np.float32)
     value = 1 - shoulder * np.logaddexp((1 - value) / shoulder, 0, dtype=np.float32)
-    return np.clip(value, 0, 1)
+    film: Array = np.clip(value, 0, 1)
+    return film
 
 
 GLYPHS = {

@@ -142,7 +142,8 @@ class Ellipsoid:
 
 def length(interval: Interval) -> Array:
     """Return the length of each interval, 0 where it is empty."""
-    return np.maximum(interval[1] - interval[0], 0)
+    result: Array = np.maximum(interval[1] - interval[0], 0)
+    return result
 
 
 def length_without(interval: Interval, holes: list[Interval]) -> Array:
@@ -252,7 +253,9 @@ def _pixels_near(
     low, high = np.minimum(table[:, :3], table[:, 3:6]), np.maximum(table[:, :3], table[:, 3:6])
 
     def edge(values: Array, origin: np.float32, limit: int) -> npt.NDArray[np.int64]:
-        return np.clip(np.ceil((values - origin) / grid.spacing_mm), 0, limit).astype(np.int64)
+        pixels = np.clip(np.ceil((values - origin) / grid.spacing_mm), 0, limit)
+        result: npt.NDArray[np.int64] = pixels.astype(np.int64)
+        return result
 
     x0, x1 = (edge(v, grid.x[0, 0], width) for v in (low[:, 0] - reach, high[:, 0] + reach))
     y0, y1 = (edge(v, grid.y[0, 0], height) for v in (low[:, 1] - reach, high[:, 1] + reach))
@@ -273,15 +276,17 @@ def _chords(
 ) -> tuple[npt.NDArray[np.int64], Array]:
     """Return (pixel, weight × length of its ray inside the segment) where they meet.
 
-    A segment is tube ∩ half-space ∩ half-space. With α and β the ray's coordinates across the tube
-    in units of its half-axes, (β + κ z)² ≤ 1 − α² bounds z, and each plane bounds it linearly.
+    A segment is tube ∩ half-space ∩ half-space. With alpha and beta the ray's coordinates across
+    the tube in units of its half-axes, (beta + kappa z)² ≤ 1 − alpha² bounds z; so does each plane.
     """
     start, along = table[:, :3], table[:, 6:9]
     across = np.stack([-along[:, 1], along[:, 0], np.zeros(len(table), np.float32)], 1)
     norm = np.linalg.norm(across, axis=1, keepdims=True)
-    across = np.where(norm > 1e-4, across / np.maximum(norm, 1e-6), np.float32([[0, 1, 0]]))
-    a = across / table[:, 15:16]
-    b = np.cross(along, across) / table[:, 16:17]
+    across = np.where(
+        norm > 1e-4, across / np.maximum(norm, 1e-6), np.array([[0, 1, 0]], np.float32)
+    )
+    a = (across / table[:, 15:16]).astype(np.float32)
+    b = (np.cross(along, across) / table[:, 16:17]).astype(np.float32)
 
     def form(vector: Array, at: Array) -> Array:
         """Return rows (x, y, constant) of the linear form vector · (point − at) at start's z."""
@@ -297,13 +302,15 @@ def _chords(
     near_axis = np.flatnonzero(np.abs(alpha) < 1)
     segment, x, y, alpha = segment[near_axis], x[near_axis], y[near_axis], alpha[near_axis]
     index = row[near_axis] * grid.shape[1] + column[near_axis]
-    kappa = np.where(np.abs(b[:, 2]) < 3e-4, np.float32(3e-4), b[:, 2])
+    kappa = np.where(np.abs(b[:, 2]) < 3e-4, np.float32(3e-4), b[:, 2]).astype(np.float32)
     middle = -value(form(b, start) / kappa)
     half = np.sqrt(1 - alpha * alpha) / np.abs(kappa)[segment]
     near, far = middle - half, middle + half
     for columns, at, sense in ((slice(9, 12), start, 1), (slice(12, 15), table[:, 3:6], -1)):
-        normal = table[:, columns] * np.float32(sense)
-        slope = np.where(np.abs(normal[:, 2]) < 1e-5, np.float32(1e-5), normal[:, 2])
+        normal: Array = table[:, columns] * np.float32(sense)
+        slope = np.where(np.abs(normal[:, 2]) < 1e-5, np.float32(1e-5), normal[:, 2]).astype(
+            np.float32
+        )
         bound = -value(form(normal, at) / slope)
         enters = (slope > 0)[segment]
         near = np.where(enters, np.maximum(near, bound), near)

@@ -208,7 +208,8 @@ def trunk(patient: Patient, grid: Grid) -> Array:
     widths = [64, 60, 84, 0.86 * shoulder, shoulder, shoulder + 4, chest + 18, chest + 5, chest,
               chest - 3, chest - 6]  # fmt: skip
     depth = patient.depth_mm + 16 + 26 * patient.habitus
-    depths = [70, 68, 72, 76, 80, 0.86 * depth, 0.94 * depth, depth, depth + 4, depth + 8, depth + 10]  # fmt: skip
+    depths = [70, 68, 72, 76, 80, 0.86 * depth, 0.94 * depth, depth, depth + 4, depth + 8,
+              depth + 10]  # fmt: skip
     half_width = np.interp(y, knots, widths)
     half_depth = np.interp(y, knots, depths)
     kernel = np.hanning(max(int(30 / grid.spacing_mm), 3) + 2)

@@ -8,8 +8,8 @@ import numpy as np
 from plainfilm.core import Finding, Observation, Severity, Side, Status, View
 from plainfilm.phantom.devices import device_side
 from plainfilm.phantom.disease import Disease
+from plainfilm.phantom.lungs import SIDE_NAMES
 from plainfilm.phantom.patient import Exposure, Patient
-from plainfilm.phantom.projection import SIDE_NAMES
 from plainfilm.phantom.thorax import RIGHT
 
 SIDES = {side: Side(name) for side, name in SIDE_NAMES.items()}
@@ -138,9 +138,9 @@ def _lungs(disease: Disease, measures: dict[str, float]) -> list[Finding]:
                              side=SIDES[lesion.side], location=lesion.zone))  # fmt: skip
     if disease.bands:
         side = Side.BILATERAL if len(disease.bands) == 2 else SIDES[next(iter(disease.bands))]
-        most = max(disease.bands.values())
+        severity = Severity.MILD if max(disease.bands.values()) < 3 else Severity.MODERATE
         found.append(Finding(observation=Observation.ATELECTASIS, side=side, location="base",
-                             severity=Severity.MILD if most < 3 else Severity.MODERATE))  # fmt: skip
+                             severity=severity))  # fmt: skip
     return found
 
 

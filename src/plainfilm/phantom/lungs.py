@@ -1,0 +1,93 @@
+"""The lungs in their pleural cavities, and the lengths that rays travel in each part."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from plainfilm.phantom.disease import Disease
+from plainfilm.phantom.patient import Patient
+from plainfilm.phantom.solids import Array, Grid, Interval, Mask, length, length_without
+from plainfilm.phantom.thorax import LEFT, RIGHT, Cavity, Dome, cavity, dome
+
+SOFT, LUNG = 0.0195, 0.0052
+"""Attenuation of soft tissue and of inflated lung, 1/mm, at the effective energy of a 110 kV beam
+(about 60 keV; NIST XCOM: soft tissue 0.0205/mm; lung at a density of 0.26 g/cm³)."""
+
+SIDE_NAMES = {RIGHT: "right", LEFT: "left"}
+
+
+@dataclass(frozen=True)
+class Lung:
+    """One side while it is being projected."""
+
+    side: int
+    cavity: Cavity
+    envelope: Cavity
+    dome: Dome
+    depth: Array
+    """Length through the whole cavity, with all that lies in it, mm."""
+    inner: Array
+    """Length through the lung's envelope, with all that lies in it, mm."""
+    tissue: Array
+    """Length through lung tissue, mm."""
+    air: Array
+    """Length through pleural air, mm."""
+    fluid: Array
+    """Length through pleural fluid and thickening, mm."""
+    clear: Mask
+    """Where neither heart nor mediastinum nor diaphragm hides the lung: what people outline."""
+
+    @property
+    def name(self) -> str:
+        """``left`` or ``right``."""
+        return SIDE_NAMES[self.side]
+
+    @property
+    def attenuation(self) -> float:
+        """Of its tissue, 1/mm; a lung that collapses keeps its tissue and loses its air."""
+        return LUNG * (1 + self.envelope.rim_mm / 60)
+
+
+def make_lung(
+    patient: Patient, disease: Disease, side: int, central: list[Interval], grid: Grid
+) -> Lung:
+    """Return one lung with its pleural space; ``central``: heart, mediastinum and spine."""
+    whole = cavity(patient, side)
+    raised = 9.0 if side in disease.bands else 0.0
+    floor = dome(patient, side, raised)
+    envelope = replace(whole, fluid_top=disease.fluid_top.get(side))
+    if disease.pneumothorax and disease.pneumothorax[0] == side:
+        envelope = replace(envelope, rim_mm=disease.pneumothorax[1])
+    if disease.pleura and disease.pleura[0] == side:
+        if disease.pleura[1] == "apical cap":
+            envelope = replace(envelope, cap_mm=disease.pleura[2])
+        else:
+            envelope = replace(envelope, rind_mm=disease.pleura[2])
+    # only this side's pixels from the apex to below the recess can hold lung
+    rows = grid.box(0, 0, -5, 1.1 * patient.height_mm)[0]
+    reach = patient.width_mm + 2
+    columns = grid.box(min(0, side * reach), max(0, side * reach), 0, 0)[1]
+    part = Grid(grid.x[:, columns], grid.y[rows], grid.spacing_mm)
+    holes = [(near[rows, columns], far[rows, columns]) for near, far in central]
+    below = floor.interval(part)
+    outer, inner = whole.interval(part), envelope.interval(part)
+    full = length_without(outer, [*holes, below])
+    tissue = full
+    if envelope != whole:
+        tissue = np.minimum(length_without(inner, [*holes, below]), full)
+    between = full - tissue
+    airy = envelope.rim_mm > 0
+    zero = np.zeros_like(full)
+    clear = (full > 2) & (length(below) == 0) & (length(holes[0]) == 0) & (length(holes[1]) == 0)
+
+    def whole_grid(values: Array) -> Array:
+        result = np.zeros(grid.shape, np.float32)
+        result[rows, columns] = values
+        return result
+
+    return Lung(
+        side=side, cavity=whole, envelope=envelope, dome=floor,
+        depth=whole_grid(length(outer)), inner=whole_grid(length(inner)),
+        tissue=whole_grid(tissue), air=whole_grid(between if airy else zero),
+        fluid=whole_grid(zero if airy else between), clear=whole_grid(clear.astype(np.float32)) > 0,
+    )  # fmt: skip
