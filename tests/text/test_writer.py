@@ -30,6 +30,9 @@ PICC = Finding(
 )
 
 
+LANGUAGES = ["english", "spanish"]
+
+
 def finding(observation: Observation, **values: object) -> Finding:
     return Finding.model_validate({"observation": observation, **values})
 
@@ -52,8 +55,9 @@ def test_phrasing_varies_with_the_generator_and_repeats_with_its_state() -> None
     assert one == two
 
 
-def test_every_observation_can_be_written_with_every_detail_and_status() -> None:
-    book = load_phrasebook()
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_observation_can_be_written_with_every_detail_and_status(language: str) -> None:
+    book = load_phrasebook(language)
     assert set(book.terms) == set(Observation)
     for observation in OBSERVATIONS:
         assert "" in book.terms[observation], f"{observation} has no plain term"
@@ -64,12 +68,15 @@ def test_every_observation_can_be_written_with_every_detail_and_status() -> None
                     continue
                 finding = Finding(observation=observation, detail=detail or None, status=status)
                 for style in STYLES.values():
+                    style = style.model_copy(update={"language": language})
                     report = write([finding], random.Random(0), style)
                     assert report.findings.rstrip().endswith("."), report.findings
 
 
-def test_every_severity_side_place_and_change_a_term_lists_can_be_written() -> None:
-    book = load_phrasebook()
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_severity_side_place_and_change_a_term_lists_can_be_written(language: str) -> None:
+    book = load_phrasebook(language)
+    style = Style(language=language)
     for observation, terms in book.terms.items():
         for detail, term in terms.items():
             named = Finding(observation=observation, detail=detail or None)
@@ -87,8 +94,8 @@ def test_every_severity_side_place_and_change_a_term_lists_can_be_written() -> N
                     sides = [s for s in term.sides if (place.only or place.implies or s) == s]
                     updates += [{"location": name, "side": s} for s in [None, *sides]]
             for update in updates:
-                text = write([named.model_copy(update=update)], random.Random(1)).text
-                assert not re.search(r"[{}]|  | \.|\bNone\b", text), text
+                text = write([named.model_copy(update=update)], random.Random(1), style).text
+                assert not re.search(r"[{}|]|  | \.|\bNone\b", text), text
 
 
 def test_statements_are_the_given_findings_with_their_words() -> None:
@@ -296,3 +303,42 @@ def test_a_phrasebook_with_a_mistake_names_it(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(yaml, "safe_load", with_a_mistake)
     with pytest.raises(InputError, match=r"writing/english: tense: Extra inputs"):
         load_phrasebook.__wrapped__("english")
+
+
+def test_every_language_has_the_same_terms_places_and_sentences() -> None:
+    english, *others = (load_phrasebook(language) for language in LANGUAGES)
+    for other in others:
+        assert other.sentences.keys() == english.sentences.keys()
+        assert other.impression == english.impression
+        for kind, places in english.places.items():
+            assert other.places[kind].keys() == places.keys()
+        for observation, terms in english.terms.items():
+            assert other.terms[observation].keys() == terms.keys()
+            for detail, term in terms.items():
+                same = ("group", "severities", "sides", "places", "changes")
+                for name in same:
+                    translated = getattr(other.terms[observation][detail], name)
+                    assert translated == getattr(term, name), f"{observation} {detail} {name}"
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"observation": "Pleural Effusion", "side": "right", "severity": "small"},
+         "Derrame pleural derecho pequeño."),
+        ({"observation": "Lung Opacity", "side": "right", "severity": "small"},
+         "Opacidad derecha pequeña."),
+        ({"observation": "Lung Opacity", "side": "bilateral", "severity": "severe"},
+         "Opacidades bilaterales severas."),
+        ({"observation": "Lung Opacity", "side": "left", "location": "lower lobe"},
+         "Opacidad en el lóbulo inferior izquierdo."),
+        ({"observation": "Pleural Effusion", "side": "left", "location": "fissure"},
+         "Derrame pleural en la cisura izquierda."),
+        ({"observation": "Fracture", "status": "absent", "change": "resolved"},
+         "Resolución de fractura."),
+    ],
+)  # fmt: skip
+def test_spanish_adjectives_agree(values: dict[str, str], text: str) -> None:
+    style = Style(language="spanish", wording="terse", impression=False)
+    report = write([Finding.model_validate(values)], random.Random(0), style)
+    assert report.findings == text

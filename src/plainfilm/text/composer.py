@@ -8,12 +8,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
 
 from plainfilm.core import Finding, Side, Span, Status
-from plainfilm.text.phrasebook import Noun, Phrasebook, Sentences, Term, Wording
+from plainfilm.text.phrasebook import Gender, Noun, Number, Phrasebook, Sentences, Term, Wording
 
-Number = Literal["one", "many", "mass"]
+Form = tuple[Number, Gender]
+"""What articles, verbs and adjectives agree with."""
 Piece = tuple[str, Finding | None]
 """Text, and the finding that it names."""
 
@@ -21,6 +21,9 @@ LONGEST_LIST = 4
 """How many absences one sentence may list."""
 SHARED = 0.7
 """How often two sides share a sentence, absences come in their usual order, and the like."""
+
+_INFLECTED = re.compile(r"\(([^()|]*)\|([^()|]*)\|([^()|]*)\|([^()|]*)\)")
+"""Endings for masculine, feminine, and their plurals."""
 
 
 @dataclass(frozen=True)
@@ -104,30 +107,30 @@ class Composer:
         templates = templates or self._eligible(self.book.sentences[key], finding)
         template = self.rng.choice(templates)
         slots: dict[str, list[Piece]] = {}
-        number: Number = "mass"
+        form: Form = ("mass", "m")
         if "{np}" in template:
-            phrase, number = self._noun_phrase(finding, self._noun(finding))
+            phrase, form = self._noun_phrase(finding, self._noun(finding))
             slots["np"] = [(phrase, finding)]
         words = self.book.severities[finding.severity] if finding.severity else None
         slots["severity"] = [(self.rng.choice(words.adjectives) if words else "", None)]
         slots["severely"] = [(words.adverb if words else "", None)]
         slots["side"] = [(self._side(finding), None)]
-        sentence = self._fill(template, slots, number)
+        sentence = self._fill(template, slots, form)
         return sentence if sentence.said else _whole(sentence.text, [finding])
 
     def _list(self, findings: Sequence[Finding]) -> Sentence:
         named = [(self._noun_phrase(f, self._noun(f)), f) for f in findings]
         if len(named) == 1:
-            (phrase, number), finding = named[0]
+            (phrase, form), finding = named[0]
             template = self.rng.choice(self.book.sentences["absent"][self.wording])
-            return self._fill(template, {"np": [(phrase, finding)]}, number)
+            return self._fill(template, {"np": [(phrase, finding)]}, form)
         pieces: list[Piece] = []
         for i, ((phrase, _), finding) in enumerate(named):
             if i:
                 pieces.append((self.book.join["or" if i == len(named) - 1 else "comma"], None))
             pieces.append((phrase, finding))
         template = self.rng.choice(self.book.absent_lists[self.wording])
-        return self._fill(template, {"list": pieces}, "mass")
+        return self._fill(template, {"list": pieces}, ("mass", "m"))
 
     def _cause(self, effect: Finding, cause: Finding) -> Sentence | None:
         """Return "right basilar opacity, possibly pneumonia" if that says both, else None."""
@@ -138,14 +141,16 @@ class Composer:
         for entry in self.book.causes:
             if effect.observation in entry.of and cause.observation in entry.causes:
                 template = self.rng.choice(entry.sentences[cause.status][self.wording])
-                phrase, number = self._noun_phrase(effect, self._noun(effect))
+                phrase, form = self._noun_phrase(effect, self._noun(effect))
                 name = _number(self._noun(cause), bilateral=False)[1]
                 slots: dict[str, list[Piece]] = {"np": [(phrase, effect)], "cause": [(name, cause)]}
-                return self._fill(template, slots, number)
+                return self._fill(template, slots, form)
         return None
 
     def _sides(self, one: Finding, two: Finding) -> Sentence | None:
         """Return "small right and large left effusions" if that says both, else None."""
+        if "and" not in self.book.join:
+            return None
         alike = _key(one) == _key(two) and self.term(one) is self.term(two)
         sides = {one.side, two.side} == {Side.LEFT, Side.RIGHT}
         key = _key(one)
@@ -156,12 +161,12 @@ class Composer:
         if not noun.many or not fits or key in self.term(one).sentences:
             return None
         pieces: list[Piece] = [
-            (self._noun_phrase(one, Noun(one=""))[0], one),
+            (self._noun_phrase(one, Noun(one="", gender=noun.gender))[0], one),
             (self.book.join["and"], None),
-            (self._noun_phrase(two, Noun(many=noun.many))[0], two),
+            (self._noun_phrase(two, Noun(many=noun.many, gender=noun.gender))[0], two),
         ]
         template = self.rng.choice(self.book.sentences[key][self.wording])
-        return self._fill(template, {"np": pieces}, "many")
+        return self._fill(template, {"np": pieces}, ("many", noun.gender))
 
     def _eligible(self, sentences: Sentences | None, finding: Finding) -> list[str]:
         """Return the templates that say everything that ``finding`` says."""
@@ -184,7 +189,8 @@ class Composer:
 
     def _fitting(self, finding: Finding) -> list[Noun]:
         term = self.term(finding)
-        nouns = (finding.status is Status.ABSENT and term.absent) or term.nouns
+        denied = finding.status is Status.ABSENT and not finding.change
+        nouns = (denied and term.absent) or term.nouns
         severity = finding.severity
         return [
             noun
@@ -198,8 +204,8 @@ class Composer:
     def _side(self, finding: Finding) -> str:
         return self.rng.choice(self.book.sides[finding.side]) if finding.side else ""
 
-    def _noun_phrase(self, finding: Finding, noun: Noun) -> tuple[str, Number]:
-        """Return "small right pleural effusion" and the noun's number."""
+    def _noun_phrase(self, finding: Finding, noun: Noun) -> tuple[str, Form]:
+        """Return "small right pleural effusion" and the noun's form."""
         both = finding.side is Side.BILATERAL
         number, name = _number(noun, bilateral=both)
         side = self._side(finding)
@@ -212,28 +218,28 @@ class Composer:
             forms = [(form, "") for form in place.before] + [("", form) for form in after_forms]
             before, after = self.rng.choice(forms)
             if "{side}" in after or (both and after in place.both) or place.implies:
-                after, side = after.replace("{side}", side), ""
+                of_place = _inflect(side, ("one", place.gender))
+                after, side = after.replace("{side}", of_place), ""
         severity = ""
         if finding.severity:
             severity = self.rng.choice(self.book.severities[finding.severity].adjectives)
         phrase = self.book.noun_phrase.format(
             severity=severity, side=side, before=before, noun=name, after=after
         )
-        return " ".join(phrase.split()), number
+        form = (number, noun.gender)
+        return _inflect(" ".join(phrase.split()), form), form
 
-    def _fill(
-        self, template: str, slots: Mapping[str, Sequence[Piece]], number: Number
-    ) -> Sentence:
+    def _fill(self, template: str, slots: Mapping[str, Sequence[Piece]], form: Form) -> Sentence:
         """Return ``template`` with its slots filled; a blank slot takes its space along."""
         pieces: list[Piece] = []
         for part in re.split(r"({\w+})", template):
             name = part[1:-1] if part.startswith("{") else ""
             if name in self.book.agreement:
-                pieces.append((self.book.agreement[name][number], None))
+                pieces.append((_inflect(self.book.agreement[name][form[0]], form), None))
             elif name:
                 pieces += slots[name]
             else:
-                pieces.append((part, None))
+                pieces.append((_inflect(part, form), None))
         text = ""
         said = []
         for i, (piece, finding) in enumerate(pieces):
@@ -251,6 +257,13 @@ class Composer:
 def _key(finding: Finding) -> str:
     """Return the name of the sentences for the finding's status and change."""
     return " ".join(filter(None, (finding.status, finding.change)))
+
+
+def _inflect(text: str, form: Form) -> str:
+    """Return ``text`` with each "(o|a|os|as)" in the form that agrees with ``form``."""
+    number, gender = form
+    index = (2 if number == "many" else 0) + (gender == "f")
+    return _INFLECTED.sub(lambda match: match.group(index + 1), text)
 
 
 def _number(noun: Noun, *, bilateral: bool) -> tuple[Number, str]:

@@ -10,6 +10,8 @@ from pydantic import BeforeValidator, Field, ValidationError
 from plainfilm.core import Change, InputError, Observation, Severity, Side, Status, Word, describe
 
 Wording = Literal["terse", "wordy"]
+Number = Literal["one", "many", "mass"]
+Gender = Literal["m", "f"]
 
 
 def _for_every_wording(value: Any) -> Any:
@@ -26,6 +28,7 @@ class Noun(Word):
     one: str | None = None
     many: str | None = None
     mass: str | None = None
+    gender: Gender = "m"
     severities: tuple[Severity, ...] | None = None
     """The only severities it goes with; None for any."""
 
@@ -46,11 +49,15 @@ class Term(Word):
 
 
 class Place(Word):
-    """How a place is said before its noun, after it, and for both sides."""
+    """How a place is said before its noun, after it, and for both sides.
+
+    ``gender`` is what {side} in it agrees with.
+    """
 
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     both: tuple[str, ...] = ()
+    gender: Gender = "m"
     only: Side | None = None
     implies: Side | None = None
 
@@ -87,7 +94,7 @@ class ImpressionRules(Word):
 class Phrasebook(Word):
     """One language's grammar and vocabulary; ``writing/english.yaml`` explains each entry."""
 
-    agreement: dict[str, dict[Literal["one", "many", "mass"], str]]
+    agreement: dict[str, dict[Number, str]]
     before_vowel: dict[str, str]
     join: dict[Literal["and", "or", "comma"], str]
     noun_phrase: str
