@@ -40,8 +40,8 @@ _NOT_IN_UPPER_CASE = frozenset(_NOT_UPPER.split())
 _NOT_IN_LOWER_CASE = frozenset(_NOT_LOWER.split())
 _BEFORE_A_NUMBER = frozenset(_BEFORE_NUMBER.split())
 
-_LETTER = r"[^\W\d_]"
-_WORDY = r"[^\W_]"
+_LETTER = r"[^\W\d_²³¹½¼¾]"
+_WORDY = r"[^\W_²³¹½¼¾]"  # a letter or a digit
 _NOT = re.compile(rf"({_LETTER}*)(n['’]t)(?![^\W_])", re.IGNORECASE)
 _PATTERNS = tuple(
     re.compile(pattern)
@@ -51,7 +51,9 @@ _PATTERNS = tuple(
         rf"{_LETTER}{_WORDY}*(?:[.!?]{_LETTER}{_WORDY}*)*",  # effusion, T8, limits.The
         rf"{_WORDY}+(?:[-_]{_WORDY}+)*",  # left-sided, 8mm, a_b
         rf"{_WORDY}(?:{_WORDY}|[.,])*(?:-{_WORDY}+)+",  # 1.5cm-2
-        rf"{_WORDY}+(?:-{_WORDY}+|\.{_LETTER}{_WORDY}*)*\.(?=[,;:])",  # "2.,"
+        rf"{_WORDY}(?:{_WORDY}|[.,-])*-{_LETTER}(?:\.{_LETTER})+\.(?:-{_WORDY}+)*",  # mid-A.P.
+        rf"{_WORDY}+(?:-{_WORDY}+)*\.(?=[,;:])",  # "2.,"
+        rf"{_LETTER}{_WORDY}*(?:\.{_LETTER}{_WORDY}*)*\.(?=[,;:])",
         rf"<[!?]?/?{_LETTER}(?:{_WORDY}|[-_:])*/?>|&(?:lt|gt|amp|quot|nbsp);|&#\d+;",
         rf"{_WORDY}+(?:-{_LETTER}+){{0,2}}(?:/{_WORDY}+(?:-{_LETTER}+){{0,2}}){{1,2}}",  # and/or
         r"[-+]?\d*(?:[.:,]\d+)+",  # 1.5, 12:30, ,486
@@ -68,8 +70,10 @@ _PATTERNS = tuple(
         r"\.\.\.+",
         r"[?!]+",
         rf"<<|>>|[:;=]-?[()](?![^\W_])|[#@]{_LETTER}+",
-        rf"(?i:[dl]['’](?!{_LETTER}{{2}}|['’]?[sd](?!{_LETTER}))|['’]n(?:['’]|(?![^\W_]|-|/))|['’](?:em|cause|til)(?!{_LETTER}))",
+        rf"(?i:[dl]['’](?!{_LETTER}{{2}}|['’]?[sd](?!{_LETTER})))",
+        rf"(?i:['’]n(?:['’]|(?![^\W_]|-|/))|['’](?:em|cause|til)(?!{_LETTER}))",
         r"__+|\*\*+|##+",
+        r"http://\S*[^\W_/]|[\w.]*\w@\w(?:[\w.]*\w)?|(?i:ph\.d\.)",
         r".",
     )
 )
@@ -77,6 +81,7 @@ _RENAMED = {
     "(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-",
     "&lt;": "<", "&gt;": ">", "&amp;": "&", "&quot;": "''", "&nbsp;": "''",
     '"': "''", "“": "''", "”": "''", "\N{LEFT SINGLE QUOTATION MARK}": "'",
+    "½": "1/2", "¼": "1/4", "¾": "3/4", "£": "#", "€": "$", "¢": "cents",
     "’": "'", "…": "...", "–": "--", "—": "--",
 }  # fmt: skip
 _RUN = re.compile(r"-{2,4}|\.\.\.+")

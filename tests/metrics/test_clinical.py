@@ -1,0 +1,74 @@
+"""Label F1 against scikit-learn, and what is undefined."""
+
+import math
+
+import numpy as np
+import pytest
+from sklearn.metrics import precision_recall_fscore_support
+
+from plainfilm.metrics.clinical import from_decisions
+
+NAMES = tuple("abcdefgh")
+
+
+def _decisions(seed, reports=60, classes=8):
+    random_ = np.random.default_rng(seed)
+    references = random_.random((reports, classes)) < random_.random(classes) * 0.5
+    flipped = random_.random((reports, classes)) < 0.25
+    return references, references ^ flipped
+
+
+def _value(references, predictions, average, measure):
+    names = NAMES[: references.shape[1]]
+    found = from_decisions(references, predictions, average, measure, names, {})
+    return found, float(found.value(found.totals))
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("average", ["micro", "macro", "weighted", "example"])
+def test_equal_to_scikit_learn(average, seed):
+    references, predictions = _decisions(seed)
+    if average == "example":  # reports without a positive on either side are undefined
+        some = (references | predictions).any(axis=1)
+        references, predictions = references[some], predictions[some]
+    theirs = precision_recall_fscore_support(
+        references,
+        predictions,
+        average="samples" if average == "example" else average,
+        zero_division=np.nan,
+    )
+    for measure, expected in zip(["precision", "recall", "f1"], theirs[:3], strict=True):
+        assert _value(references, predictions, average, measure)[1] == pytest.approx(expected)
+
+
+def test_parts_are_the_classes():
+    references, predictions = _decisions(5)
+    found, _ = _value(references, predictions, "macro", "f1")
+    theirs = precision_recall_fscore_support(references, predictions, zero_division=np.nan)[2]
+    parts = found.parts(found.totals)
+    assert [parts[name] for name in NAMES] == pytest.approx(theirs.tolist(), nan_ok=True)
+
+
+def test_a_class_without_positives_is_left_out_and_counted():
+    references = np.array([[True, False, False], [True, True, False]])
+    predictions = np.array([[True, False, False], [False, True, False]])
+    found, value = _value(references, predictions, "macro", "f1")
+    assert value == pytest.approx((2 / 3 + 1) / 2)
+    assert found.undefined(found.totals) == 1
+    assert math.isnan(found.parts(found.totals)["c"])
+    assert found.parts(found.totals)["undefined as 0"] == pytest.approx((2 / 3 + 1) / 3)
+
+
+def test_no_positives_at_all_is_undefined():
+    nothing = np.zeros((3, 2), dtype=bool)
+    for average in ("micro", "macro", "weighted", "example"):
+        assert math.isnan(_value(nothing, nothing, average, "f1")[1]), average
+
+
+def test_each_report_has_its_own_value():
+    references = np.array([[True, True], [False, False]])
+    predictions = np.array([[True, False], [False, False]])
+    found, _ = _value(references, predictions, "micro", "f1")
+    values = found.value(found.rows)
+    assert values[0] == pytest.approx(2 / 3)
+    assert math.isnan(values[1])

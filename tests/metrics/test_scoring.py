@@ -1,0 +1,80 @@
+"""score: alignment, messages, signatures."""
+
+import pytest
+
+from plainfilm.core import MetricError
+from plainfilm.metrics import DEFAULT_METRICS, METRICS, score
+
+LEXICAL = ["bleu-1", "rouge-l"]
+
+
+def test_mappings_are_aligned_by_id():
+    references = {"a": "no effusion", "b": "the heart is large"}
+    predictions = {"b": "the heart is large", "a": "no edema"}
+    found = score(references, predictions, LEXICAL, per_report=True)
+    assert found["bleu-1"].reports == pytest.approx((0.5, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("references", "predictions", "message"),
+    [
+        (["a"], ["a", "b"], "must have the same length, got 1 references and 2 predictions"),
+        ([], [], "references is empty: give at least one report"),
+        (["a"], [], "predictions is empty"),
+        ("abc", "abc", "references must be a list of texts or a mapping of id to text, got str"),
+        (["a"], "a", "predictions must be a list of texts"),
+        (["a", None], ["a", "b"], "must hold texts by ids that are text, got NoneType at '2'"),
+        ({1: "a"}, {1: "a"}, "got int at 1"),
+        ({"x": "a"}, ["a"], "or both mappings of id to text, got dict and list"),
+        (
+            {"a": "", "b": "", "c": "", "d": "", "e": ""},
+            {"e": "", "f": ""},
+            r"4 references without a prediction \(a, b, c…\); 1 predictions without .* \(f\)",
+        ),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_together_is_one_line(references, predictions, message):
+    with pytest.raises(MetricError, match=message) as caught:
+        score(references, predictions, LEXICAL)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "message"),
+    [
+        (["bleu_4"], "unknown metric 'bleu_4': did you mean 'bleu-4'. choose from bleu-1, "),
+        (["F1"], "unknown metric 'F1'"),
+        ([3], "unknown metric 3"),
+        (["bleu-1", "bleu-1"], "bleu-1 more than once: name each once"),
+        ([], "metrics is empty"),
+        ("bleu-1", r"metrics must be a list of names, got the text 'bleu-1': \['bleu-1'\]"),
+    ],
+)
+def test_wrong_metrics_are_one_line(metrics, message):
+    with pytest.raises(MetricError, match=message):
+        score(["a"], ["a"], metrics)
+
+
+def test_the_order_asked_for_is_the_order_given():
+    assert list(score(["a"], ["a"], ["rouge-l", "bleu-2"])) == ["rouge-l", "bleu-2"]
+
+
+def test_default_metrics_are_in_the_table():
+    assert set(DEFAULT_METRICS) <= set(METRICS)
+
+
+def test_the_signature_names_what_was_scored():
+    found = score(["a", "b"], ["a", "b"], ["rouge-l"], section="findings", split="test")["rouge-l"]
+    assert str(found.signature).endswith("|section:findings|split:test|count:2")
+
+
+def test_progress_is_reported_for_every_distinct_text():
+    seen = []
+
+    def track(texts, task):
+        for text in texts:
+            seen.append((task, text))
+            yield text
+
+    score(["a", "a"], ["b", "a"], LEXICAL, track=track)
+    assert seen == [("tokens", "a"), ("tokens", "b")]
