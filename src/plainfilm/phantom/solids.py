@@ -6,6 +6,7 @@ magnification of each solid's (for tubes: each vertex's) own depth, so that ever
 a closed form: a quadratic per ray and solid, as in Siddon's and every ellipsoid phantom's.
 """
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -71,11 +72,16 @@ class Camera:
 
     def project(self, points: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Return points ``(..., 3)`` turned with the patient and scaled by their magnification."""
-        x, y, z = np.moveaxis(np.asarray(points, dtype=np.float64), -1, 0)
-        turned = x * np.cos(self.rotation_rad) - z * np.sin(self.rotation_rad)
-        z = x * np.sin(self.rotation_rad) + z * np.cos(self.rotation_rad)
-        scale = self.magnification(z)
-        return np.stack([turned * scale, self.centre_y + (y - self.centre_y) * scale, z], -1)
+        points = np.asarray(points, dtype=np.float64)
+        x, y, z = points[..., 0], points[..., 1], points[..., 2]
+        cos, sin = math.cos(self.rotation_rad), math.sin(self.rotation_rad)
+        deep = x * sin + z * cos
+        scale = self.magnification(deep)
+        result = np.empty_like(points)
+        result[..., 0] = (x * cos - z * sin) * scale
+        result[..., 1] = self.centre_y + (y - self.centre_y) * scale
+        result[..., 2] = deep
+        return result
 
 
 @dataclass(frozen=True)
@@ -221,12 +227,15 @@ class Tubes:
         last: npt.NDArray[np.float64] | None = None,
     ) -> None:
         """Add single segments ``(n, 3)`` that are already projected, with their end planes."""
-        count = len(start)
-        along = (end - start) / (np.linalg.norm(end - start, axis=1, keepdims=True) + 1e-9)
-        columns = (height, height if depth is None else depth, weight)
-        sizes = [np.broadcast_to(np.asarray(c, np.float64), count)[:, None] for c in columns]
-        first, last = (along if plane is None else plane for plane in (first, last))
-        self._rows.append(np.concatenate([start, end, along, first, last, *sizes], axis=1))
+        row = np.empty((len(start), 18))
+        along = end - start
+        along /= np.linalg.norm(along, axis=1, keepdims=True) + 1e-9
+        row[:, 0:3], row[:, 3:6], row[:, 6:9] = start, end, along
+        row[:, 9:12] = along if first is None else first
+        row[:, 12:15] = along if last is None else last
+        row[:, 15], row[:, 16] = height, height if depth is None else depth
+        row[:, 17] = weight
+        self._rows.append(row)
 
     def path(self, grid: Grid) -> Array:
         """Return the sum over all tubes of weight × path length, ``(height, width)``."""

@@ -1,0 +1,134 @@
+"""One study from two numbers: the same everywhere, and what it must carry."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from plainfilm.core import InputError, Observation, Provenance, Status
+from plainfilm.phantom import PREVALENCE, PhantomStudy, simulate
+
+SIZE = 96
+HEALTHY = {**dict.fromkeys(PREVALENCE, 0.0), "normal": 1.0}
+
+
+def digest(phantom: PhantomStudy) -> str:
+    image = phantom.study.images[0]
+    masks = b"".join(name.encode() + mask.tobytes() for name, mask in phantom.masks.items())
+    whole = image.pixels.tobytes() + masks + phantom.study.to_json().encode()
+    return hashlib.sha256(whole).hexdigest()
+
+
+def test_a_study_does_not_depend_on_what_was_simulated_before():
+    first = [digest(simulate(3, index, SIZE)) for index in (0, 1, 2)]
+    again = [digest(simulate(3, index, SIZE)) for index in (2, 1, 0)]
+    assert first == again[::-1]
+    assert len(set(first)) == 3
+    assert digest(simulate(4, 0, SIZE)) != first[0]
+
+
+def test_a_study_is_the_same_in_another_process():
+    code = "from test_simulate import SIZE, digest, simulate\nprint(digest(simulate(5, 17, SIZE)))"
+    here = Path(__file__).parent
+    path = os.pathsep.join([str(here), str(here.parents[1] / "src")])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "7"},
+    )  # fmt: skip
+    assert done.stdout.strip() == digest(simulate(5, 17, SIZE))
+
+
+def test_another_size_shows_the_same_patient():
+    small, large = simulate(8, 4, SIZE), simulate(8, 4, 2 * SIZE)
+    assert small.case == large.case
+    assert small.study.table == large.study.table
+    coarse = large.study.images[0].pixels.reshape(SIZE, 2, SIZE, 2).mean(axis=(1, 3))
+    assert np.corrcoef(coarse.ravel(), small.study.images[0].pixels.ravel())[0, 1] > 0.98
+
+
+def test_a_study_says_that_it_is_simulated_and_carries_its_geometry():
+    phantom = simulate(1, 2, SIZE)
+    (image,) = phantom.study.images
+    assert image.provenance is Provenance.SIMULATED
+    assert image.shape == (SIZE, SIZE)
+    assert image.view.frontal
+    row, column = image.spacing_mm or (0, 0)
+    assert row == column
+    assert 250 < row * SIZE < 500  # a film of an adult's chest, in mm
+    assert phantom.study.report is not None
+    assert phantom.findings == phantom.study.report.statements
+    assert set(phantom.study.table) == {"age_years", "sex"}
+    for mask in phantom.masks.values():
+        assert mask.shape == (SIZE, SIZE)
+        assert mask.dtype == bool
+
+
+def test_the_picture_does_not_drift():
+    """The shipped model was trained on these films: they may not change unnoticed."""
+    found = []
+    for index in range(4):
+        phantom = simulate(2026, index, 128)
+        pixels = phantom.study.images[0].pixels
+        found.append(
+            [float(pixels.mean()), float(pixels.std()), float(pixels[40:90, 30:50].mean())]
+        )
+    np.testing.assert_allclose(found, PINNED, atol=2e-4)
+
+
+def test_the_truth_does_not_drift():
+    present = [
+        [str(f.observation) for f in simulate(2026, index, 32).findings if f.status == "present"]
+        for index in range(6)
+    ]
+    assert present == PINNED_PRESENT
+
+
+def test_a_healthy_series_has_no_finding():
+    for index in range(5):
+        phantom = simulate(6, index, 64, prevalence=HEALTHY | {"devices": 0.0})
+        present = {f.observation for f in phantom.findings if f.status is Status.PRESENT}
+        assert present <= {Observation.NO_FINDING}
+
+
+def test_prevalence_decides_what_is_drawn():
+    only = {**dict.fromkeys(PREVALENCE, 0.0), "pneumothorax": 1.0}
+    for index in range(5):
+        said = {f.observation: f.status for f in simulate(6, index, 64, prevalence=only).findings}
+        assert said[Observation.PNEUMOTHORAX] is Status.PRESENT
+        assert Observation.NO_FINDING not in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"seed": -1, "index": 0}, "seed and index must be 0 or more, got -1 and 0"),
+        ({"seed": 0, "index": 0, "size": 8}, "size must lie between 32 and 4096 pixels, got 8"),
+        ({"seed": 0, "index": 0, "prevalence": {"gout": 1}}, r"no such diseases: \['gout'\]"),
+        ({"seed": 0, "index": 0, "prevalence": {"lesion": 2}},
+         r"the prevalence of lesion must lie in \[0, 1\], got 2"),
+    ],
+)  # fmt: skip
+def test_wrong_arguments_are_named(arguments, message):
+    with pytest.raises(InputError, match=message):
+        simulate(**arguments)
+
+
+PINNED = [
+    [0.61101, 0.25313, 0.57219],
+    [0.53093, 0.28406, 0.53251],
+    [0.5388, 0.2292, 0.36682],
+    [0.54136, 0.31466, 0.69471],
+]
+PINNED_PRESENT = [
+    ["Cardiomegaly", "Edema", "Lung Opacity", "Pneumonia", "Lung Lesion"],
+    ["Cardiomegaly", "Edema", "Lung Opacity", "Pleural Other"],
+    ["Cardiomegaly", "Lung Lesion", "Atelectasis", "Pleural Effusion", "Support Devices"],
+    ["Pleural Effusion"],
+    ["Lung Opacity", "Lung Lesion"],
+    ["Consolidation", "Lung Lesion", "Atelectasis", "Support Devices"],
+]

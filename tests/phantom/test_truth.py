@@ -1,0 +1,203 @@
+"""The truth agrees with itself: sides, masks, measures, words, and what a reader finds in them."""
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from plainfilm.core import OBSERVATIONS, Observation, Severity, Side, Status
+from plainfilm.phantom import PREVALENCE, simulate
+from plainfilm.phantom.disease import Disease
+from plainfilm.phantom.simulate import render
+from plainfilm.phantom.truth import (
+    AMOUNTS,
+    EFFUSION_ML,
+    HEART_LIMIT,
+    MASS_MM,
+    PNEUMOTHORAX_MM,
+    grade,
+)
+
+SIZE = 160
+NOTHING = dict.fromkeys(PREVALENCE, 0.0)
+DISEASES = sorted(set(PREVALENCE) - {"normal", "cardiomegaly", "wide mediastinum"})
+
+
+def only(disease: str, index: int, size: int = SIZE):
+    return simulate(9, index, size, prevalence=NOTHING | {disease: 1.0})
+
+
+def centre(mask) -> float:
+    """Mean column of a mask, as a part of the film's width."""
+    return float(np.nonzero(mask)[1].mean()) / mask.shape[1]
+
+
+@pytest.mark.parametrize(
+    ("disease", "mask"),
+    [("effusion", "effusion"), ("pneumothorax", "pneumothorax"), ("consolidation", "consolidation"),
+     ("opacity", "opacity"), ("lesion", "lesion"), ("fracture", "fracture"),
+     ("atelectasis", "atelectasis"), ("pleural thickening", "pleural thickening")],
+)  # fmt: skip
+def test_the_patients_left_is_the_pictures_right(disease, mask):
+    seen = set()
+    for index in range(8):
+        phantom = only(disease, index)
+        for name in ("left", "right"):
+            if f"{name} {mask}" in phantom.masks:
+                place = centre(phantom.masks[f"{name} {mask}"])
+                assert (place > 0.5) == (name == "left"), (index, name, place)
+                seen.add(name)
+        said = {f.side for f in phantom.findings if f.status is Status.PRESENT and f.side}
+        drawn = {name for name in ("left", "right") if f"{name} {mask}" in phantom.masks}
+        assert drawn == {str(s) for s in said} or (
+            said == {Side.BILATERAL} and drawn == {"left", "right"}
+        )
+    assert seen == {"left", "right"}
+
+
+def test_structures_lie_on_their_side():
+    masks = simulate(1, 0, SIZE, prevalence=NOTHING | {"normal": 1.0}).masks
+    assert centre(masks["left lung"]) > 0.55
+    assert centre(masks["right lung"]) < 0.45
+    assert centre(masks["heart"]) > 0.5  # two thirds of the heart lie left of the middle
+
+
+def test_the_cardiothoracic_ratio_is_the_masks_ratio():
+    for index in range(8):
+        phantom = simulate(21, index, 512)
+        lungs = phantom.masks["left lung"] | phantom.masks["right lung"]
+        heart, chest = (
+            np.ptp(np.nonzero(mask.any(axis=0))[0]) + 1 for mask in (phantom.masks["heart"], lungs)
+        )
+        assert heart / chest == pytest.approx(phantom.measures["cardiothoracic_ratio"], rel=0.01)
+
+
+def test_the_heart_is_called_large_above_the_limit_only():
+    statuses = set()
+    large = {"normal": 0.0, "cardiomegaly": 1.0}
+    for index in range(60):
+        phantom = simulate(33, index, 32, prevalence=large if index % 3 else None)
+        excess = phantom.measures["cardiothoracic_ratio"] - HEART_LIMIT[phantom.case.exposure.view]
+        said = {f.status for f in phantom.findings if f.observation is Observation.CARDIOMEGALY}
+        statuses |= said
+        if excess > 0.02:
+            assert said == {Status.PRESENT}
+        elif excess < -0.02:
+            assert said <= {Status.ABSENT}
+        elif abs(excess) < 0.01:
+            assert said == {Status.UNCERTAIN}
+    assert statuses == set(Status)
+
+
+def test_masks_and_measures_of_fluid_agree():
+    volumes = []
+    for index in range(12):
+        phantom = only("effusion", index)
+        (finding, *_) = [f for f in phantom.findings if f.status is Status.PRESENT]
+        for side in ("left", "right"):
+            volume = phantom.measures.get(f"{side}_effusion_ml")
+            assert (volume is None) == (f"{side} effusion" not in phantom.masks)
+            if volume is not None and finding.side in (side, "bilateral"):
+                assert finding.severity is grade(volume, EFFUSION_ML, AMOUNTS)
+                volumes.append((volume, int(phantom.masks[f"{side} effusion"].sum())))
+    more, larger = zip(*volumes, strict=True)
+    assert np.corrcoef(more, larger)[0, 1] > 0.9
+
+
+def test_a_measured_volume_hardly_depends_on_the_size_of_the_film():
+    for index in range(3):
+        coarse, fine = (only("effusion", index, size).measures for size in (128, 384))
+        for name in coarse:
+            assert coarse[name] == pytest.approx(fine[name], rel=0.03)
+
+
+def test_a_nodules_mask_has_its_diameter_and_a_mass_is_larger():
+    for index in range(10):
+        phantom = only("lesion", index, 384)
+        (finding, *_) = [f for f in phantom.findings if f.status is Status.PRESENT]
+        diameter = phantom.measures["lesion_diameter_mm"]
+        if finding.detail != "calcified granuloma":
+            assert finding.detail == ("mass" if diameter > MASS_MM else "nodule")
+        spacing, _ = phantom.study.images[0].spacing_mm
+        rows = np.nonzero(phantom.masks[f"{finding.side} lesion"].any(axis=1))[0]
+        assert np.ptp(rows) * spacing == pytest.approx(diameter, abs=2.5 * spacing)
+
+
+@pytest.mark.parametrize("disease", DISEASES)
+def test_every_finding_shows(disease):
+    """The film differs inside the finding's mask from the same patient's without the disease."""
+    shown = []
+    for index in range(6):
+        phantom = only(disease, index)
+        if phantom.case.disease == Disease():
+            continue
+        healthy = replace(phantom.case, disease=Disease())
+        sick, well = (
+            render(case, SIZE, np.random.default_rng(1), np.random.default_rng(2), "x")
+            for case in (phantom.case, healthy)
+        )
+        own = [mask for name, mask in sick.masks.items() if name not in well.masks]
+        mask = np.any(own, axis=0)
+        difference = np.abs(sick.study.images[0].pixels - well.study.images[0].pixels)
+        # more than four times the pixel noise of a film, and more than anywhere else
+        assert difference[mask].mean() > 0.012
+        assert difference[mask].mean() > 1.5 * difference[~mask].mean()
+        shown.append(difference[mask].mean())
+    assert shown
+    assert np.mean(shown) > 0.03
+
+
+@pytest.mark.parametrize("disease", ["cardiomegaly", "wide mediastinum"])
+def test_a_wider_silhouette_shows_where_it_grows(disease):
+    name = "heart" if disease == "cardiomegaly" else "mediastinum"
+    for index in range(4):
+        phantom = only(disease, index)
+        healthy = replace(phantom.case, disease=Disease())
+        well = render(healthy, SIZE, np.random.default_rng(1), np.random.default_rng(2), "x")
+        grown = phantom.masks[name] & ~well.masks[name]
+        brighter = phantom.study.images[0].pixels - well.study.images[0].pixels
+        assert brighter[grown].mean() > 0.05
+
+
+def test_words_of_size_follow_their_thresholds():
+    assert [grade(v, PNEUMOTHORAX_MM, AMOUNTS) for v in (5, 20, 30, 60)] == [
+        Severity.TRACE, Severity.SMALL, Severity.MODERATE, Severity.LARGE,
+    ]  # fmt: skip
+    assert grade(12.0, PNEUMOTHORAX_MM, AMOUNTS) is Severity.TRACE  # above, not from
+
+
+@pytest.fixture(scope="module")
+def series():
+    return [simulate(13, index, 32) for index in range(160)]
+
+
+def test_nothing_is_both_present_and_absent(series):
+    for phantom in series:
+        absent = {f.observation for f in phantom.findings if f.status is Status.ABSENT}
+        named = {f.observation for f in phantom.findings if f.status is not Status.ABSENT}
+        assert not absent & named
+        if Observation.NO_FINDING in named:
+            assert named <= {Observation.NO_FINDING, Observation.SUPPORT_DEVICES}
+
+
+def test_prevalences_are_those_of_a_busy_department(series):
+    present = Counter(
+        observation
+        for phantom in series
+        for observation in {f.observation for f in phantom.findings if f.status is Status.PRESENT}
+    )
+    assert 0.2 < present[Observation.NO_FINDING] / len(series) < 0.42
+    for observation in set(OBSERVATIONS) - {Observation.NO_FINDING}:
+        assert 0.03 < present[observation] / len(series) < 0.32, observation
+
+
+def test_a_reader_finds_the_truth_in_the_report(series):
+    reader = pytest.importorskip("plainfilm.text.reader")
+    for phantom in series:
+        truth: dict[Observation, Status] = {}
+        for status in (Status.ABSENT, Status.UNCERTAIN, Status.PRESENT):  # the last one counts
+            truth |= {f.observation: status for f in phantom.findings if f.status is status}
+        read = reader.labels(phantom.study.report.text)
+        read = {o: s for o, s in read.items() if o is not Observation.OTHER}
+        assert read == truth, phantom.study.report.text
