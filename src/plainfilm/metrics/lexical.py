@@ -25,37 +25,21 @@ _ORDER = 4
 
 def bleu(pairs: Pairs, *, order: int) -> Statistics:
     """Return BLEU-``order``: the geometric mean of clipped n-gram precisions, times brevity."""
+
+    def value(totals: Array) -> Array:
+        matched, offered = totals[..., :order], totals[..., order : 2 * order]
+        precisions = (matched + _TINY) / (offered + _SMALL)
+        ratio = (totals[..., -1] + _TINY) / (totals[..., -2] + _SMALL)
+        brevity = np.exp(np.minimum(0.0, 1 - 1 / ratio))
+        found: Array = np.prod(precisions, axis=-1) ** (1 / order) * brevity
+        return found
+
+    found = pairs.overlap
     return Statistics(
-        rows=_bleu_rows(pairs.ngrams, len(pairs)),
-        value=lambda totals: _bleu_value(totals, order),
+        rows=np.hstack([found.matched[:, :order], found.offered[:, :order], found.lengths]),
+        value=value,
         protocol=_PROTOCOL,
     )
-
-
-def _bleu_rows(ngrams: Sequence[Counts], reports: int) -> Array:
-    """Return per report the matches of each order, the prediction's n-grams, and both lengths.
-
-    Shape (reports, 4 + 4 + 2).
-    """
-    rows = np.zeros((reports, 2 * _ORDER + 2))
-    for k, counts in enumerate(ngrams):
-        shared = counts.shared
-        clipped = np.minimum(counts.count[shared], counts.count[shared + 1])
-        rows[:, k] = np.bincount(counts.text[shared] // 2, clipped, reports)
-        per_text = np.bincount(counts.text, counts.count, 2 * reports)
-        rows[:, _ORDER + k] = per_text[1::2]
-        if k == 0:
-            rows[:, -2], rows[:, -1] = per_text[1::2], per_text[0::2]
-    return rows
-
-
-def _bleu_value(totals: Array, order: int) -> Array:
-    matched, offered = totals[..., :_ORDER], totals[..., _ORDER : 2 * _ORDER]
-    precisions = (matched + _TINY) / (offered + _SMALL)
-    ratio = (totals[..., -2] + _TINY) / (totals[..., -1] + _SMALL)
-    brevity = np.exp(np.minimum(0.0, 1 - 1 / ratio))
-    value: Array = np.prod(precisions[..., :order], axis=-1) ** (1 / order) * brevity
-    return value
 
 
 def rouge_l(pairs: Pairs) -> Statistics:

@@ -12,6 +12,8 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
+from plainfilm.metrics.statistics import Array
+
 Integers = npt.NDArray[np.int64]
 
 
@@ -38,6 +40,18 @@ class Counts:
         return np.flatnonzero(found)
 
 
+@dataclass(frozen=True)
+class Overlap:
+    """n-grams that each pair shares, by order."""
+
+    matched: Array
+    """Shape (reports, orders): the prediction's n-grams that the reference has, clipped."""
+    offered: Array
+    """Shape (reports, orders): the prediction's n-grams."""
+    lengths: Array
+    """Shape (reports, [reference, prediction]), in words."""
+
+
 def count_ngrams(
     references: Sequence[Sequence[str]], predictions: Sequence[Sequence[str]], order: int
 ) -> Iterator[Counts]:
@@ -52,10 +66,10 @@ def count_ngrams(
             inside = text[:-1] == text[1:]
             gram = (gram[:-1] * len(numbers) + last_word[1:])[inside]
             last_word, text = last_word[1:][inside], text[:-1][inside]
-        by_gram = np.argsort(gram, kind="stable")
-        sorted_gram, sorted_text = gram[by_gram], text[by_gram]
-        new_gram = np.diff(sorted_gram, prepend=-1) != 0
-        start = np.flatnonzero(new_gram | (np.diff(sorted_text, prepend=-1) != 0))
+        by_gram = _order(gram)
+        sorted_text = text[by_gram]
+        new_gram = _changes(gram[by_gram])
+        start = np.flatnonzero(new_gram | _changes(sorted_text))
         number = np.cumsum(new_gram) - 1
         gram = np.empty_like(gram)
         gram[by_gram] = number
@@ -64,3 +78,32 @@ def count_ngrams(
             text=sorted_text[start],
             count=np.diff(start, append=len(by_gram)),
         )
+
+
+def _order(values: Integers) -> Integers:
+    """Return the stable order of ``values``; numpy sorts 16-bit digits in linear time."""
+    bits = int(values.max(initial=1)).bit_length()
+    digits = [(values >> shift).astype(np.uint16) for shift in range(0, bits, 16)]
+    return np.lexsort(digits)
+
+
+def _changes(values: Integers) -> npt.NDArray[np.bool_]:
+    """Return where a value differs from the one before it; the first one does."""
+    changes = np.ones(len(values), dtype=bool)
+    np.not_equal(values[1:], values[:-1], out=changes[1:])
+    return changes
+
+
+def overlap(ngrams: Sequence[Counts], reports: int) -> Overlap:
+    """Return what BLEU counts in each report, from the counts of 1-grams to 4-grams."""
+    matched, offered = np.zeros((2, reports, len(ngrams)))
+    lengths: Array = np.zeros((reports, 2))
+    for k, counts in enumerate(ngrams):
+        shared = counts.shared
+        clipped = np.minimum(counts.count[shared], counts.count[shared + 1])
+        matched[:, k] = np.bincount(counts.text[shared] // 2, clipped, reports)
+        of_text = np.bincount(counts.text, counts.count, 2 * reports).astype(np.float64)
+        offered[:, k] = of_text[1::2]
+        if k == 0:
+            lengths = of_text.reshape(reports, 2)
+    return Overlap(matched=matched, offered=offered, lengths=lengths)

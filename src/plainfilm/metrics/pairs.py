@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TypeVar
 
 from plainfilm.core import Finding, Observation, Status, UncertaintyPolicy
-from plainfilm.metrics.ngrams import Counts, count_ngrams
+from plainfilm.metrics.ngrams import Counts, Overlap, count_ngrams, overlap
 from plainfilm.metrics.tokenizer import tokenize
 
 Made = TypeVar("Made")
@@ -40,6 +40,11 @@ class Pairs:
         """Counts of 1- to 4-grams; a mixed number ("1 1/2") counts as two words here."""
         references, predictions = ([_words(tokens) for tokens in side] for side in self.tokens)
         return list(count_ngrams(references, predictions, order=4))
+
+    @cached_property
+    def overlap(self) -> Overlap:
+        """The n-grams that each pair shares."""
+        return overlap(self.ngrams, len(self))
 
     @cached_property
     def labels(self) -> Both[Mapping[Observation, Status]]:
