@@ -73,7 +73,8 @@ def project(patient: Patient, disease: Disease, exposure: Exposure, grid: Grid) 
     for side, lung in lungs.items():
         masks[f"{SIDE_NAMES[side]} lung"] = lung.clear
     masks["heart"] = length(heart_interval) > 0
-    masks["mediastinum"] = (length(central[1]) > 0) & (grid.y < 0.6 * patient.height_mm)
+    between = (grid.y > 0) & (grid.y < 0.6 * patient.height_mm)
+    masks["mediastinum"] = (length(central[1]) > 0) & between
     masks["trachea"] = _trachea(patient, camera, grid)
     clavicles = Tubes(camera)
     for side in (RIGHT, LEFT):
@@ -145,7 +146,7 @@ def _pleura(
                 replace(lung.envelope, rim_mm=lung.envelope.rim_mm + 1.0).interval(grid)
             )
             path += np.where(lung.depth > 0, 0.022 * np.maximum(line, 0), 0)
-            masks[f"{name} pneumothorax"] = lung.air > 12
+            masks[f"{name} pneumothorax"] = (lung.air > 2) & (lung.inner <= 0)
         if disease.pleura and disease.pleura[0] == side:
             measures["pleural_thickness_mm"] = disease.pleura[2]
             masks[f"{name} pleural thickening"] = (lung.fluid > 10) & (

@@ -1,0 +1,91 @@
+"""Draw the contact sheets of docs/phantom.md.
+
+python benchmarks/phantom_sheets.py docs/pictures
+"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+from scipy import ndimage
+
+from plainfilm.phantom import PREVALENCE, simulate
+from plainfilm.phantom.disease import Disease
+from plainfilm.phantom.simulate import PhantomStudy, render
+
+TILE = 200
+PAIRS = {
+    "heart failure": 3, "cardiomegaly": 1, "wide mediastinum": 5,
+    "effusion": 7, "pneumothorax": 4, "consolidation": 8,
+    "opacity": 4, "lesion": 6, "atelectasis": 1,
+    "fracture": 2, "pleural thickening": 3, "devices": 0,
+}  # fmt: skip
+"""Disease to the study of series 9 that shows it."""
+
+
+def picture(phantom: PhantomStudy) -> Image.Image:
+    return Image.fromarray((phantom.study.images[0].pixels * 255).astype(np.uint8)).convert("RGB")
+
+
+def random_sheet() -> Image.Image:
+    sheet = Image.new("RGB", (5 * TILE, 3 * TILE))
+    for index in range(15):
+        tile = picture(simulate(2026, index, TILE))
+        sheet.paste(tile, ((index % 5) * TILE, (index // 5) * TILE))
+    return sheet
+
+
+def finding_sheet() -> Image.Image:
+    """The same patient without and with each disease, its mask outlined."""
+    sheet = Image.new("RGB", (6 * TILE, 4 * (TILE + 14)), "white")
+    draw = ImageDraw.Draw(sheet)
+    for place, (disease, index) in enumerate(PAIRS.items()):
+        only = dict.fromkeys(PREVALENCE, 0.0) | {disease: 1.0}
+        case = simulate(9, index, TILE, prevalence=only).case
+        well, sick = (
+            render(one, TILE, np.random.default_rng(1), np.random.default_rng(2), "sheet")
+            for one in (replace(case, disease=Disease()), case)
+        )
+        tile = np.array(picture(sick))
+        own = [mask for name, mask in sick.masks.items() if name not in well.masks]
+        shapes = own or [sick.masks["heart" if disease == "cardiomegaly" else "mediastinum"]]
+        if disease != "devices":
+            for mask in shapes:
+                tile[mask ^ ndimage.binary_erosion(mask)] = (255, 170, 0)
+        x, y = 2 * (place % 3) * TILE, (place // 3) * (TILE + 14)
+        draw.text((x + 3, y + 1), disease, fill="black")
+        sheet.paste(picture(well), (x, y + 14))
+        sheet.paste(Image.fromarray(tile), (x + TILE, y + 14))
+    return sheet
+
+
+def severity_sheet() -> Image.Image:
+    """Effusion, pneumothorax and heart size of one patient, from subtle to obvious."""
+    base = simulate(2026, 40, TILE).case
+    steps = [Disease(fluid_top={1: top}) for top in (0.80, 0.66, 0.5, 0.3)]
+    steps += [Disease(pneumothorax=(-1, rim)) for rim in (10.0, 20.0, 35.0, 60.0)]
+    steps += [Disease(ratio=ratio) for ratio in (0.45, 0.53, 0.59, 0.68)]
+    sheet = Image.new("RGB", (4 * TILE, 3 * TILE))
+    for place, disease in enumerate(steps):
+        rngs = np.random.default_rng(1), np.random.default_rng(2)
+        tile = picture(render(replace(base, disease=disease), TILE, *rngs, "sheet"))
+        sheet.paste(tile, ((place % 4) * TILE, (place // 4) * TILE))
+    return sheet
+
+
+def main() -> None:
+    out = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/pictures")
+    out.mkdir(parents=True, exist_ok=True)
+    for name, sheet in (
+        ("phantom_random", random_sheet()),
+        ("phantom_findings", finding_sheet()),
+        ("phantom_severity", severity_sheet()),
+    ):
+        sheet.save(out / f"{name}.jpg", quality=72, optimize=True)
+        print(out / f"{name}.jpg", (out / f"{name}.jpg").stat().st_size // 1024, "KB")
+
+
+if __name__ == "__main__":
+    main()
