@@ -257,7 +257,13 @@ def _pixels_near(
     wide = np.maximum(table[:, 15:17], least)
     table[:, 17] *= table[:, 15] * table[:, 16] / (wide[:, 0] * wide[:, 1])
     table[:, 15:17] = wide
-    reach = wide[:, 0] + wide[:, 1] * np.abs(table[:, 8]) + np.float32(grid.spacing_mm)
+    across, third = _axes(table)
+    along = table[:, 6:9]
+    # a section reaches as far as its half-axes; a tilted end plane adds to that along the tube
+    section = np.abs(across) * wide[:, :1] + np.abs(third) * wide[:, 1:]
+    radius = np.hypot(wide[:, 0], wide[:, 1])
+    tilt = np.maximum(_tangent(along, table[:, 9:12]), _tangent(along, table[:, 12:15]))
+    reach = section + np.abs(along) * (radius * tilt)[:, None] + np.float32(1e-3)
     height, width = grid.shape
     low, high = np.minimum(table[:, :3], table[:, 3:6]), np.maximum(table[:, :3], table[:, 3:6])
 
@@ -266,14 +272,36 @@ def _pixels_near(
         result: npt.NDArray[np.int64] = pixels.astype(np.int64)
         return result
 
-    x0, x1 = (edge(v, grid.x[0, 0], width) for v in (low[:, 0] - reach, high[:, 0] + reach))
-    y0, y1 = (edge(v, grid.y[0, 0], height) for v in (low[:, 1] - reach, high[:, 1] + reach))
+    x0, x1 = (
+        edge(v, grid.x[0, 0], width) for v in (low[:, 0] - reach[:, 0], high[:, 0] + reach[:, 0])
+    )
+    y0, y1 = (
+        edge(v, grid.y[0, 0], height) for v in (low[:, 1] - reach[:, 1], high[:, 1] + reach[:, 1])
+    )
     columns, rows = x1 - x0, y1 - y0
     counts = columns * rows
     segment = np.repeat(np.arange(len(table)), counts)
     place = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     row, column = np.divmod(place, np.maximum(columns, 1)[segment])
     return table, row + y0[segment], column + x0[segment], segment
+
+
+def _axes(table: Array) -> tuple[Array, Array]:
+    """Return the unit axes of each segment's section: in the film's plane, and across both."""
+    along = table[:, 6:9]
+    across = np.stack([-along[:, 1], along[:, 0], np.zeros(len(table), np.float32)], 1)
+    norm = np.linalg.norm(across, axis=1, keepdims=True)
+    upright = np.array([[0, 1, 0]], np.float32)  # for a segment along the ray
+    across = np.where(norm > 1e-4, across / np.maximum(norm, 1e-6), upright)
+    return across, np.cross(along, across).astype(np.float32)
+
+
+def _tangent(along: Array, normal: Array) -> Array:
+    """Return the tangent of the angle between a segment and the normal of its end plane."""
+    cosine = (along * normal).sum(axis=1) / np.linalg.norm(normal, axis=1)
+    cosine = np.clip(cosine, np.float32(0.05), 1)
+    result: Array = np.sqrt(1 - cosine * cosine) / cosine
+    return result
 
 
 def _chords(
@@ -288,14 +316,10 @@ def _chords(
     A segment is tube ∩ half-space ∩ half-space. With alpha and beta the ray's coordinates across
     the tube in units of its half-axes, (beta + kappa z)² ≤ 1 − alpha² bounds z; so does each plane.
     """
-    start, along = table[:, :3], table[:, 6:9]
-    across = np.stack([-along[:, 1], along[:, 0], np.zeros(len(table), np.float32)], 1)
-    norm = np.linalg.norm(across, axis=1, keepdims=True)
-    across = np.where(
-        norm > 1e-4, across / np.maximum(norm, 1e-6), np.array([[0, 1, 0]], np.float32)
-    )
+    start = table[:, :3]
+    across, third = _axes(table)
     a = (across / table[:, 15:16]).astype(np.float32)
-    b = (np.cross(along, across) / table[:, 16:17]).astype(np.float32)
+    b = (third / table[:, 16:17]).astype(np.float32)
 
     def form(vector: Array, at: Array) -> Array:
         """Return rows (x, y, constant) of the linear form vector · (point − at) at start's z."""
