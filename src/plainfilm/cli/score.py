@@ -23,6 +23,9 @@ def score(
             help="Names of metrics, separated by commas; see docs/metrics.", metavar="A,B"
         ),
     ] = None,
+    intervals: Annotated[
+        bool, typer.Option("--intervals", help="Add 95 % bootstrap intervals (1000 samples).")
+    ] = False,
     uncertain: Annotated[
         str, typer.Option(help="What an uncertain mention counts as: positive or negative.")
     ] = "positive",
@@ -59,6 +62,7 @@ def score(
         read_reports(references, "references"),
         read_reports(predictions, "predictions"),
         [name.strip() for name in metrics.split(",")] if metrics is not None else None,
+        intervals=intervals,
         policy=policies[uncertain],
         track=track,
     )
@@ -75,11 +79,18 @@ def _print(scores: "dict[str, Score]") -> None:
     from rich.table import Table
 
     count = next(iter(scores.values())).signature.count
-    table = Table("metric", "value", "undefined", title=f"{count} reports")
+    method = next(iter(scores.values())).interval_method
+    table = Table("metric", "value", "undefined", title=f"{count} reports", caption=method)
+    if method:
+        table.add_column("interval")
     for name, score in scores.items():
-        value = "undefined" if score.value != score.value else f"{score.value:.4f}"
-        table.add_row(name, value, str(score.undefined or ""))
+        interval = [" – ".join(map(_number, score.interval))] if score.interval else []
+        table.add_row(name, _number(score.value), str(score.undefined or ""), *interval)
     console = Console()
     console.print(table)
     for score in scores.values():
         console.print(str(score.signature), style="dim", highlight=False, soft_wrap=True)
+
+
+def _number(value: float) -> str:
+    return "undefined" if value != value else f"{value:.4f}"  # NaN alone differs from itself

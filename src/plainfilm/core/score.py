@@ -54,6 +54,8 @@ class Score(Word):
     """How many of the parts averaged into ``value`` were undefined and left out."""
     interval: tuple[Value, Value] | None = None
     """A confidence interval (lower, upper), where asked for."""
+    interval_method: str | None = None
+    """How the interval was made: level, method, samples, seed."""
     parts: dict[str, Value] = Field(default_factory=dict)
     """The values behind it by name, e.g. F1 per observation."""
     reports: tuple[Value, ...] = ()

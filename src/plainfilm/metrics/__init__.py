@@ -3,6 +3,7 @@
 Arguments are always (references, predictions). Every metric has a card in ``docs/metrics``.
 """
 
+from plainfilm.metrics.bootstrap import Bootstrap
 from plainfilm.metrics.registry import DEFAULT_METRICS, METRICS, Metric
 from plainfilm.metrics.scoring import SIGNATURE_VERSION as signature_version  # noqa: N811
 from plainfilm.metrics.scoring import align, score
@@ -11,6 +12,7 @@ from plainfilm.metrics.tokenizer import tokenize
 __all__ = [
     "DEFAULT_METRICS",
     "METRICS",
+    "Bootstrap",
     "Metric",
     "align",
     "score",

@@ -20,7 +20,13 @@ class Metric:
     options: Mapping[str, Any] = field(default_factory=dict)
     card: str = ""
     """The page under ``docs/metrics`` that explains it."""
-    higher_is_better: bool = True
+    worst: float = 0.0
+    best: float = 1.0
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether a higher value is a better one."""
+        return self.best > self.worst
 
     def measure(self, pairs: Pairs) -> Statistics:
         """Return the metric's statistics on ``pairs``."""
@@ -34,9 +40,9 @@ class Metric:
 METRICS: dict[str, Metric] = {
     **{f"bleu-{n}": Metric("lexical:bleu", {"order": n}, "bleu") for n in (1, 2, 3, 4)},
     "rouge-l": Metric("lexical:rouge_l", card="rouge-l"),
-    "cider-d": Metric("lexical:cider_d", card="cider-d"),
+    "cider-d": Metric("lexical:cider_d", card="cider-d", best=10.0),
     # What COCO-caption prints as "CIDEr" is CIDEr-D by its formula: the same number.
-    "cider": Metric("lexical:cider_d", card="cider-d"),
+    "cider": Metric("lexical:cider_d", card="cider-d", best=10.0),
     **{
         f"{average}-{measure}-{classes}": Metric(
             "clinical:label_score",

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import plainfilm
 from plainfilm.core import MetricError, Score, Signature, UncertaintyPolicy
+from plainfilm.metrics.bootstrap import Bootstrap
 from plainfilm.metrics.pairs import Pairs, Track
 from plainfilm.metrics.registry import resolve
 from plainfilm.metrics.statistics import Statistics
@@ -21,6 +22,7 @@ def score(
     predictions: Reports,
     metrics: Sequence[str] | None = None,
     *,
+    intervals: bool | Bootstrap = False,
     policy: UncertaintyPolicy = UncertaintyPolicy.POSITIVE,
     per_report: bool = False,
     section: str | None = None,
@@ -33,6 +35,8 @@ def score(
         references: what radiologists wrote: a list of texts, or a mapping of id to text.
         predictions: what a model wrote, of the same kind; mappings are aligned by id.
         metrics: names as in ``docs/metrics``; None for the default set.
+        intervals: also give a bootstrap interval; a :class:`Bootstrap` says how, True for 1000
+            samples, 95 %, seed 0.
         policy: what an uncertain mention counts as in label metrics.
         per_report: also give each report's own value, in ``Score.reports``.
         section: the text that was scored (``findings``), for the signature.
@@ -47,17 +51,21 @@ def score(
     """
     chosen = resolve(metrics)
     pairs = align(references, predictions, policy=policy, track=track)
-    scores = {}
-    for name, metric in chosen.items():
-        statistics = metric.measure(pairs)
-        scores[name] = Score(
-            value=float(statistics.value(statistics.totals)),
-            undefined=statistics.undefined(statistics.totals),
-            parts=statistics.parts(statistics.totals),
-            reports=tuple(statistics.value(statistics.rows).tolist()) if per_report else (),
-            signature=_signature(name, statistics, len(pairs), section, split),
+    measured = {name: metric.measure(pairs) for name, metric in chosen.items()}
+    bootstrap = Bootstrap() if intervals is True else intervals or None
+    found_intervals = bootstrap.intervals(measured) if bootstrap else {}
+    return {
+        name: Score(
+            value=float(found.value(found.totals)),
+            undefined=found.undefined(found.totals),
+            parts=found.parts(found.totals),
+            interval=found_intervals.get(name),
+            interval_method=str(bootstrap) if bootstrap else None,
+            reports=tuple(found.value(found.rows).tolist()) if per_report else (),
+            signature=_signature(name, found, len(pairs), section, split),
         )
-    return scores
+        for name, found in measured.items()
+    }
 
 
 def _signature(
