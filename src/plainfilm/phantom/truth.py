@@ -20,15 +20,15 @@ BORDERLINE = 0.015
 """Within this of the limit heart size is borderline: uncertain."""
 HEART_STEPS = (0.06, 0.12)
 """Above the limit by this much: moderate, severe."""
-EFFUSION_ML = (40.0, 250.0, 700.0)
+EFFUSION_ML = (100.0, 300.0, 700.0)
 """Above: small, moderate, large; below the first: trace."""
 PNEUMOTHORAX_MM = (12.0, 25.0, 45.0)
 """Width of the rim at the apex, above: small, moderate, large; below the first: trace."""
-EDEMA_ML = (150.0, 300.0)
+EDEMA_ML = (400.0, 550.0)
 """Extra water on both sides, above: moderate, severe; below the first: mild."""
 MASS_MM = 30.0
 """A lesion larger than this is a mass (Fleischner Society glossary, 2008)."""
-WIDE_MEDIASTINUM_MM = (80.0, 92.0)
+WIDE_MEDIASTINUM_MM = (87.0, 97.0)
 """Above: moderate, severe; below the first: mild."""
 THICKENING_MM = (11.0, 16.0)
 """Above: moderate, severe; below the first: mild."""
