@@ -53,6 +53,11 @@ METRICS: dict[str, Metric] = {
         for average in ("micro", "macro", "weighted", "example")
         for measure in ("precision", "recall", "f1")
     },
+    "finding-f1": Metric("finding:finding_f1", {"level": "status"}, "finding-f1"),
+    **{
+        f"finding-f1-{level}": Metric("finding:finding_f1", {"level": level}, "finding-f1")
+        for level in ("side", "place", "severity", "change")
+    },
 }
 
 DEFAULT_METRICS = (

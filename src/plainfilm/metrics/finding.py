@@ -1,0 +1,82 @@
+"""Finding-level F1: the statements of two reports compared as sets, as finely as asked.
+
+A report is read into findings. At the coarsest level a statement is an observation (for Other, its
+finer term) with its status; each further level adds what the finding says more: side, place,
+severity, change. The counts of matched, invented and missed statements are summed over reports.
+"Bilateral" stands for left and right, so that one of two sides earns half.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from plainfilm.core import Finding, Observation, Side, Status
+from plainfilm.metrics.clinical import LABELER
+from plainfilm.metrics.pairs import Pairs
+from plainfilm.metrics.statistics import Array, Statistics, ratio
+
+LEVELS = ("status", "side", "place", "severity", "change")
+"""From the coarsest to the finest; each includes those before it."""
+
+Statement = tuple[str | None, ...]
+
+_STATUSES = tuple(Status)
+
+
+def finding_f1(pairs: Pairs, *, level: str) -> Statistics:
+    """Return the F1 of statements at one of :data:`LEVELS`."""
+    rows = np.array(
+        [
+            _counts(set(statements(reference, level)), set(statements(prediction, level)))
+            for reference, prediction in zip(*pairs.findings, strict=True)
+        ]
+    )
+    return Statistics(
+        rows=rows.reshape(len(pairs), -1),
+        value=_f1,
+        parts=_parts,
+        protocol={"labels": f"findings,{level}", "labeler": LABELER},
+    )
+
+
+def statements(findings: Iterable[Finding], level: str) -> Iterator[Statement]:
+    """Yield what each finding says, down to ``level``; status comes first."""
+    depth = LEVELS.index(level)
+    for finding in findings:
+        detail = finding.detail if finding.observation is Observation.OTHER else None
+        for side in sides(finding):
+            finer = (side, finding.location, finding.severity, finding.change)
+            yield (finding.status, finding.observation, detail, *finer[:depth])
+
+
+def sides(finding: Finding) -> tuple[Side | None, ...]:
+    """Return the sides of a finding: both for bilateral, None alone where it names none."""
+    return (Side.LEFT, Side.RIGHT) if finding.side is Side.BILATERAL else (finding.side,)
+
+
+def _counts(reference: set[Statement], prediction: set[Statement]) -> list[list[int]]:
+    """Return matched, invented and missed statements, each by status."""
+    return [
+        [sum(statement[0] == status for statement in part) for status in _STATUSES]
+        for part in (reference & prediction, prediction - reference, reference - prediction)
+    ]
+
+
+def _by_status(totals: Array) -> Array:
+    return totals.reshape(*totals.shape[:-1], 3, len(_STATUSES))
+
+
+def _f1(totals: Array) -> Array:
+    matched, invented, missed = np.moveaxis(_by_status(totals).sum(axis=-1), -1, 0)
+    return ratio(2 * matched, 2 * matched + invented + missed)
+
+
+def _parts(totals: Array) -> dict[str, float]:
+    matched, invented, missed = _by_status(totals)
+    found = {
+        "precision": ratio(matched.sum(), matched.sum() + invented.sum()),
+        "recall": ratio(matched.sum(), matched.sum() + missed.sum()),
+    }
+    of_status = ratio(2 * matched, 2 * matched + invented + missed)
+    found |= dict(zip((f"f1 of {status}" for status in _STATUSES), of_status, strict=True))
+    return {name: float(value) for name, value in found.items()}
