@@ -19,8 +19,8 @@ TILE = 200
 PAIRS = {
     "heart failure": 3, "cardiomegaly": 1, "wide mediastinum": 5,
     "effusion": 7, "pneumothorax": 4, "consolidation": 8,
-    "opacity": 4, "lesion": 6, "atelectasis": 1,
-    "fracture": 2, "pleural thickening": 3, "devices": 0,
+    "opacity": 4, "lesion": 8, "atelectasis": 1,
+    "fracture": 5, "pleural thickening": 3, "devices": 0,
 }  # fmt: skip
 """Disease to the study of series 9 that shows it."""
 
@@ -63,7 +63,7 @@ def finding_sheet() -> Image.Image:
 
 def severity_sheet() -> Image.Image:
     """Effusion, pneumothorax and heart size of one patient, from subtle to obvious."""
-    base = simulate(2026, 40, TILE).case
+    base = simulate(2026, 50, TILE).case
     steps = [Disease(fluid_top={1: top}) for top in (0.80, 0.66, 0.5, 0.3)]
     steps += [Disease(pneumothorax=(-1, rim)) for rim in (10.0, 20.0, 35.0, 60.0)]
     steps += [Disease(ratio=ratio) for ratio in (0.45, 0.53, 0.59, 0.68)]
