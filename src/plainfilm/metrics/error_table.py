@@ -1,0 +1,223 @@
+"""Error table: what is wrong with each report, and how often over a set.
+
+Both reports are read into findings and compared observation by observation ("Other" by its finer
+term); present and uncertain both count as mentioned. The kinds are those that clinical error
+tables of this field count: hallucinated and omitted findings, each in two grades, wrong side or
+place, wrong severity, wrong or invented comparison, and a report that contradicts itself.
+
+An error of a finding that usually changes what is done next (:data:`GRAVE`) is major, or critical
+when omitted, unless both its grade is slight and it is no pneumothorax; any other is minor. That
+line is a convention of this table, not a radiologist's judgement of the case.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from plainfilm.core import Change, Finding, Observation, Severity, Status
+from plainfilm.metrics.finding import sides
+from plainfilm.metrics.pairs import Pairs
+
+
+class ErrorKind(StrEnum):
+    """What can be wrong with a report."""
+
+    HALLUCINATED_MAJOR = "hallucinated finding (major)"
+    HALLUCINATED_MINOR = "hallucinated finding (minor)"
+    OMITTED_CRITICAL = "omitted finding (critical)"
+    OMITTED_MINOR = "omitted finding (minor)"
+    WRONG_PLACE = "wrong side or place"
+    WRONG_SEVERITY = "wrong severity"
+    WRONG_COMPARISON = "wrong or invented comparison"
+    CONTRADICTION = "contradiction inside the report"
+
+
+ACCURATE = "fully accurate"
+"""The row of reports without any error."""
+
+GRAVE = frozenset(
+    {
+        Observation.ENLARGED_CARDIOMEDIASTINUM,
+        Observation.LUNG_LESION,
+        Observation.EDEMA,
+        Observation.CONSOLIDATION,
+        Observation.PNEUMONIA,
+        Observation.PNEUMOTHORAX,
+        Observation.PLEURAL_EFFUSION,
+        Observation.FRACTURE,
+    }
+)
+"""Observations whose error is grave."""
+
+_RANK = {
+    Severity.TRACE: 0,
+    Severity.SMALL: 1,
+    Severity.MILD: 1,
+    Severity.MODERATE: 2,
+    Severity.LARGE: 3,
+    Severity.SEVERE: 3,
+}
+"""Amounts and grades on one scale: small is mild, large is severe."""
+
+_SLIGHT = 1
+
+
+@dataclass(frozen=True)
+class ReportError:
+    """One error of one report."""
+
+    kind: ErrorKind
+    what: str
+    """The finding, and what was said against what is so."""
+
+
+@dataclass(frozen=True)
+class ErrorTable:
+    """The errors of every report of a set."""
+
+    errors: Mapping[str, tuple[ReportError, ...]]
+    """Report id → its errors, none for an accurate report."""
+
+    def reports(self, kind: ErrorKind | str) -> list[str]:
+        """Return the ids of reports with an error of ``kind``, or of the accurate ones."""
+        if kind == ACCURATE:
+            return [key for key, errors in self.errors.items() if not errors]
+        wanted = ErrorKind(kind)
+        return [
+            key
+            for key, errors in self.errors.items()
+            if any(error.kind is wanted for error in errors)
+        ]
+
+    def shares(self) -> dict[str, float]:
+        """Return each row's share of all reports; a report counts in every row it belongs to."""
+        return {row: len(self.reports(row)) / len(self.errors) for row in (ACCURATE, *ErrorKind)}
+
+
+def error_table(pairs: Pairs) -> ErrorTable:
+    """Return the errors of each prediction against its reference."""
+    return ErrorTable(
+        {
+            key: tuple(_errors(reference, prediction))
+            for key, reference, prediction in zip(pairs.ids, *pairs.findings, strict=True)
+        }
+    )
+
+
+def _errors(reference: Sequence[Finding], prediction: Sequence[Finding]) -> Iterator[ReportError]:
+    truth, said = _by_name(reference), _by_name(prediction)
+    for name in sorted(said.keys() - truth.keys()):
+        grave = _is_grave(said[name])
+        yield ReportError(
+            ErrorKind.HALLUCINATED_MAJOR if grave else ErrorKind.HALLUCINATED_MINOR, name
+        )
+    for name in sorted(truth.keys() - said.keys()):
+        grave = _is_grave(truth[name])
+        yield ReportError(ErrorKind.OMITTED_CRITICAL if grave else ErrorKind.OMITTED_MINOR, name)
+    for name in sorted(said.keys() & truth.keys()):
+        yield from _attribute_errors(name, truth[name], said[name])
+    yield from _comparison_errors(reference, prediction)
+    yield from _contradictions(prediction)
+
+
+def _by_name(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
+    """Return the mentioned findings by what they are about."""
+    named = defaultdict(list)
+    for finding in findings:
+        if (
+            finding.status is not Status.ABSENT
+            and finding.observation is not Observation.NO_FINDING
+        ):
+            named[_name(finding)].append(finding)
+    return dict(sorted(named.items()))
+
+
+def _name(finding: Finding) -> str:
+    if finding.observation is Observation.OTHER:
+        return finding.detail or str(finding.observation)
+    return str(finding.observation)
+
+
+def _is_grave(findings: Sequence[Finding]) -> bool:
+    return any(
+        finding.observation in GRAVE
+        and (
+            finding.observation is Observation.PNEUMOTHORAX
+            or finding.severity is None
+            or _RANK[finding.severity] > _SLIGHT
+        )
+        for finding in findings
+    )
+
+
+def _attribute_errors(
+    name: str, truth: Sequence[Finding], said: Sequence[Finding]
+) -> Iterator[ReportError]:
+    """Yield what is said of a finding and is not so; what is left unsaid is no error here."""
+    for kind, so, claimed in (
+        (ErrorKind.WRONG_PLACE, _places(truth), _places(said)),
+        (ErrorKind.WRONG_SEVERITY, _ranks(truth), _ranks(said)),
+    ):
+        if any(so[of] and claimed[of] - so[of] for of in so):
+            yield ReportError(kind, f"{name}: {_words(said)} for {_words(truth)}")
+
+
+def _places(findings: Sequence[Finding]) -> dict[str, set[str]]:
+    return {
+        "side": {side for finding in findings for side in sides(finding) if side},
+        "place": {finding.location for finding in findings if finding.location},
+    }
+
+
+def _ranks(findings: Sequence[Finding]) -> dict[str, set[int]]:
+    return {"severity": {_RANK[finding.severity] for finding in findings if finding.severity}}
+
+
+def _comparison_errors(
+    reference: Sequence[Finding], prediction: Sequence[Finding]
+) -> Iterator[ReportError]:
+    """Yield each observation with a change that the reference does not state, denied or not."""
+    stated, claimed = _changes(reference), _changes(prediction)
+    for name, changes in claimed.items():
+        if wrong := changes - stated.get(name, set()):
+            so = ", ".join(sorted(stated.get(name, ()))) or "no comparison"
+            what = f"{name}: {', '.join(sorted(wrong))} for {so}"
+            yield ReportError(ErrorKind.WRONG_COMPARISON, what)
+
+
+def _changes(findings: Sequence[Finding]) -> dict[str, set[str]]:
+    changes = defaultdict(set)
+    for finding in findings:
+        if finding.change:
+            changes[_name(finding)].add(str(finding.change))
+    return changes
+
+
+def _words(findings: Sequence[Finding]) -> str:
+    """Return severity, side and place of findings, in words."""
+    described = (
+        " ".join(filter(None, (finding.severity, finding.side, finding.location)))
+        for finding in findings
+    )
+    return ", ".join(text or "unspecified" for text in described)
+
+
+def _contradictions(findings: Sequence[Finding]) -> Iterator[ReportError]:
+    """Yield each observation that a report both denies and mentions at the same place."""
+    for name, mentioned in _by_name(findings).items():
+        denials = [
+            finding
+            for finding in findings
+            if finding.status is Status.ABSENT
+            and finding.change is not Change.RESOLVED
+            and _name(finding) == name
+        ]
+        if any(_covers(denied, finding) for denied in denials for finding in mentioned):
+            yield ReportError(ErrorKind.CONTRADICTION, f"{name} is denied and mentioned")
+
+
+def _covers(denied: Finding, mentioned: Finding) -> bool:
+    """Return whether the denial reaches the place of the mention."""
+    same_side = denied.side is None or bool(set(sides(denied)) & set(sides(mentioned)))
+    return same_side and denied.location in (None, mentioned.location)
