@@ -60,7 +60,7 @@ class Exposure:
     top_mm: float
     rotation_rad: float
     noise: float
-    """Standard deviation of the log signal behind the mediastinum."""
+    """Quantum noise: about the standard deviation of the log signal behind the mediastinum."""
     blur_mm: float
     contrast: float
     brightness: float
