@@ -27,7 +27,9 @@ PREVALENCE: Mapping[str, float] = MappingProxyType({
     "pleural thickening": 0.11,
     "devices": 0.22,
 })  # fmt: skip
-"""Chance of each disease in a patient who is not normal (``normal``: of a normal film)."""
+"""Chance of each disease in a patient who is not normal, before the correlations of
+:func:`draw_disease` (failing hearts raise that of effusions, and so on); ``normal``: of a normal
+film."""
 
 ZONES: Mapping[str, tuple[float, float, float]] = MappingProxyType({
     "upper lobe": (0.58, 0.30, 0.05),
@@ -103,7 +105,7 @@ def draw_disease(
     if rng.random() < prevalence["normal"] * (0.4 if bedside else 1.2):
         some = rng.random() < prevalence["devices"] * 0.4
         return Disease(devices=_draw_devices(rng, bedside) if some else ())
-    for _ in range(20):
+    for _ in range(20):  # a patient who is not normal has something, where prevalence allows it
         disease = _draw_sick(rng, prevalence, healthy_ratio, bedside)
         if disease != Disease(devices=disease.devices):
             break
