@@ -1,1 +1,28 @@
-"""."""
+"""Films, studies and data sets: reading them, and one layout on disk for all of them."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from plainfilm.data.dataset import Dataset, Row
+    from plainfilm.data.images import read_image
+    from plainfilm.data.prepare import prepare
+    from plainfilm.data.raster import write_png
+    from plainfilm.data.study import load_study
+
+_HOMES = {
+    "Dataset": "dataset",
+    "Row": "dataset",
+    "load_study": "study",
+    "prepare": "prepare",
+    "read_image": "images",
+    "write_png": "raster",
+}
+
+__all__ = ["Dataset", "Row", "load_study", "prepare", "read_image", "write_png"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'plainfilm.data' has no attribute {name!r}")
+    return getattr(import_module(f"plainfilm.data.{_HOMES[name]}"), name)

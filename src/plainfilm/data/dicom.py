@@ -1,0 +1,152 @@
+"""DICOM films: pixels as the header means them to be shown, and what the header says of the view.
+
+Order, after DICOM PS3.3 C.11: stored values, pixel padding taken out, modality LUT or rescale, VOI
+LUT or window, MONOCHROME1 turned round. Headers in the wild are wrong now and then; what they say is
+held against itself and against the picture, and doubt goes into the warnings.
+"""
+
+import io
+import warnings as python_warnings
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pydicom
+from pydicom import Dataset
+from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.pixels import apply_modality_lut, apply_voi, apply_windowing, convert_color_space
+from pydicom.pixels import apply_color_lut as apply_palette
+from pydicom.pixels import pixel_array as decode
+
+from plainfilm.core import ImageError, Pixels, Provenance
+from plainfilm.data import dicom_header as header
+from plainfilm.data.normalize import stretch
+from plainfilm.data.raster import Raster, grey_from_rgb
+
+_UNREADABLE = (
+    AttributeError, KeyError, IndexError, NotImplementedError, OSError, EOFError, RuntimeError,
+    TypeError, ValueError, BytesLengthException, InvalidDicomError,
+)  # fmt: skip
+_SIMULATED = "plainfilm phantom, simulated"
+_MOST_PADDING = 0.9
+_MOST_SATURATED = 0.85
+
+
+def study_uid(path: Path) -> str | None:
+    """Return the Study Instance UID, None where there is none."""
+    try:
+        dataset = pydicom.dcmread(path, force=True, specific_tags=["StudyInstanceUID"])
+    except _UNREADABLE as error:
+        raise _damaged(path, error) from error
+    return str(dataset.get("StudyInstanceUID", "")) or None
+
+
+def read_dicom(path: Path, data: bytes) -> Raster:
+    """Return what the DICOM file ``path``, whose bytes are ``data``, shows.
+
+    Raises:
+        ImageError: the file is damaged, or its header says that it is certainly no film.
+    """
+    with python_warnings.catch_warnings():  # pydicom warns of every odd header; ours are in Image
+        python_warnings.simplefilter("ignore")
+        try:
+            dataset = pydicom.dcmread(io.BytesIO(data), force=True)
+            if "PixelData" not in dataset:
+                raise ImageError(f"{path}: is a DICOM file without pixels; give an image")
+            header.refuse(path, dataset)
+            return _read(path, dataset)
+        except ImageError:
+            raise
+        except _UNREADABLE as error:
+            raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: BaseException) -> ImageError:
+    reason = " ".join(str(error).split())[:160] or type(error).__name__
+    return ImageError(f"{path}: is a DICOM file that cannot be decoded ({reason}); get it again")
+
+
+def _read(path: Path, dataset: Dataset) -> Raster:
+    if not dataset.file_meta.get("TransferSyntaxUID"):
+        dataset.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
+    raster = Raster(pixels=np.zeros((1, 1), dtype=np.float32))
+    stored = decode(dataset)
+    photometric = str(dataset.get("PhotometricInterpretation", ""))
+    if photometric == "PALETTE COLOR":
+        stored = apply_palette(stored, dataset)
+    if stored.ndim == 3 and stored.shape[2] == 3:
+        rgb = (stored / float(np.iinfo(stored.dtype).max) * 255).astype(np.uint8)
+        raster.pixels = grey_from_rgb(path, rgb, raster.warnings)
+    else:
+        raster.pixels = _shown(dataset, stored, photometric, raster.warnings)
+    raster.view, raster.laterality = header.view(dataset, raster.warnings)
+    raster.spacing_mm = header.spacing_mm(dataset)
+    header.flag(dataset, raster.warnings)
+    header.orient(dataset, raster)
+    if header.mentions(dataset, _SIMULATED):
+        raster.provenance = Provenance.SIMULATED
+    return raster
+
+
+def _shown(
+    dataset: Dataset, stored: npt.NDArray[np.generic], photometric: str, warnings: list[str]
+) -> Pixels:
+    """Return the ``(height, width)`` stored values as they are meant to be shown, in [0, 1]."""
+    if photometric not in ("MONOCHROME1", "MONOCHROME2"):
+        warnings.append(
+            f"photometric interpretation {photometric or 'missing'}: read as MONOCHROME2"
+        )
+    padding = _padding(dataset, stored, warnings)
+    values = np.asarray(apply_modality_lut(stored, dataset), dtype=np.float64)
+    pixels = _windowed(dataset, values, ~padding, warnings)
+    if pixels is None:
+        pixels = stretch(values, ~padding)
+    if photometric == "MONOCHROME1":
+        pixels = 1 - pixels
+    pixels[padding] = 0
+    return pixels
+
+
+def _padding(
+    dataset: Dataset, stored: npt.NDArray[np.generic], warnings: list[str]
+) -> npt.NDArray[np.bool_]:
+    """Return where the stored values are padding (PS3.3 C.7.5.1.1.2): one value, or a range."""
+    first = header.number(dataset, "PixelPaddingValue")
+    if first is None:
+        return np.zeros(stored.shape, dtype=bool)
+    last = header.number(dataset, "PixelPaddingRangeLimit")
+    low, high = sorted((first, first if last is None else last))
+    padding = (stored >= low) & (stored <= high)
+    if padding.mean() > _MOST_PADDING:
+        warnings.append("the padding value covers nearly the whole film: ignored")
+        return np.zeros(stored.shape, dtype=bool)
+    return padding
+
+
+def _windowed(
+    dataset: Dataset,
+    values: npt.NDArray[np.float64],
+    counted: npt.NDArray[np.bool_],
+    warnings: list[str],
+) -> Pixels | None:
+    """Return the VOI LUT or the first window applied, in [0, 1]; None where neither makes sense."""
+    if dataset.get("VOILUTSequence"):
+        lut = apply_voi(values.astype(np.int64), dataset).astype(np.float64)
+        low, high = float(lut.min()), float(lut.max())
+        pixels = (lut - low) / (high - low) if high > low else np.zeros_like(lut)
+    elif dataset.get("WindowWidth") is not None and dataset.get("WindowCenter") is not None:
+        width = header.number(dataset, "WindowWidth")
+        center = header.number(dataset, "WindowCenter")
+        if width is None or center is None or width < 1:
+            warnings.append(f"window width {dataset.get('WindowWidth')} is no window: ignored")
+            return None
+        with np.errstate(over="ignore"):
+            low, high = apply_windowing(np.array([-1e12, 1e12]), dataset)
+            pixels = (apply_windowing(values, dataset) - low) / (high - low)
+    else:
+        return None
+    inside = pixels[counted]
+    if float(((inside <= 0.001) | (inside >= 0.999)).mean()) > _MOST_SATURATED:
+        warnings.append("the header's window leaves the film black or white: ignored")
+        return None
+    return np.asarray(pixels.clip(0, 1), dtype=np.float32)

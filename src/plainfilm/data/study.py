@@ -1,0 +1,73 @@
+"""From files to a Study."""
+
+import os
+from pathlib import Path
+
+from plainfilm.core import Image, ImageError, Study
+from plainfilm.data.images import identity, read_image, sniff
+
+
+def load_study(
+    *paths: str | os.PathLike[str],
+    indication: str | None = None,
+    comparison: str | None = None,
+    technique: str | None = None,
+    table: dict[str, float | str | None] | None = None,
+    prior: Study | None = None,
+    id: str | None = None,
+) -> Study:
+    """Return the study of one or several image files, or of one folder that holds its images.
+
+    Frontal films come first, else the order is kept (in a folder: by name). The id is the name of
+    the first file, or of the folder, never anything of the patient's.
+
+    Raises:
+        ImageError: a file is missing, unreadable or no chest film, the folder holds no image, or
+            the DICOM files belong to several studies.
+    """
+    if not paths:
+        raise ImageError("no image was given: give image files, or one folder of a study's images")
+    given = [Path(path) for path in paths]
+    files = [file for path in given for file in _files(path, alone=len(given) == 1)]
+    studies = {uid for file in files if (uid := identity(file)) is not None}
+    if len(studies) > 1:
+        raise ImageError(
+            f"{given[0]}{' …' if len(given) > 1 else ''}: the DICOM files belong to "
+            f"{len(studies)} different studies; give the images of one study"
+        )
+    images = sorted((read_image(file) for file in files), key=_rank)
+    return Study(
+        id=id if id is not None else _name(given[0]),
+        images=tuple(images),
+        indication=indication,
+        comparison=comparison,
+        technique=technique,
+        table=table or {},
+        prior=prior,
+    )
+
+
+def _files(path: Path, alone: bool) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    if not alone:
+        raise ImageError(f"{path}: is a folder; give either image files or one folder")
+    files = sorted(
+        file for file in path.iterdir() if file.is_file() and not file.name.startswith(".")
+    )
+    images = [file for file in files if sniff(file) is not None]
+    if not images:
+        what = "is empty" if not files else f"holds {len(files)} file(s), none of them an image"
+        raise ImageError(f"{path}: {what}; expected a study's DICOM, PNG, JPEG or TIFF files")
+    return images
+
+
+def _name(path: Path) -> str:
+    path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links to other names
+    return path.name if path.is_dir() else path.stem
+
+
+def _rank(image: Image) -> int:
+    if image.view.frontal:
+        return 0
+    return 1 if image.view == "unknown" else 2
