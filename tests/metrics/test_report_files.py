@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from plainfilm.cli import app
 from plainfilm.core import InputError
-from plainfilm.metrics.files import read_reports
+from plainfilm.metrics.files import read_reports, read_run
 
 
 def _write(folder, name, content):
@@ -61,19 +61,46 @@ def test_rexrank_holds_both_sides(tmp_path):
         ("a.txt", b"caf\xe9\n", r"not UTF-8 \(byte 3 is 0xe9\): save it as UTF-8"),
         ("a.csv", "id,text\n1,a\n1,b\n", "row 3 repeats the id '1': give each id once"),
         ("a.csv", "name,body\n1,a\n", "row 2 lacks an id: expected .*, found name, body"),
-        ("a.csv", "id,body\n1,a\n", "row 2 lacks a text of the pre.* expected .*, found id, body"),
+        ("a.csv", "id,body\n1,a\n", "row 2 lacks a text: expected one of pr.*, found id, body"),
         ("a.csv", 'id,text\n1,"a\n', "not CSV"),
         ("a.jsonl", '{"id": 1, "text": "a"}\n{"id"\n', "line 2 is not JSON"),
         ("a.jsonl", "[1]\n", "line 1 must be an object, got list"),
         ("a.json", '{"a": "x", "a": "y"}', "holds 'a' twice: give each id once"),
         ("a.json", '"a"', "expected an object of id to text, or a list .* got str"),
-        ("a.json", '{"a": 3}', "id 'a' lacks a text of the predictions"),
+        ("a.json", '{"a": 3}', "id 'a' lacks a text: expected .*, report, found id, text"),
     ],
 )  # fmt: skip
 def test_wrong_files_are_one_line(tmp_path, name, content, message):
     with pytest.raises(InputError, match=message) as caught:
         read_reports(_write(tmp_path, name, content), "predictions")
     assert "\n" not in str(caught.value)
+
+
+def test_a_run_folder_holds_references_and_the_models_reports(tmp_path):
+    lines = [
+        {"study_id": "a", "reference": "x", "plainfilm-small": "y", "most common report": "z"},
+        {"study_id": "b", "reference": "u", "plainfilm-small": "v", "most common report": "z"},
+    ]
+    _write(tmp_path, "predictions.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+    assert read_run(tmp_path) == ({"a": "x", "b": "u"}, {"a": "y", "b": "v"})
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("predictions.jsonl", '{"study_id": "a", "reference": "x"}', "line 1 holds no prediction"),
+        ("other.jsonl", "", r"predictions\.jsonl: cannot be read"),
+    ],
+)
+def test_wrong_run_folders_are_one_line(tmp_path, name, content, message):
+    _write(tmp_path, name, content)
+    with pytest.raises(InputError, match=message):
+        read_run(tmp_path)
+
+
+def test_a_run_must_hold_references(tmp_path):
+    with pytest.raises(InputError, match="a run holds references too"):
+        read_run(_write(tmp_path, "a.txt", "x\n"))
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -98,3 +125,75 @@ def test_the_command_prints_json(tmp_path):
     found = json.loads(result.stdout)
     assert found["bleu-1"]["value"] == pytest.approx(1)
     assert found["bleu-1"]["signature"]["count"] == 2
+
+
+def _run(folder, name, said):
+    run = folder / name
+    run.mkdir()
+    references = ["no effusion or edema", "small left effusion", "clear lungs", "no acute process"]
+    lines = [
+        json.dumps({"study_id": str(i), "reference": reference, "model": text})
+        for i, (reference, text) in enumerate(zip(references, said(references), strict=True))
+    ]
+    (run / "predictions.jsonl").write_text("\n".join(lines))
+    return str(run)
+
+
+def test_compare_and_welch(tmp_path):
+    runs = [
+        _run(tmp_path, "a1", lambda texts: ["effusion"] * 4),
+        _run(tmp_path, "b1", lambda texts: texts),
+        "--first-run", _run(tmp_path, "a2", lambda texts: ["edema"] * 4),
+        "--second-run", _run(tmp_path, "b2", lambda texts: [*texts[:3], "acute process"]),
+    ]  # fmt: skip
+    result = CliRunner().invoke(app, ["compare", *runs, "--metrics", "rouge-l", "--json"])
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)["rouge-l"]
+    assert found["second"] == pytest.approx(1)
+    assert found["difference"] > 0.5
+    assert found["interval"][0] > 0
+    assert found["p_value"] == pytest.approx(2 / 2**4, abs=0.02)
+    assert found["welch_p_value"] < 0.05
+    shown = CliRunner().invoke(app, ["compare", *runs, "--metrics", "rouge-l"])
+    assert "Welch p" in shown.stdout
+
+
+def test_compare_needs_the_same_references(tmp_path):
+    first = _run(tmp_path, "a", lambda texts: texts)
+    other = _write(tmp_path, "other.csv", "id,reference,text\n0,x,y\n")
+    result = CliRunner().invoke(app, ["compare", first, str(other)])
+    assert isinstance(result.exception, InputError)
+    assert "hold different references: compare systems on the same studies" in str(result.exception)
+
+
+def test_metrics_are_listed():
+    result = CliRunner().invoke(app, ["metrics", "list"])
+    assert "macro-f1-14" in result.stdout
+    assert "label-f1.md" in result.stdout
+
+
+def test_errors_are_counted_and_shown(tmp_path):
+    truth = _write(
+        tmp_path, "truth.csv", "id,text\na,Small left pleural effusion.\nb,Clear lungs.\n"
+    )
+    said = _write(
+        tmp_path, "said.csv", "id,text\na,Small right pleural effusion.\nb,Clear lungs.\n"
+    )
+    shares = CliRunner().invoke(app, ["metrics", "errors", str(truth), str(said)])
+    assert "fully accurate" in shares.stdout
+    shown = CliRunner().invoke(
+        app, ["metrics", "errors", str(truth), str(said), "--show", "wrong side or place"]
+    )
+    assert "Pleural Effusion: small right for small left" in shown.stdout
+    assert "prediction: Small right pleural effusion." in shown.stdout
+    assert "Clear" not in shown.stdout
+    wrong = CliRunner().invoke(app, ["metrics", "errors", str(truth), str(said), "--show", "x"])
+    assert "no row 'x' in the error table: choose from fully accurate; " in str(wrong.exception)
+
+
+def test_the_probe_prints_a_row_for_each_edit(tmp_path):
+    path = _write(tmp_path, "a.txt", "No effusion. Small left pneumothorax.\nMild edema. Clear.\n")
+    result = CliRunner().invoke(app, ["metrics", "probe", str(path), "--metrics", "rouge-l"])
+    assert result.exit_code == 0, result.output
+    assert "negation removed" in result.stdout
+    assert "sentences shuffled" in result.stdout

@@ -8,9 +8,11 @@ import sys
 import typer
 
 import plainfilm
+from plainfilm.cli.compare import compare
 from plainfilm.cli.demo import demo
 from plainfilm.cli.doctor import doctor
 from plainfilm.cli.evaluate import evaluate
+from plainfilm.cli.metrics import metrics
 from plainfilm.cli.report import report
 from plainfilm.cli.score import score
 from plainfilm.cli.train import train
@@ -43,8 +45,9 @@ def _root(
     pass
 
 
-for command in (report, train, evaluate, score, demo, doctor):
+for command in (report, train, evaluate, score, compare, demo, doctor):
     app.command()(command)
+app.add_typer(metrics, name="metrics")
 
 
 def main() -> None:

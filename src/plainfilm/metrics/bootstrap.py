@@ -44,7 +44,7 @@ class Bootstrap:
         """Return the interval of each metric; draws in which it is undefined are left out."""
         values = self.values(statistics)
         tail = (1 - self.level) / 2
-        return {name: _quantiles(found, tail) for name, found in values.items()}
+        return {name: quantiles(found, tail) for name, found in values.items()}
 
     def values(self, statistics: Mapping[str, Statistics]) -> dict[str, Array]:
         """Return each metric's value in every draw, shape (samples,)."""
@@ -69,7 +69,8 @@ class Bootstrap:
             yield counts.reshape(draws, reports).astype(np.float64)
 
 
-def _quantiles(values: Array, tail: float) -> tuple[float, float]:
+def quantiles(values: Array, tail: float) -> tuple[float, float]:
+    """Return the values that cut off ``tail`` at either end; NaN among ``values`` is left out."""
     defined = values[~np.isnan(values)]
     if not len(defined):
         return float("nan"), float("nan")
