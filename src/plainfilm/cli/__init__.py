@@ -8,6 +8,7 @@ import sys
 import typer
 
 import plainfilm
+from plainfilm.cli.data import data_app
 from plainfilm.cli.compare import compare
 from plainfilm.cli.demo import demo
 from plainfilm.cli.doctor import doctor
@@ -48,6 +49,7 @@ def _root(
 for command in (report, train, evaluate, score, compare, demo, doctor):
     app.command()(command)
 app.add_typer(metrics, name="metrics")
+app.add_typer(data_app)
 
 
 def main() -> None:

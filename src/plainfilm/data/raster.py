@@ -21,7 +21,15 @@ import PIL.ImageOps
 import PIL.PngImagePlugin
 import PIL.TiffImagePlugin
 
-from plainfilm.core import Image, ImageError, InputError, Pixels, Provenance, View
+from plainfilm.core import (
+    Image,
+    ImageError,
+    InputError,
+    Pixels,
+    Provenance,
+    View,
+    write_atomically,
+)
 from plainfilm.data.normalize import stretch
 
 _UNREADABLE = (
@@ -163,9 +171,30 @@ def write_png(
     laterality: str | None = None,
     warnings: Iterable[str] = (),
 ) -> None:
-    """Write ``(height, width)`` uint8 or uint16 pixels, bright = dense, as plainfilm's PNG.
+    """Write :func:`png_bytes` to ``path``, atomically."""
+    content = png_bytes(
+        pixels,
+        simulated=simulated,
+        spacing_mm=spacing_mm,
+        view=view,
+        laterality=laterality,
+        warnings=warnings,
+    )
+    write_atomically(Path(path), content)
 
-    The write is atomic. The text chunks ``plainfilm-provenance`` (simulated or real), ``-view``,
+
+def png_bytes(
+    pixels: npt.NDArray[np.uint8] | npt.NDArray[np.uint16],
+    *,
+    simulated: bool,
+    spacing_mm: tuple[float, float] | None = None,
+    view: View = View.UNKNOWN,
+    laterality: str | None = None,
+    warnings: Iterable[str] = (),
+) -> bytes:
+    """Return ``(height, width)`` uint8 or uint16 pixels, bright = dense, as plainfilm's PNG.
+
+    The text chunks ``plainfilm-provenance`` (simulated or real), ``-view``,
     ``-laterality``, ``-spacing-mm`` and ``-warnings`` make ``read_image`` return them, and the
     pixels (divided by 255 or 65535), exactly.
 
@@ -189,19 +218,9 @@ def write_png(
     for name, value in values.items():
         if value is not None:
             chunks.add_text(_CHUNK + name, value)
-    save_atomically(PIL.Image.fromarray(pixels), Path(path), pnginfo=chunks)
-
-
-def save_atomically(
-    picture: PIL.Image.Image, path: Path, pnginfo: PIL.PngImagePlugin.PngInfo | None = None
-) -> None:
-    """Save ``picture`` as PNG under a temporary name beside ``path``, then move it there."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        picture.save(temporary, format="PNG", pnginfo=pnginfo)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    file = io.BytesIO()
+    PIL.Image.fromarray(pixels).save(file, format="PNG", pnginfo=chunks)
+    return file.getvalue()
 
 
 def save_image(path: str | os.PathLike[str], image: Image, longest_side: int) -> None:

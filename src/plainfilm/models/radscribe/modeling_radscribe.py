@@ -8,13 +8,14 @@ through cross-attention, in training as at test time.
 
 Departures from the paper, which is silent on them:
 
-- The classifier pools each observation's tokens by attention, so that a map of where it looked
+- The classifier pools each observation's tokens by log-sum-exp, so that a map of where it looked
   comes for free; a linear layer on averaged tokens has none.
 - A label enters cross-attention as its embedding mixed between an "absent" and a "present" vector
   by the probability, which keeps the path differentiable.
 - More than ``image_token_grid``² backbone tokens are averaged down to it.
 """
 
+import math
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast
@@ -64,20 +65,26 @@ class RadScribeOutput(Seq2SeqLMOutput):
 
 
 class LabelClassifier(nn.Module):
-    """Predicts each observation from the image tokens that matter to it."""
+    """Predicts each observation from the image tokens that show it.
+
+    Every token gets a logit for each observation; they are pooled by log-sum-exp (Wang et al.,
+    ChestX-ray8, CVPR 2017, equation 1), between their mean and their maximum, so that a nodule in
+    one token counts as much as an edema in all. The softmax behind it says where it looked.
+    """
+
+    sharpness = 5.0
+    """The paper's r: 0 is the mean, infinity the maximum."""
 
     def __init__(self, channels: int, observations: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(channels)
-        self.attention = nn.Linear(channels, observations)
         self.value = nn.Linear(channels, observations)
 
     def forward(self, tokens: torch.Tensor) -> LabelOutput:
         """Classify ``tokens`` of shape ``(batch, image tokens, channels)``."""
-        tokens = self.norm(tokens)
-        attention = self.attention(tokens).softmax(dim=1).transpose(1, 2)
-        logits = (attention * self.value(tokens).transpose(1, 2)).sum(dim=2)
-        return LabelOutput(logits=logits, attention=attention)
+        scaled = self.sharpness * self.value(self.norm(tokens)).float().transpose(1, 2)
+        pooled = scaled.logsumexp(dim=2) - math.log(scaled.shape[2])
+        return LabelOutput(logits=pooled / self.sharpness, attention=scaled.softmax(dim=2))
 
 
 class LabelCrossAttention(nn.Module):

@@ -1,0 +1,230 @@
+"""The one layout on disk that every source is prepared into.
+
+    manifest.parquet   a row a study (see Row)
+    card.json          what it is, from where, under which licence, how many, its fingerprint
+    images/            the films, as the source has them
+    masks/             where known: bits packed, a file a study
+
+A dataset directory appears whole or not at all (see ``prepare``), and is not changed afterwards.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from plainfilm.core import DatasetError, Finding, Image, Report, Study, Word
+from plainfilm.data.images import read_image
+from plainfilm.data.masks import Mask, read_masks
+from plainfilm.data.splits import SPLITS
+
+MANIFEST, CARD = "manifest.parquet", "card.json"
+
+SCHEMA = pa.schema(
+    [
+        pa.field("study_id", pa.string(), nullable=False),
+        pa.field("patient_id", pa.string(), nullable=False),
+        pa.field("split", pa.string(), nullable=False),
+        pa.field("institution", pa.string()),
+        pa.field("images", pa.list_(pa.string()), nullable=False),
+        pa.field("views", pa.list_(pa.string()), nullable=False),
+        pa.field("indication", pa.string()),
+        pa.field("comparison", pa.string()),
+        pa.field("technique", pa.string()),
+        pa.field("findings", pa.string(), nullable=False),
+        pa.field("impression", pa.string(), nullable=False),
+        pa.field("table", pa.string(), nullable=False),
+        pa.field("statements", pa.string()),
+        pa.field("masks", pa.string()),
+        pa.field("prior_study_id", pa.string()),
+    ]
+)
+"""Columns of the manifest; ``table`` and ``statements`` are JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A study in the manifest; paths are relative to the dataset directory."""
+
+    study_id: str
+    patient_id: str
+    split: str
+    images: tuple[str, ...]
+    views: tuple[str, ...]
+    findings: str = ""
+    impression: str = ""
+    institution: str | None = None
+    indication: str | None = None
+    comparison: str | None = None
+    technique: str | None = None
+    table: Mapping[str, float | str | None] = field(default_factory=dict)
+    statements: tuple[Finding, ...] | None = None
+    """The truth, where it is known apart from the text."""
+    masks: str | None = None
+    prior_study_id: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.split not in SPLITS:
+            raise DatasetError(
+                f"study {self.study_id}: split must be one of {', '.join(SPLITS)}, "
+                f"got {self.split!r}"
+            )
+        if not self.images or len(self.views) != len(self.images):
+            raise DatasetError(
+                f"study {self.study_id}: expected one view for each of at least one image, got "
+                f"{len(self.images)} images and {len(self.views)} views"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the values of the manifest's columns."""
+        values = {name: getattr(self, name) for name in SCHEMA.names}
+        values["images"], values["views"] = list(self.images), list(self.views)
+        values["table"] = json.dumps(dict(self.table), ensure_ascii=False)
+        if self.statements is not None:
+            statements = [statement.to_dict() for statement in self.statements]
+            values["statements"] = json.dumps(statements, ensure_ascii=False)
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Row":
+        """Return the row of a manifest's column values."""
+        changed = dict(values)
+        changed["images"], changed["views"] = tuple(values["images"]), tuple(values["views"])
+        changed["table"] = json.loads(values["table"])
+        if values["statements"] is not None:
+            changed["statements"] = tuple(
+                Finding.from_dict(statement) for statement in json.loads(values["statements"])
+            )
+        return cls(**changed)
+
+
+class DataCard(Word):
+    """What a dataset is, and how it was made."""
+
+    source: dict[str, Any]
+    """The kind of source and its settings: enough to make the same dataset again."""
+    description: str
+    licence: str
+    simulated: bool
+    plainfilm: str
+    """The version that prepared it."""
+    studies: dict[str, int]
+    """How many, by split."""
+    skipped: dict[str, int]
+    """How many studies of the source were left out, by reason."""
+    fingerprint: str
+    """SHA-256 over all rows and all files."""
+
+
+class Dataset:
+    """A prepared dataset directory, opened for reading.
+
+    Raises:
+        DatasetError: the directory, its manifest or card is missing or malformed, a file is
+            missing, or a patient lies in two splits.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.card = _read_card(self.path)
+        self.rows = _read_manifest(self.path)
+        files = [file for row in self.rows for file in _files(row)]
+        missing = [file for file in files if not (self.path / file).is_file()]
+        if missing:
+            raise DatasetError(
+                f"{self.path} lacks {len(missing)} of its {len(files)} files, {missing[0]} for "
+                "one: prepare it again"
+            )
+        check_patients(self.rows)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over all rows and all files, from when it was prepared."""
+        return self.card.fingerprint
+
+    def split(self, name: str) -> Sequence[Row]:
+        """Return the studies of a split: ``train``, ``validate`` or ``test``."""
+        if name not in SPLITS:
+            raise DatasetError(f"no split {name!r}: choose one of {', '.join(SPLITS)}")
+        return [row for row in self.rows if row.split == name]
+
+    def image(self, row: Row, index: int = 0) -> Image:
+        """Return one film of a study."""
+        return read_image(self.path / row.images[index])
+
+    def masks(self, row: Row) -> dict[str, Mask]:
+        """Return a study's masks by name, ``(height, width)`` each; empty where there are none."""
+        return {} if row.masks is None else read_masks(self.path / row.masks)
+
+    def study(self, row: Row) -> Study:
+        """Return a study with its films and its true report."""
+        return Study(
+            id=row.study_id,
+            images=tuple(self.image(row, index) for index in range(len(row.images))),
+            indication=row.indication,
+            comparison=row.comparison,
+            technique=row.technique,
+            table=dict(row.table),
+            report=Report(
+                findings=row.findings,
+                impression=row.impression,
+                statements=row.statements or (),
+            ),
+        )
+
+
+def write_manifest(path: Path, rows: Sequence[Row]) -> None:
+    """Write ``rows`` as the manifest of the directory ``path``."""
+    table = pa.Table.from_pylist([row.to_dict() for row in rows], schema=SCHEMA)
+    pq.write_table(table, path / MANIFEST)
+
+
+def fingerprint(path: Path, rows: Iterable[Row]) -> str:
+    """Return the SHA-256 over ``rows`` and the files that they name."""
+    total = hashlib.sha256()
+    for row in rows:
+        total.update(json.dumps(row.to_dict(), sort_keys=True).encode())
+        for file in _files(row):
+            total.update(hashlib.sha256((path / file).read_bytes()).digest())
+    return total.hexdigest()
+
+
+def check_patients(rows: Iterable[Row]) -> None:
+    """Raise DatasetError where one patient's studies lie in two splits."""
+    splits: dict[str, str] = {}
+    for row in rows:
+        if splits.setdefault(row.patient_id, row.split) != row.split:
+            raise DatasetError(
+                f"study {row.study_id} is in {row.split}, another of the same patient in "
+                f"{splits[row.patient_id]}: a patient must lie in one split"
+            )
+
+
+def _files(row: Row) -> tuple[str, ...]:
+    return row.images if row.masks is None else (*row.images, row.masks)
+
+
+def _read_card(path: Path) -> DataCard:
+    if not path.is_dir():
+        raise DatasetError(f"no dataset at {path}: expected a directory that plainfilm data wrote")
+    if not (path / CARD).is_file():
+        raise DatasetError(f"{path} is no dataset directory: {CARD} is missing")
+    return DataCard.from_json((path / CARD).read_bytes())
+
+
+def _read_manifest(path: Path) -> list[Row]:
+    try:
+        table = pq.read_table(path / MANIFEST)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DatasetError(
+            f"cannot read {path / MANIFEST}: {str(error).splitlines()[0]}"
+        ) from error
+    missing = [name for name in SCHEMA.names if name not in table.column_names]
+    if missing:
+        raise DatasetError(f"{path / MANIFEST} lacks the columns {', '.join(missing)}")
+    return [Row.from_dict(values) for values in table.select(SCHEMA.names).to_pylist()]

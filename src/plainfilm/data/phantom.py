@@ -1,0 +1,77 @@
+"""The phantom as a dataset directory."""
+
+import os
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from plainfilm.core import InputError
+from plainfilm.data.dataset import Dataset, Row
+from plainfilm.data.masks import pack_masks
+from plainfilm.data.prepare import prepare
+from plainfilm.data.raster import png_bytes
+from plainfilm.data.splits import split_of
+from plainfilm.phantom import simulate
+
+
+def prepare_phantom(
+    studies: int,
+    out: Path,
+    *,
+    seed: int = 0,
+    size: int = 256,
+    workers: int | None = None,
+    progress: bool = True,
+) -> Dataset:
+    """Simulate ``studies`` studies into the dataset directory ``out``.
+
+    Args:
+        studies: how many.
+        out: the directory to make.
+        seed: the series; each study depends on it and on its own number only.
+        size: side of the films in pixels.
+        workers: processes; as many as there are cores where left out.
+        progress: whether to show a progress bar.
+    """
+    if studies < 1:
+        raise InputError(f"studies must be at least 1, got {studies}")
+    return prepare(
+        out,
+        {f"phantom-{seed}-{index}": index for index in range(studies)},
+        partial(_build, seed, size),
+        source={"kind": "phantom", "studies": studies, "seed": seed, "size": size},
+        description=f"{studies} simulated frontal chest films, series {seed}, {size} x {size}",
+        licence="Apache-2.0 (simulated: no patient)",
+        simulated=True,
+        workers=workers or (1 if studies < 100 else os.cpu_count() or 1),
+        progress=progress,
+    )
+
+
+def _build(seed: int, size: int, study_id: str, index: int) -> tuple[Row, dict[str, bytes]]:
+    simulated = simulate(seed, index, size)
+    study = simulated.study
+    film, masks = f"images/{study_id}.png", f"masks/{study_id}.npz"
+    report = study.report
+    assert report is not None  # noqa: S101 - the phantom always writes one
+    row = Row(
+        study_id=study_id,
+        patient_id=study_id,
+        split=split_of(study_id),
+        images=(film,),
+        views=(str(study.images[0].view),),
+        findings=report.findings,
+        impression=report.impression,
+        table=study.table,
+        statements=report.statements,
+        masks=masks,
+    )
+    image = study.images[0]
+    picture = png_bytes(
+        np.round(image.pixels * 255).astype(np.uint8),
+        simulated=True,
+        spacing_mm=image.spacing_mm,
+        view=image.view,
+    )
+    return row, {film: picture, masks: pack_masks(simulated.masks)}
