@@ -16,7 +16,7 @@ from plainfilm.core import Change, Finding, Observation, Severity, Side, Status
 if importlib.util.find_spec("plainfilm.text.reader") is None:
     pytest.skip("the reader has not landed", allow_module_level=True)
 
-from plainfilm.text import read
+from plainfilm.text import labels, read
 
 HERE = Path(__file__).parent
 OPEN = "..."
@@ -103,3 +103,33 @@ def test_sentence_is_read_as_expected(text: str, line: str) -> None:
     if not open_ended:
         extra = [finding for finding in found if not any(one.matches(finding) for one in wanted)]
         assert not extra, f"not said in {text!r}: {show(extra)}"
+
+
+@pytest.mark.parametrize(("text", "line"), load("hard_reports.yaml")["labels"].items())
+def test_labels_of_a_report(text: str, line: str) -> None:
+    found = labels(text)
+    for part in line.split(";"):
+        status, _, name = part.strip().partition(" ")
+        wanted = None if status == "left-out" else Status(status)
+        assert found.get(Observation(name)) == wanted, f"{name} in {text!r}: {found}"
+
+
+def statements(text: str) -> set[tuple[str | None, ...]]:
+    """What is said, without the finer term and the words that said it."""
+    return {
+        (one.observation, one.status, one.location, one.side, one.severity, one.change)
+        for one in fourteen(text)
+    }
+
+
+@pytest.mark.parametrize(("one", "other"), load("hard_reports.yaml")["different"])
+def test_one_edit_changes_what_is_read(one: str, other: str) -> None:
+    assert statements(one) != statements(other), f"both give: {show(fourteen(one))}"
+
+
+@pytest.mark.parametrize("texts", load("hard_reports.yaml")["same"], ids=lambda texts: texts[0])
+def test_another_wording_or_order_does_not(texts: list[str]) -> None:
+    first = statements(texts[0])
+    assert first, f"nothing read from {texts[0]!r}"
+    for text in texts[1:]:
+        assert statements(text) == first, f"{text!r} gives {show(fourteen(text))}"
