@@ -3,7 +3,8 @@
 Yu et al., "Evaluating progress in automatic chest X-ray radiology report generation" (Patterns
 2023) fitted it to the errors that radiologists counted. The constants are those of its released
 model. Its parts come from other programs and checkpoints: RadGraph F1 (mean of entity and relation
-F1), BERTScore (distilroberta-base, rescaled, without IDF), SembScore and BLEU-2, each of one report.
+F1), BERTScore (distilroberta-base, rescaled, without IDF), SembScore and BLEU-2,
+each of one report.
 """
 
 import numpy as np

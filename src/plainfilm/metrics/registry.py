@@ -43,6 +43,7 @@ METRICS: dict[str, Metric] = {
     "cider-d": Metric("lexical:cider_d", card="cider-d", best=10.0),
     # What COCO-caption prints as "CIDEr" is CIDEr-D by its formula: the same number.
     "cider": Metric("lexical:cider_d", card="cider-d", best=10.0),
+    "meteor": Metric("meteor:meteor", card="meteor"),
     **{
         f"{average}-{measure}-{classes}": Metric(
             "clinical:label_score",

@@ -1,0 +1,60 @@
+"""METEOR against pycocoevalcap's own run of the reference program."""
+
+import math
+import shutil
+
+import numpy as np
+import pytest
+
+from plainfilm.core import MissingDependencyError
+from plainfilm.metrics import meteor as module
+from plainfilm.metrics import score, tokenize
+
+REFERENCES = [
+    "The heart is normal in size. The lungs are clear.",
+    "Small left pleural effusion.",
+    "Clear lungs.",
+    "No acute process.",
+    "Stable cardiomegaly with mild edema.",
+]
+PREDICTIONS = [
+    "Heart size is normal. Lungs are clear.",
+    "Small right pleural effusions.",
+    "Clear lungs.",
+    "",
+    "The enlarged heart is unchanged.",
+]
+
+
+@pytest.mark.skipif(shutil.which("java") is None, reason="needs Java")
+def test_equal_to_pycocoevalcap():
+    from pycocoevalcap.meteor.meteor import Meteor
+
+    found = score(REFERENCES, PREDICTIONS, ["meteor"], per_report=True, intervals=True)["meteor"]
+    gts, res = (
+        {i: [" ".join(tokenize(text))] for i, text in enumerate(side)}
+        for side in (REFERENCES, PREDICTIONS)
+    )
+    value, of_report = Meteor().compute_score(gts, res)
+    assert found.value == pytest.approx(value, abs=1e-9)
+    np.testing.assert_allclose(found.reports, of_report, atol=1e-9)
+    assert found.reports[2] == pytest.approx(1)
+    assert found.interval[0] < value < found.interval[1]
+    assert found.signature.checkpoint == "meteor-1.5.jar,en,norm"
+
+
+def test_two_empty_texts_are_undefined():
+    assert math.isnan(module._value(np.zeros(23)))
+
+
+def test_without_java(monkeypatch):
+    monkeypatch.setattr(module.shutil, "which", lambda name: None)
+    with pytest.raises(MissingDependencyError, match="needs Java, and there is no java"):
+        score(["a"], ["a"], ["meteor"])
+
+
+def test_without_the_archive(monkeypatch):
+    monkeypatch.setattr(module.shutil, "which", lambda name: "/usr/bin/java")
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    with pytest.raises(MissingDependencyError, match=r"pip install pycocoevalcap==1\.2"):
+        score(["a"], ["a"], ["meteor"])
