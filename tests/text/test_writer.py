@@ -187,6 +187,13 @@ def test_two_sides_may_share_a_sentence() -> None:
     assert said == ["small right", "moderate left pleural effusions"]
 
 
+def test_no_finding_stands_beside_devices_and_variants() -> None:
+    variant = finding(Observation.OTHER, detail="azygos lobe")
+    report = write([NORMAL, PICC, variant], random.Random(0))
+    assert "azygos lobe" in report.findings
+    assert report.impression.startswith("No acute")
+
+
 def test_lungs_are_not_called_clear_beside_something_in_them() -> None:
     clear = Finding(observation=Observation.LUNG_OPACITY, status=Status.ABSENT)
     nodule = Finding(observation=Observation.LUNG_LESION, detail="nodule")
@@ -260,6 +267,10 @@ def test_structured_reports_have_headings_and_numbers() -> None:
         (
             [finding(Observation.NO_FINDING, status="absent")],
             r"cannot write No Finding as absent; it is present or left out",
+        ),
+        (
+            [NORMAL, finding(Observation.OTHER, detail="emphysema")],
+            r"No Finding contradicts emphysema; leave one of them out",
         ),
         ([NORMAL, EFFUSION], r"No Finding contradicts Pleural Effusion; leave one of them out"),
         (

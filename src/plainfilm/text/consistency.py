@@ -49,24 +49,29 @@ def check(finding: Finding, book: Phrasebook) -> Term:
     return term
 
 
-def check_together(findings: Sequence[Finding]) -> None:
+def check_together(findings: Sequence[Finding], book: Phrasebook) -> None:
     """Check that ``findings`` can stand in one report.
 
     Raises:
-        InputError: one says No Finding and another a finding, or one denies what another states.
+        InputError: one says No Finding and another an abnormality, or one denies what another
+            states.
     """
-    abnormal = [finding for finding in findings if finding.status is not Status.ABSENT]
+    stated = [finding for finding in findings if finding.status is not Status.ABSENT]
+    if any(finding.observation is Observation.NO_FINDING for finding in findings):
+        normal = (Observation.NO_FINDING, Observation.SUPPORT_DEVICES)
+        for other in stated:
+            variant = book.terms[other.observation][other.detail or ""].variant
+            if other.observation not in normal and not variant:
+                name = other.detail or other.observation
+                raise InputError(f"No Finding contradicts {name}; leave one of them out")
     for finding in findings:
-        if finding.observation is Observation.NO_FINDING:
-            beside = (Observation.NO_FINDING, Observation.SUPPORT_DEVICES, Observation.OTHER)
-            if clash := [f.observation for f in abnormal if f.observation not in beside]:
-                raise InputError(f"No Finding contradicts {clash[0]}; leave one of them out")
-        if finding.status is Status.ABSENT and not finding.side and not finding.location:
-            for other in abnormal:
-                general = finding.detail is None and finding.observation is not Observation.OTHER
-                same = other.detail == finding.detail or general
-                if other.observation is finding.observation and same:
-                    raise InputError(
-                        f"{finding.observation} is given both as absent and as {other.status}; "
-                        "give the absent one a side or leave it out"
-                    )
+        if finding.status is not Status.ABSENT or finding.side or finding.location:
+            continue
+        for other in stated:
+            general = finding.detail is None and finding.observation is not Observation.OTHER
+            same = other.detail == finding.detail or general
+            if other.observation is finding.observation and same:
+                raise InputError(
+                    f"{finding.observation} is given both as absent and as {other.status}; "
+                    "give the absent one a side or leave it out"
+                )

@@ -44,6 +44,8 @@ class Term(Word):
     places: tuple[str, ...] = ()
     changes: tuple[Change, ...] = tuple(Change)
     sentences: dict[str, Sentences] = Field(default_factory=dict)
+    variant: bool = False
+    """A normal variant or a limit of the film, which No Finding may stand beside."""
     clears_group: bool = False
     """Its own sentences of absence sound as if its whole group were normal ("lungs are clear")."""
 

@@ -75,7 +75,7 @@ def write(findings: Sequence[Finding], rng: random.Random, style: Style | None =
     given = [_plain(finding, style) for finding in findings]
     for finding in given:
         check(finding, book)
-    check_together(given)
+    check_together(given, book)
     distinct = list({finding.statement: finding for finding in given}.values())
     told = [f for f in distinct if f.observation is not Observation.NO_FINDING]
     if not told or not style.impression:
