@@ -1,8 +1,8 @@
 """DICOM films: pixels as the header means them to be shown, and what the header says of the view.
 
 Order, after DICOM PS3.3 C.11: stored values, pixel padding taken out, modality LUT or rescale, VOI
-LUT or window, MONOCHROME1 turned round. Headers in the wild are wrong now and then; what they say is
-held against itself and against the picture, and doubt goes into the warnings.
+LUT or window, MONOCHROME1 turned round. Headers in the wild are wrong now and then; what they say
+is held against itself and against the picture, and doubt goes into the warnings.
 """
 
 import io
@@ -14,9 +14,13 @@ import numpy.typing as npt
 import pydicom
 from pydicom import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.pixels import apply_modality_lut, apply_voi, apply_windowing, convert_color_space
-from pydicom.pixels import apply_color_lut as apply_palette
-from pydicom.pixels import pixel_array as decode
+from pydicom.pixels.processing import (
+    apply_color_lut,
+    apply_modality_lut,
+    apply_voi,
+    apply_windowing,
+)
+from pydicom.pixels.utils import pixel_array
 
 from plainfilm.core import ImageError, Pixels, Provenance
 from plainfilm.data import dicom_header as header
@@ -68,12 +72,19 @@ def _damaged(path: Path, error: BaseException) -> ImageError:
 
 def _read(path: Path, dataset: Dataset) -> Raster:
     if not dataset.file_meta.get("TransferSyntaxUID"):
-        dataset.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
+        implicit, little = dataset.original_encoding
+        dataset.file_meta.TransferSyntaxUID = (
+            pydicom.uid.ImplicitVRLittleEndian
+            if implicit
+            else pydicom.uid.ExplicitVRLittleEndian
+            if little
+            else pydicom.uid.ExplicitVRBigEndian
+        )
     raster = Raster(pixels=np.zeros((1, 1), dtype=np.float32))
-    stored = decode(dataset)
+    stored = pixel_array(dataset)
     photometric = str(dataset.get("PhotometricInterpretation", ""))
     if photometric == "PALETTE COLOR":
-        stored = apply_palette(stored, dataset)
+        stored = apply_color_lut(stored, dataset)
     if stored.ndim == 3 and stored.shape[2] == 3:
         rgb = (stored / float(np.iinfo(stored.dtype).max) * 255).astype(np.uint8)
         raster.pixels = grey_from_rgb(path, rgb, raster.warnings)
@@ -81,7 +92,8 @@ def _read(path: Path, dataset: Dataset) -> Raster:
         raster.pixels = _shown(dataset, stored, photometric, raster.warnings)
     raster.view, raster.laterality = header.view(dataset, raster.warnings)
     raster.spacing_mm = header.spacing_mm(dataset)
-    header.flag(dataset, raster.warnings)
+    raster.polarity_known = photometric in ("MONOCHROME1", "MONOCHROME2")
+    raster.other_part = header.flag(dataset, raster.warnings)
     header.orient(dataset, raster)
     if header.mentions(dataset, _SIMULATED):
         raster.provenance = Provenance.SIMULATED
@@ -89,17 +101,22 @@ def _read(path: Path, dataset: Dataset) -> Raster:
 
 
 def _shown(
-    dataset: Dataset, stored: npt.NDArray[np.generic], photometric: str, warnings: list[str]
+    dataset: Dataset, stored: npt.NDArray[np.integer], photometric: str, warnings: list[str]
 ) -> Pixels:
     """Return the ``(height, width)`` stored values as they are meant to be shown, in [0, 1]."""
     if photometric not in ("MONOCHROME1", "MONOCHROME2"):
         warnings.append(
             f"photometric interpretation {photometric or 'missing'}: read as MONOCHROME2"
         )
+        dataset.PhotometricInterpretation = "MONOCHROME2"  # pydicom windows nothing else
     padding = _padding(dataset, stored, warnings)
-    values = np.asarray(apply_modality_lut(stored, dataset), dtype=np.float64)
+    values = _modality_values(dataset, stored, warnings)
     pixels = _windowed(dataset, values, ~padding, warnings)
-    if pixels is None:
+    if pixels is None and header.number(dataset, "BitsStored") == 8:
+        pixels = (np.clip(values, 0, 255) / 255).astype(
+            np.float32
+        )  # eight bits hold display values
+    elif pixels is None:
         pixels = stretch(values, ~padding)
     if photometric == "MONOCHROME1":
         pixels = 1 - pixels
@@ -107,16 +124,29 @@ def _shown(
     return pixels
 
 
+def _modality_values(
+    dataset: Dataset, stored: npt.NDArray[np.integer], warnings: list[str]
+) -> npt.NDArray[np.float64]:
+    slope = header.number(dataset, "RescaleSlope")
+    if "RescaleSlope" in dataset and not slope and not dataset.get("ModalityLUTSequence"):
+        warnings.append(f"rescale slope {dataset.RescaleSlope} is none: ignored")
+        return stored.astype(np.float64)
+    return np.asarray(apply_modality_lut(stored, dataset), dtype=np.float64)
+
+
 def _padding(
-    dataset: Dataset, stored: npt.NDArray[np.generic], warnings: list[str]
+    dataset: Dataset, stored: npt.NDArray[np.integer], warnings: list[str]
 ) -> npt.NDArray[np.bool_]:
     """Return where the stored values are padding (PS3.3 C.7.5.1.1.2): one value, or a range."""
     first = header.number(dataset, "PixelPaddingValue")
     if first is None:
         return np.zeros(stored.shape, dtype=bool)
     last = header.number(dataset, "PixelPaddingRangeLimit")
-    low, high = sorted((first, first if last is None else last))
-    padding = (stored >= low) & (stored <= high)
+    ends = [first, first if last is None else last]
+    if header.number(dataset, "PixelRepresentation") == 1:  # signed, but written as unsigned
+        ends = [end - 2**16 if end >= 2**15 else end for end in ends]
+    low, high = min(ends), max(ends)
+    padding: npt.NDArray[np.bool_] = (stored >= low) & (stored <= high)
     if padding.mean() > _MOST_PADDING:
         warnings.append("the padding value covers nearly the whole film: ignored")
         return np.zeros(stored.shape, dtype=bool)
@@ -130,23 +160,44 @@ def _windowed(
     warnings: list[str],
 ) -> Pixels | None:
     """Return the VOI LUT or the first window applied, in [0, 1]; None where neither makes sense."""
-    if dataset.get("VOILUTSequence"):
-        lut = apply_voi(values.astype(np.int64), dataset).astype(np.float64)
-        low, high = float(lut.min()), float(lut.max())
-        pixels = (lut - low) / (high - low) if high > low else np.zeros_like(lut)
-    elif dataset.get("WindowWidth") is not None and dataset.get("WindowCenter") is not None:
-        width = header.number(dataset, "WindowWidth")
-        center = header.number(dataset, "WindowCenter")
-        if width is None or center is None or width < 1:
-            warnings.append(f"window width {dataset.get('WindowWidth')} is no window: ignored")
-            return None
-        with np.errstate(over="ignore"):
-            low, high = apply_windowing(np.array([-1e12, 1e12]), dataset)
-            pixels = (apply_windowing(values, dataset) - low) / (high - low)
-    else:
+    pixels = _through_lut(dataset, values, warnings) if dataset.get("VOILUTSequence") else None
+    if pixels is None:
+        pixels = _through_window(dataset, values, warnings)
+    if pixels is None:
         return None
     inside = pixels[counted]
     if float(((inside <= 0.001) | (inside >= 0.999)).mean()) > _MOST_SATURATED:
         warnings.append("the header's window leaves the film black or white: ignored")
         return None
     return np.asarray(pixels.clip(0, 1), dtype=np.float32)
+
+
+def _through_lut(
+    dataset: Dataset, values: npt.NDArray[np.float64], warnings: list[str]
+) -> npt.NDArray[np.float64] | None:
+    try:
+        shown = np.asarray(apply_voi(values.astype(np.int64), dataset), dtype=np.float64)
+    except _UNREADABLE:
+        warnings.append("the header's VOI LUT is damaged: ignored")
+        return None
+    low, high = float(shown.min()), float(shown.max())
+    return (shown - low) / (high - low) if high > low else np.zeros_like(shown)
+
+
+def _through_window(
+    dataset: Dataset, values: npt.NDArray[np.float64], warnings: list[str]
+) -> npt.NDArray[np.float64] | None:
+    if dataset.get("WindowWidth") is None or dataset.get("WindowCenter") is None:
+        return None
+    width, center = (header.number(dataset, key) for key in ("WindowWidth", "WindowCenter"))
+    if width is None or center is None or width <= (0 if _exact(dataset) else 1):
+        warnings.append(f"window width {dataset.WindowWidth} is no window: ignored")
+        return None
+    with np.errstate(over="ignore"):
+        low, high = apply_windowing(np.array([-1e12, 1e12]), dataset)
+        return np.asarray((apply_windowing(values, dataset) - low) / (high - low))
+
+
+def _exact(dataset: Dataset) -> bool:
+    """Whether the window's function allows widths down to 0 (PS3.3 C.11.2.1.2)."""
+    return header.text(dataset, "VOILUTFunction").upper() in ("LINEAR_EXACT", "SIGMOID")

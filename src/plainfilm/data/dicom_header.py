@@ -87,21 +87,23 @@ def refuse(path: Path, dataset: Dataset) -> None:
         )
 
 
-def flag(dataset: Dataset, warnings: list[str]) -> None:
-    """Put into ``warnings`` what is doubtful or missing in the header."""
+def flag(dataset: Dataset, warnings: list[str]) -> str | None:
+    """Put into ``warnings`` what is doubtful or missing; return a body part that is no chest."""
     modality = text(dataset, "Modality").upper()
     if not modality:
         warnings.append("the header does not say the modality")
     elif modality not in _RADIOGRAPHS:
-        warnings.append(f"the header calls a radiograph's object modality {modality}")
-    part = text(dataset, "BodyPartExamined")
-    said = [text(dataset, keyword) for keyword in _DESCRIPTIONS]
-    if part and not _CHEST.search(part):
-        warnings.append(f"the header says body part {part[:16]}, not chest")
-    elif not part and not any(_CHEST.search(words) for words in said):
-        warnings.append("the header does not say that this is a chest")
+        warnings.append(f"the header calls a radiograph's object modality {modality[:16]}")
     if text(dataset, "PresentationIntentType").upper() == "FOR PROCESSING":
         warnings.append("raw detector data (FOR PROCESSING): contrast is not a film's")
+    part = text(dataset, "BodyPartExamined")[:16]
+    said = [text(dataset, keyword) for keyword in _DESCRIPTIONS]
+    if part and not _CHEST.search(part):
+        warnings.append(f"the header says body part {part}, not chest")
+        return part
+    if not part and not any(_CHEST.search(words) for words in said):
+        warnings.append("the header does not say that this is a chest")
+    return None
 
 
 def spacing_mm(dataset: Dataset) -> tuple[float, float] | None:
@@ -127,7 +129,8 @@ def view(dataset: Dataset, warnings: list[str]) -> tuple[View, str | None]:
     """Return the view and, for a lateral, the side next to the detector.
 
     Taken from ViewPosition, else ViewCodeSequence, else the first description that names exactly
-    one view, else (lateral only) PatientOrientation.
+    one view, else PatientPosition (where PA and AP do not belong, but are found in the wild), else
+    for a lateral from PatientOrientation.
     """
     position = text(dataset, "ViewPosition").upper()
     codes = dataset.get("ViewCodeSequence") or []
@@ -138,6 +141,10 @@ def view(dataset: Dataset, warnings: list[str]) -> tuple[View, str | None]:
         if len(kinds) == 1:
             found = _VIEWS[kinds.pop()]
             break
+    misplaced = text(dataset, "PatientPosition").upper()
+    if found is View.UNKNOWN and misplaced in ("PA", "AP"):
+        found = View(misplaced)
+        warnings.append(f"view {found} was taken from PatientPosition, where it does not belong")
     directions = _directions(dataset)
     sideways = directions is not None and bool(set(directions) & set("AP"))
     if directions and found.frontal and sideways:
@@ -169,7 +176,7 @@ def _directions(dataset: Dataset) -> tuple[str, str] | None:
 
 
 def orient(dataset: Dataset, raster: Raster) -> None:
-    """Turn the film as it is displayed, where PatientOrientation clearly says it is stored otherwise.
+    """Turn the film upright, where PatientOrientation clearly says that it is stored otherwise.
 
     A lateral film is only turned, never mirrored.
     """

@@ -9,11 +9,15 @@ from pathlib import Path
 
 from plainfilm.core import Image, ImageError
 from plainfilm.data import checks
-from plainfilm.data.raster import Raster, read_raster
+from plainfilm.data.raster import read_raster
 
 _EXPECTED = "expected a DICOM, PNG, JPEG or TIFF file"
 _RASTER_STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\x00", b"MM\x00*")
-_DICOM_GROUPS = (b"\x02\x00", b"\x08\x00")
+_DICOM_STARTS = tuple(
+    group + element
+    for group in (b"\x02\x00", b"\x08\x00")
+    for element in (b"\x00\x00", b"\x01\x00", b"\x05\x00", b"\x08\x00", b"\x16\x00", b"\x18\x00")
+)
 
 
 def sniff(path: Path) -> str | None:
@@ -23,16 +27,11 @@ def sniff(path: Path) -> str | None:
 
 
 def _kind(head: bytes) -> str | None:
+    if head[128:132] == b"DICM":  # first, as the preamble before it may hold a TIFF's header
+        return "dicom"
     if head.startswith(_RASTER_STARTS):
         return "raster"
-    if head[128:132] == b"DICM":
-        return "dicom"
-    if head[:2] in _DICOM_GROUPS and head[2:4] in (
-        b"\x00\x00",
-        b"\x01\x00",
-        b"\x05\x00",
-        b"\x08\x00",
-    ):
+    if head[:4] in _DICOM_STARTS:
         return "dicom"  # a data set without its 128-byte preamble
     return None
 
@@ -50,7 +49,7 @@ def read_image(path: str | os.PathLike[str]) -> Image:
     """Return the film in a DICOM, PNG, JPEG or TIFF file of 8 to 16 bits.
 
     Pixels are in [0, 1], bright = dense, upright, and for a frontal view with the patient's left at
-    the picture's right (see ``docs/data.md`` for how each format gets there).
+    the picture's right (see ``docs/films.md`` for how each format gets there).
 
     Raises:
         ImageError: the file is missing, empty, damaged, or certainly no chest film.
@@ -75,7 +74,7 @@ def read_image(path: str | os.PathLike[str]) -> Image:
         raster = read_dicom(path, data)
     checks.refuse_blank(path, raster.pixels)
     if not raster.trusted:
-        checks.mend(raster)
+        checks.mend(path, raster)
     return Image(
         pixels=raster.pixels,
         view=raster.view,

@@ -28,4 +28,4 @@ def stretch(
         low, high = float(sample.min()), float(sample.max())
     if high <= low:
         return np.zeros(values.shape, dtype=np.float32)
-    return ((values - low) / (high - low)).clip(0, 1).astype(np.float32)
+    return np.asarray(((values - low) / (high - low)).clip(0, 1), dtype=np.float32)

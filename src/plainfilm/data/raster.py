@@ -49,6 +49,10 @@ class Raster:
     pixels: Pixels
     trusted: bool = False
     """Written by plainfilm: polarity, orientation and range are known."""
+    polarity_known: bool = False
+    """The file itself says which end of its scale is bright."""
+    other_part: str | None = None
+    """A body part other than the chest, where the header names one."""
     view: View = View.UNKNOWN
     laterality: str | None = None
     spacing_mm: tuple[float, float] | None = None
@@ -88,12 +92,12 @@ def _grey(path: Path, picture: PIL.Image.Image) -> Raster:
         picture = PIL.ImageOps.exif_transpose(picture)
         raster.warnings.append("turned as the file's EXIF orientation says")
     if picture.mode in ("I;16", "I;16B", "I;16L", "I;16N", "I", "F"):
-        values = np.asarray(picture, dtype=np.float32)
+        values = np.asarray(picture, dtype=np.float64)
         if getattr(picture, "tag_v2", {}).get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO:
             values = -values
         raster.pixels = stretch(values)
     elif picture.mode in ("1", "L"):
-        raster.pixels = np.asarray(picture.convert("L"), dtype=np.float32) / 255
+        raster.pixels = np.asarray(picture.convert("L"), dtype=np.float32) / np.float32(255)
     else:
         raster.pixels = _from_colour(path, picture, raster.warnings)
     return raster
@@ -129,10 +133,7 @@ def grey_from_rgb(path: Path, rgb: npt.NDArray[np.uint8], warnings: list[str]) -
         residual = np.abs(small - grey.ravel()[:, None] - tint[level]).max(axis=1)
         share = float((residual > _SPREAD).mean())
         if share > _COLOUR_REFUSED or np.abs(tint).max() > 90:
-            raise ImageError(
-                f"{path}: is a colour picture ({share:.0%} of it coloured), not a film; "
-                "give the film itself"
-            )
+            raise ImageError(f"{path}: is a colour picture, not a film; give the film itself")
         if share > _COLOUR_FLAGGED:
             warnings.append(f"coloured marks on {share:.1%} of the picture, read as grey")
     return (luminance / 255).astype(np.float32).clip(0, 1)
