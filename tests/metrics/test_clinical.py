@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_fscore_support
 
-from plainfilm.metrics.clinical import from_decisions
+from plainfilm.core import FIVE_OBSERVATIONS, Observation, Status
+from plainfilm.metrics.clinical import exact_match, from_decisions, label_score
+from plainfilm.metrics.pairs import Pairs
 
 NAMES = tuple("abcdefgh")
 
@@ -72,3 +74,53 @@ def test_each_report_has_its_own_value():
     values = found.value(found.rows)
     assert values[0] == pytest.approx(2 / 3)
     assert math.isnan(values[1])
+
+
+def _pairs_with(labels):
+    """Return pairs whose labels are given: of each side, the observations present."""
+    ids = tuple(str(i) for i in range(len(labels[0])))
+    pairs = Pairs(ids, ids, ids)
+    pairs.__dict__["labels"] = tuple(
+        [{Observation(name): Status.PRESENT for name in report} for report in side]
+        for side in labels
+    )
+    return pairs
+
+
+def test_chexbert_f1s_own_example():
+    """The labels that f1chexbert 0.0.2's test has CheXbert see, and the values it expects."""
+    pairs = _pairs_with(
+        (
+            [
+                ["No Finding"],
+                ["Cardiomegaly"],
+                ["Cardiomegaly"],
+                ["Consolidation"],
+                ["Lung Opacity", "Lung Lesion"],
+            ],
+            [["No Finding"], ["No Finding"], ["Edema", "Atelectasis"], ["Consolidation"], []],
+        )
+    )
+
+    def value(found):
+        return float(found.value(found.totals))
+
+    def micro(measure, classes):
+        return value(label_score(pairs, average="micro", measure=measure, classes=classes))
+
+    assert value(exact_match(pairs, classes=5)) == pytest.approx(0.6)
+    assert micro("precision", 14) == pytest.approx(0.4)
+    assert micro("recall", 14) == pytest.approx(1 / 3)
+    assert micro("f1", 14) == pytest.approx(0.363636, abs=1e-6)
+    assert micro("f1", 5) == pytest.approx(1 / 3)
+    macro = label_score(pairs, average="macro", measure="f1", classes=14)
+    assert macro.parts(macro.totals)["undefined as 0"] == pytest.approx(0.119048, abs=1e-6)
+    assert value(macro) == pytest.approx((1 + 2 / 3) / 7)
+    assert macro.undefined(macro.totals) == 7
+    weighted = label_score(pairs, average="weighted", measure="f1", classes=14)
+    assert value(weighted) == pytest.approx(0.277778, abs=1e-6)
+    example = label_score(pairs, average="example", measure="f1", classes=14)
+    assert value(example) == pytest.approx(0.4)
+    five = label_score(pairs, average="macro", measure="f1", classes=5)
+    assert set(five.parts(five.totals)) == {*map(str, FIVE_OBSERVATIONS), "undefined as 0"}
+    assert five.parts(five.totals)["undefined as 0"] == pytest.approx(0.2)

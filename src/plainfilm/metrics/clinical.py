@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 import plainfilm
 from plainfilm.core import FIVE_OBSERVATIONS, OBSERVATIONS, Observation, binarize
@@ -22,6 +23,7 @@ from plainfilm.metrics.statistics import Array, Statistics, mean_of, ratio
 
 Average = Literal["micro", "macro", "weighted", "example"]
 Measure = Literal["precision", "recall", "f1"]
+Decisions = npt.NDArray[np.bool_]
 
 LABELER = f"plainfilm-reader-{plainfilm.__version__}"
 _OBSERVATIONS: dict[int, tuple[Observation, ...]] = {14: OBSERVATIONS, 5: FIVE_OBSERVATIONS}
@@ -31,20 +33,37 @@ def label_score(
     pairs: Pairs, *, average: Average, measure: Measure, classes: Literal[14, 5]
 ) -> Statistics:
     """Return ``measure`` over the labels of ``classes`` observations, averaged as ``average``."""
-    observations = _OBSERVATIONS[classes]
+    names = tuple(str(observation) for observation in _OBSERVATIONS[classes])
+    return from_decisions(
+        *_decisions(pairs, classes), average, measure, names, _protocol(pairs, classes)
+    )
+
+
+def exact_match(pairs: Pairs, *, classes: Literal[14, 5]) -> Statistics:
+    """Return the share of reports whose labels are all right."""
+    references, predictions = _decisions(pairs, classes)
+    right = (references == predictions).all(axis=1)
+    return mean_of(right.astype(np.float64), **_protocol(pairs, classes))
+
+
+def _decisions(pairs: Pairs, classes: int) -> tuple[Decisions, Decisions]:
+    """Return whether each observation counts as positive, per side (reports, classes)."""
     references, predictions = (
-        np.array([binarize(labels, pairs.policy, observations) for labels in side], dtype=bool)
+        np.array(
+            [binarize(labels, pairs.policy, _OBSERVATIONS[classes]) for labels in side], dtype=bool
+        )
         for side in pairs.labels
     )
-    protocol = {"labels": f"chexpert-{classes},{pairs.policy}", "labeler": LABELER}
-    return from_decisions(
-        references, predictions, average, measure, tuple(str(o) for o in observations), protocol
-    )
+    return references, predictions
+
+
+def _protocol(pairs: Pairs, classes: int) -> dict[str, str]:
+    return {"labels": f"chexpert-{classes},{pairs.policy}", "labeler": LABELER}
 
 
 def from_decisions(
-    references: np.typing.NDArray[np.bool_],
-    predictions: np.typing.NDArray[np.bool_],
+    references: Decisions,
+    predictions: Decisions,
     average: Average,
     measure: Measure,
     names: tuple[str, ...],

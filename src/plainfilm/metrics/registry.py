@@ -54,6 +54,10 @@ METRICS: dict[str, Metric] = {
         for average in ("micro", "macro", "weighted", "example")
         for measure in ("precision", "recall", "f1")
     },
+    **{
+        f"exact-match-{classes}": Metric("clinical:exact_match", {"classes": classes}, "label-f1")
+        for classes in (14, 5)
+    },
     "finding-f1": Metric("finding:finding_f1", {"level": "status"}, "finding-f1"),
     **{
         f"finding-f1-{level}": Metric("finding:finding_f1", {"level": level}, "finding-f1")
