@@ -1,7 +1,8 @@
 """Hard sentences, one or more for each rule of the conventions, and what must be read from them.
 
-The cases are data (``hard_sentences.yaml``, ``hard_reports.yaml``); this file only holds the
-reader against them.
+The cases are data (``hard_sentences.yaml`` by rule, ``hard_patterns.yaml`` after the ways in which
+reports are really dictated, ``hard_reports.yaml`` for whole reports and edits); this file only
+holds the reader against them.
 """
 
 import importlib.util
@@ -94,7 +95,9 @@ def show(findings: list[Finding]) -> str:
     )
 
 
-@pytest.mark.parametrize(("text", "line"), cases(load("hard_sentences.yaml")))
+@pytest.mark.parametrize(
+    ("text", "line"), cases(load("hard_sentences.yaml")) + cases(load("hard_patterns.yaml"))
+)
 def test_sentence_is_read_as_expected(text: str, line: str) -> None:
     wanted, open_ended = parse(line)
     found = fourteen(text)
