@@ -8,8 +8,8 @@ import sys
 import typer
 
 import plainfilm
-from plainfilm.cli.data import data_app
 from plainfilm.cli.compare import compare
+from plainfilm.cli.data import data_app
 from plainfilm.cli.demo import demo
 from plainfilm.cli.doctor import doctor
 from plainfilm.cli.evaluate import evaluate

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from plainfilm.data.dataset import Dataset, Row
     from plainfilm.data.images import read_image
-    from plainfilm.data.prepare import prepare
     from plainfilm.data.raster import write_png
     from plainfilm.data.study import load_study
 
@@ -14,12 +13,11 @@ _HOMES = {
     "Dataset": "dataset",
     "Row": "dataset",
     "load_study": "study",
-    "prepare": "prepare",
     "read_image": "images",
     "write_png": "raster",
 }
 
-__all__ = ["Dataset", "Row", "load_study", "prepare", "read_image", "write_png"]
+__all__ = ["Dataset", "Row", "load_study", "read_image", "write_png"]
 
 
 def __getattr__(name: str) -> Any:

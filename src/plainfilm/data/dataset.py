@@ -11,7 +11,7 @@ A dataset directory appears whole or not at all (see ``prepare``), and is not ch
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 

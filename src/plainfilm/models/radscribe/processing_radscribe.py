@@ -87,8 +87,8 @@ class RadScribeProcessor(ProcessorMixin):
 
         Returns:
             ``pixel_values`` ``(batch, channels, size, size)``; ``text_ids`` and
-            ``text_attention_mask`` ``(batch, 2 + text)`` for the joint encoder; with reports, ``labels``
-            ``(batch, report tokens)``, padded with -100.
+            ``text_attention_mask`` ``(batch, 2 + text)`` for the joint encoder; with reports,
+            ``labels`` ``(batch, report tokens)``, padded with -100.
         """
         batch = self.image_processor(images)
         texts = [indication or "" for indication in indications or [None] * len(images)]

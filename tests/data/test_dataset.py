@@ -1,0 +1,245 @@
+"""The dataset directory: whole or not there, resumable, checked when opened."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from plainfilm.core import DatasetError, Finding, Observation, Provenance
+from plainfilm.data import Dataset, Row
+from plainfilm.data.masks import pack_masks, read_masks
+from plainfilm.data.phantom import prepare_phantom
+from plainfilm.data.prepare import prepare
+from plainfilm.data.raster import png_bytes
+from plainfilm.data.splits import SPLITS, split_of
+
+FILM = png_bytes(np.arange(64, dtype=np.uint8).reshape(8, 8), simulated=False)
+
+
+def build(study_id: str, text: str) -> tuple[Row, Mapping[str, bytes]]:
+    name = f"images/{study_id}.png"
+    row = Row(
+        study_id=study_id,
+        patient_id=study_id.split("-")[0],
+        split=split_of(study_id.split("-")[0]),
+        images=(name,),
+        views=("PA",),
+        findings=text,
+        table={"age_years": 61.0, "sex": None},
+        statements=(Finding(observation=Observation.EDEMA),),
+    )
+    return row, {name: FILM}
+
+
+def make(out: Path, count: int = 12, **changes: object) -> Dataset:
+    settings: dict[str, object] = {"kind": "test", "count": count}
+    options: dict[str, object] = {"description": "made for a test", "licence": "none"}
+    options.update(changes)
+    return prepare(
+        out,
+        {f"p{number}-s": f"Report {number}." for number in range(count)},
+        options.pop("build", build),  # type: ignore[arg-type]
+        source=options.pop("source", settings),  # type: ignore[arg-type]
+        progress=False,
+        **options,  # type: ignore[arg-type]
+    )
+
+
+def test_rows_come_back_as_they_went_in(tmp_path: Path) -> None:
+    dataset = make(tmp_path / "d")
+    assert [row.study_id for row in dataset.rows] == [f"p{number}-s" for number in range(12)]
+    assert dataset.rows[3] == build("p3-s", "Report 3.")[0]
+    study = dataset.study(dataset.rows[3])
+    assert study.report is not None
+    assert study.report.findings == "Report 3."
+    assert study.table == {"age_years": 61.0, "sex": None}
+    assert study.images[0].shape == (8, 8)
+    assert sum(dataset.card.studies.values()) == 12
+
+
+def test_a_killed_preparation_goes_on_and_ends_the_same(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def stops(study_id: str, text: str) -> tuple[Row, Mapping[str, bytes]]:
+        seen.append(study_id)
+        if study_id == "p5-s":
+            raise KeyboardInterrupt
+        return build(study_id, text)
+
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path / "d", build=stops)
+    assert not (tmp_path / "d").exists()
+    seen.clear()
+
+    def goes_on(study_id: str, text: str) -> tuple[Row, Mapping[str, bytes]]:
+        seen.append(study_id)
+        return build(study_id, text)
+
+    resumed = make(tmp_path / "d", build=goes_on)
+    assert seen[0] == "p5-s"
+    assert resumed.fingerprint == make(tmp_path / "whole").fingerprint
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["d", "whole"]
+
+
+def test_kill_9_while_simulating(tmp_path: Path) -> None:
+    """A process that dies at any moment leaves nothing that looks finished."""
+    code = (
+        "from plainfilm.data.phantom import prepare_phantom; from pathlib import Path; "
+        f"prepare_phantom(60, Path({str(tmp_path / 'd')!r}), size=32, progress=False)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code])
+    rows = tmp_path / ".d.part" / "rows"
+    deadline = time.monotonic() + 60
+    while len(list(rows.glob("*.json"))) < 5 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "d").exists()
+    resumed = prepare_phantom(60, tmp_path / "d", size=32, progress=False)
+    whole = prepare_phantom(60, tmp_path / "whole", size=32, progress=False)
+    assert resumed.fingerprint == whole.fingerprint
+
+
+def test_the_number_of_workers_changes_nothing(tmp_path: Path) -> None:
+    one = prepare_phantom(6, tmp_path / "one", size=32, workers=1, progress=False)
+    two = prepare_phantom(6, tmp_path / "two", size=32, workers=2, progress=False)
+    assert one.fingerprint == two.fingerprint
+
+
+def test_the_phantom_as_a_dataset(tmp_path: Path) -> None:
+    dataset = prepare_phantom(20, tmp_path / "d", seed=4, size=64, progress=False)
+    row = dataset.rows[0]
+    image = dataset.image(row)
+    assert image.provenance is Provenance.SIMULATED
+    assert image.view == row.views[0]
+    assert image.spacing_mm is not None
+    assert dataset.card.simulated
+    masks = dataset.masks(row)
+    assert masks["left lung"].shape == (64, 64)
+    assert row.statements
+    assert (dataset.path / str(row.masks)).stat().st_size < 100_000
+
+
+def test_prepared_twice_is_prepared_once(tmp_path: Path) -> None:
+    make(tmp_path / "d")
+
+    def never(study_id: str, text: str) -> tuple[Row, Mapping[str, bytes]]:
+        raise AssertionError("built again")
+
+    make(tmp_path / "d", build=never)
+
+
+def test_another_dataset_is_not_overwritten(tmp_path: Path) -> None:
+    make(tmp_path / "d")
+    with pytest.raises(DatasetError, match="holds another dataset: choose another directory"):
+        make(tmp_path / "d", source={"kind": "other"})
+
+
+def test_two_unfinished_sources_are_not_mixed(tmp_path: Path) -> None:
+    def stops(study_id: str, text: str) -> tuple[Row, Mapping[str, bytes]]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path / "d", build=stops)
+    with pytest.raises(DatasetError, match="unfinished preparation with other settings"):
+        make(tmp_path / "d", source={"kind": "other"})
+
+
+def test_nothing_to_prepare(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="nothing to prepare"):
+        make(tmp_path / "d", count=0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_id_that_is_a_path_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="cannot be a file name"):
+        prepare(
+            tmp_path / "d", {"../up": "x"}, build, source={}, description="", licence="",
+            progress=False,
+        )  # fmt: skip
+
+
+def test_no_directory_no_card_no_manifest_no_film(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="no dataset at"):
+        Dataset(tmp_path / "nowhere")
+    with pytest.raises(DatasetError, match=r"card\.json is missing"):
+        Dataset(tmp_path)
+    made = make(tmp_path / "d").path
+    (made / "images" / "p3-s.png").unlink()
+    with pytest.raises(DatasetError, match=r"lacks 1 of its 12 files, images/p3-s\.png"):
+        Dataset(made)
+    table = pq.read_table(made / "manifest.parquet").drop_columns(["split"])
+    pq.write_table(table, made / "manifest.parquet")
+    with pytest.raises(DatasetError, match="lacks the columns split"):
+        Dataset(made)
+    (made / "manifest.parquet").write_text("not a table")
+    with pytest.raises(DatasetError, match="cannot read"):
+        Dataset(made)
+
+
+def test_a_patient_in_two_splits_is_refused(tmp_path: Path) -> None:
+    def torn(study_id: str, text: str) -> tuple[Row, Mapping[str, bytes]]:
+        split = "test" if study_id == "p1-s" else "train"
+        row = Row(
+            study_id=study_id, patient_id="same", split=split, images=("images/a.png",),
+            views=("PA",),
+        )  # fmt: skip
+        return row, {"images/a.png": FILM}
+
+    with pytest.raises(DatasetError, match="a patient must lie in one split"):
+        make(tmp_path / "d", count=2, build=torn)
+
+
+def test_an_unknown_split_lists_the_choices(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="no split 'val': choose one of train, validate, test"):
+        make(tmp_path / "d").split("val")
+
+
+def test_splits_are_by_patient_and_about_as_large_as_asked() -> None:
+    splits = [split_of(f"patient {number}") for number in range(5000)]
+    shares = {split: splits.count(split) / 5000 for split in SPLITS}
+    assert shares["train"] == pytest.approx(0.8, abs=0.02)
+    assert shares["test"] == pytest.approx(0.1, abs=0.02)
+    assert split_of("patient 7") == split_of("patient 7")
+
+
+def test_the_fingerprint_sees_every_byte(tmp_path: Path) -> None:
+    def other(study_id: str, text: str) -> tuple[Row, Mapping[str, bytes]]:
+        row, files = build(study_id, text)
+        changed = png_bytes(np.zeros((8, 8), dtype=np.uint8), simulated=False)
+        return row, dict.fromkeys(files, changed) if study_id == "p3-s" else files
+
+    assert make(tmp_path / "a").fingerprint != make(tmp_path / "b", build=other).fingerprint
+
+
+def test_masks_round_trip(tmp_path: Path) -> None:
+    masks = {"heart": np.eye(5, 7, dtype=bool), "left lung": np.zeros((5, 7), dtype=bool)}
+    (tmp_path / "m.npz").write_bytes(pack_masks(masks))
+    again = read_masks(tmp_path / "m.npz")
+    assert set(again) == set(masks)
+    assert all(np.array_equal(again[name], masks[name]) for name in masks)
+
+
+def test_masks_are_never_unpickled(tmp_path: Path) -> None:
+    np.savez(tmp_path / "m.npz", evil=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(DatasetError, match="cannot read the masks"):
+        read_masks(tmp_path / "m.npz")
+
+
+def test_masks_of_two_shapes_are_refused() -> None:
+    with pytest.raises(DatasetError, match="must have one shape"):
+        pack_masks({"a": np.zeros((2, 2), dtype=bool), "b": np.zeros((2, 3), dtype=bool)})
+
+
+def test_the_card_says_what_it_is(tmp_path: Path) -> None:
+    card = json.loads((make(tmp_path / "d").path / "card.json").read_text())
+    assert card["source"] == {"kind": "test", "count": 12}
+    assert len(card["fingerprint"]) == 64
