@@ -32,6 +32,7 @@ _UNREADABLE = (
     TypeError, ValueError, BytesLengthException, InvalidDicomError,
 )  # fmt: skip
 _SIMULATED = "plainfilm phantom, simulated"
+_ONE_SAMPLE = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
 _MOST_PADDING = 0.9
 _MOST_SATURATED = 0.85
 
@@ -81,8 +82,13 @@ def _read(path: Path, dataset: Dataset) -> Raster:
             else pydicom.uid.ExplicitVRBigEndian
         )
     raster = Raster(pixels=np.zeros((1, 1), dtype=np.float32))
+    photometric = header.text(dataset, "PhotometricInterpretation")
+    raster.polarity_known = photometric in ("MONOCHROME1", "MONOCHROME2")
+    if dataset.get("SamplesPerPixel", 1) == 1 and photometric not in _ONE_SAMPLE:
+        said = photometric[:16] or "missing"
+        raster.warnings.append(f"photometric interpretation {said}: read as MONOCHROME2")
+        dataset.PhotometricInterpretation = photometric = "MONOCHROME2"  # pydicom asks for one
     stored = pixel_array(dataset)
-    photometric = str(dataset.get("PhotometricInterpretation", ""))
     if photometric == "PALETTE COLOR":
         stored = apply_color_lut(stored, dataset)
     if stored.ndim == 3 and stored.shape[2] == 3:
@@ -92,7 +98,6 @@ def _read(path: Path, dataset: Dataset) -> Raster:
         raster.pixels = _shown(dataset, stored, photometric, raster.warnings)
     raster.view, raster.laterality = header.view(dataset, raster.warnings)
     raster.spacing_mm = header.spacing_mm(dataset)
-    raster.polarity_known = photometric in ("MONOCHROME1", "MONOCHROME2")
     raster.other_part = header.flag(dataset, raster.warnings)
     header.orient(dataset, raster)
     if header.mentions(dataset, _SIMULATED):
@@ -104,11 +109,6 @@ def _shown(
     dataset: Dataset, stored: npt.NDArray[np.integer], photometric: str, warnings: list[str]
 ) -> Pixels:
     """Return the ``(height, width)`` stored values as they are meant to be shown, in [0, 1]."""
-    if photometric not in ("MONOCHROME1", "MONOCHROME2"):
-        warnings.append(
-            f"photometric interpretation {photometric or 'missing'}: read as MONOCHROME2"
-        )
-        dataset.PhotometricInterpretation = "MONOCHROME2"  # pydicom windows nothing else
     padding = _padding(dataset, stored, warnings)
     values = _modality_values(dataset, stored, warnings)
     pixels = _windowed(dataset, values, ~padding, warnings)
