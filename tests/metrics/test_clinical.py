@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import precision_recall_fscore_support
 
 from plainfilm.core import FIVE_OBSERVATIONS, Observation, Status
-from plainfilm.metrics.clinical import exact_match, from_decisions, label_score
+from plainfilm.metrics.clinical import accuracy, exact_match, from_decisions, label_score
 from plainfilm.metrics.pairs import Pairs
 
 NAMES = tuple("abcdefgh")
@@ -109,6 +109,7 @@ def test_chexbert_f1s_own_example():
         return value(label_score(pairs, average="micro", measure=measure, classes=classes))
 
     assert value(exact_match(pairs, classes=5)) == pytest.approx(0.6)
+    assert value(accuracy(pairs, classes=14)) == pytest.approx(1 - 7 / 70)
     assert micro("precision", 14) == pytest.approx(0.4)
     assert micro("recall", 14) == pytest.approx(1 / 3)
     assert micro("f1", 14) == pytest.approx(0.363636, abs=1e-6)

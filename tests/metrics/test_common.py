@@ -34,7 +34,9 @@ PREDICTIONS = [
 ]
 OF_THE_SET = [name for name in METRICS if name.startswith("cider")]
 """Their document frequencies come from the whole set."""
-MEANS = [name for name in METRICS if name.startswith(("rouge", "cider", "example", "exact"))]
+MEANS = [
+    name for name in METRICS if name.startswith(("rouge", "cider", "example", "exact", "label-acc"))
+]
 RECALLS = [name for name in METRICS if "recall" in name and not name.startswith("weighted")]
 
 
@@ -82,7 +84,9 @@ def test_mappings_in_any_order_give_the_same(name, usual):
     assert found.value == pytest.approx(usual[name].value, abs=1e-12)
 
 
-@pytest.mark.parametrize("name", [name for name in METRICS if not name.startswith("exact")])
+@pytest.mark.parametrize(
+    "name", [name for name in METRICS if not name.startswith(("exact", "label-accuracy"))]
+)
 @pytest.mark.parametrize("texts", [[""] * len(REFERENCES), [" \n "] * len(REFERENCES)])
 def test_empty_predictions_are_defined(name, texts):
     found = score(REFERENCES, texts, [name])[name]
@@ -94,7 +98,7 @@ def test_empty_predictions_are_defined(name, texts):
 
 def test_nothing_on_either_side_is_never_a_silent_number(name):
     found = score(["", ""], ["", ""], [name])[name]
-    assert math.isnan(found.value) or name.startswith(("bleu", "rouge", "exact"))
+    assert math.isnan(found.value) or name.startswith(("bleu", "rouge", "exact", "label-accuracy"))
 
 
 @pytest.mark.parametrize("name", [name for name in METRICS if name not in OF_THE_SET])

@@ -7,7 +7,9 @@ from typer.testing import CliRunner
 
 from plainfilm.cli import app
 from plainfilm.core import InputError
+from plainfilm.metrics import align
 from plainfilm.metrics.files import read_reports, read_run
+from plainfilm.metrics.outputs import output_profile
 
 
 def _write(folder, name, content):
@@ -115,6 +117,8 @@ def test_the_command_prints_values_and_signatures(tmp_path):
     assert "2 reports" in result.stdout
     assert "1.0000" in result.stdout
     assert "rouge-l|version:plainfilm-" in result.stdout
+    profile = "predictions: 100% distinct, the most common one 50%; 5.0 words against"
+    assert profile in result.stdout
 
 
 def test_the_command_prints_json(tmp_path):
@@ -197,3 +201,11 @@ def test_the_probe_prints_a_row_for_each_edit(tmp_path):
     assert result.exit_code == 0, result.output
     assert "negation removed" in result.stdout
     assert "sentences shuffled" in result.stdout
+
+
+def test_the_output_profile():
+    pairs = align(["a b c", "d e", "f", "g"], ["x y", "x  y\n", "", "z"])
+    profile = output_profile(pairs)
+    assert (profile.distinct, profile.most_common, profile.empty) == (0.75, 0.5, 1)
+    assert (profile.words, profile.reference_words) == (1.25, 1.75)
+    assert "75% distinct, the most common one 50%, 1 empty; 1.2 words against" in str(profile)

@@ -78,3 +78,13 @@ def test_progress_is_reported_for_every_distinct_text():
 
     score(["a", "a"], ["b", "a"], LEXICAL, track=track)
     assert seen == [("tokens", "a"), ("tokens", "b")]
+
+
+def test_scores_of_different_protocols_do_not_compare():
+    first = score(["a b", "c"], ["a", "c"], ["bleu-1"])["bleu-1"]
+    second = score(["a b", "c"], ["a b", "c"], ["bleu-1"])["bleu-1"]
+    assert second.difference(first) == pytest.approx(1 - first.value)
+    other = score(["a b"], ["a"], ["bleu-1"], split="test")["bleu-1"]
+    message = r"do not compare \(split: None ≠ test; count: 2 ≠ 1\): score both systems"
+    with pytest.raises(MetricError, match=message):
+        first.difference(other)

@@ -45,8 +45,10 @@ def score(
     from rich.progress import track as progress
 
     from plainfilm.core import UncertaintyPolicy
+    from plainfilm.metrics import align
     from plainfilm.metrics import score as compute
     from plainfilm.metrics.files import read_reports
+    from plainfilm.metrics.outputs import output_profile
 
     policies = {policy.value.removeprefix("uncertain-"): policy for policy in UncertaintyPolicy}
     if uncertain not in policies:
@@ -58,9 +60,11 @@ def score(
     def track(texts: Iterable[str], task: str) -> Iterable[str]:
         return progress(list(texts), task, console=stderr, transient=True)
 
+    truth = read_reports(references, "references")
+    said = read_reports(predictions, "predictions")
     scores = compute(
-        read_reports(references, "references"),
-        read_reports(predictions, "predictions"),
+        truth,
+        said,
         [name.strip() for name in metrics.split(",")] if metrics is not None else None,
         intervals=intervals,
         policy=policies[uncertain],
@@ -72,6 +76,7 @@ def score(
         typer.echo(dumps({name: score.to_dict() for name, score in scores.items()}, indent=2))
         return
     _print(scores)
+    typer.echo(output_profile(align(truth, said)))
 
 
 def _print(scores: "dict[str, Score]") -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, PlainSerializer
 
+from plainfilm.core.errors import MetricError
 from plainfilm.core.word import Word
 
 Value = Annotated[
@@ -60,3 +61,16 @@ class Score(Word):
     """The values behind it by name, e.g. F1 per observation."""
     reports: tuple[Value, ...] = ()
     """The value of each report by itself, in the order given, where asked for."""
+
+    def difference(self, other: "Score") -> float:
+        """Return this value less ``other``'s, of two systems scored by one protocol.
+
+        Raises:
+            MetricError: the signatures differ; each difference is named.
+        """
+        if found := self.signature.differences(other.signature):
+            raise MetricError(
+                f"scores of different protocols do not compare ({'; '.join(found)}): "
+                f"score both systems in the same way"
+            )
+        return self.value - other.value

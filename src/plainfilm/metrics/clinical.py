@@ -46,6 +46,13 @@ def exact_match(pairs: Pairs, *, classes: Literal[14, 5]) -> Statistics:
     return mean_of(right.astype(np.float64), **_protocol(pairs, classes))
 
 
+def accuracy(pairs: Pairs, *, classes: Literal[14, 5]) -> Statistics:
+    """Return the share of decisions (reports times observations) that are right."""
+    references, predictions = _decisions(pairs, classes)
+    right = (references == predictions).mean(axis=1)
+    return mean_of(right, **_protocol(pairs, classes))
+
+
 def _decisions(pairs: Pairs, classes: int) -> tuple[Decisions, Decisions]:
     """Return whether each observation counts as positive, per side (reports, classes)."""
     references, predictions = (

@@ -1,6 +1,6 @@
-"""BLEU, ROUGE-L and CIDEr-D, as ``pycocoevalcap`` 1.2 computes them for one reference per report.
+"""BLEU, ROUGE-L and CIDEr-D as ``pycocoevalcap`` 1.2 computes them, and plain word overlap.
 
-Each follows the formula of that program, its smoothing constants included, so that the values are
+With one reference per report, each follows the formula of that program, its smoothing constants included, so that the values are
 equal to rounding error on the same tokens. None of them reads a report: all count shared words.
 
 Sources: Papineni et al. 2002 (BLEU), Lin 2004 (ROUGE-L), Vedantam et al. 2015 (CIDEr, CIDEr-D).
@@ -8,12 +8,13 @@ Sources: Papineni et al. 2002 (BLEU), Lin 2004 (ROUGE-L), Vedantam et al. 2015 (
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
 from plainfilm.metrics.ngrams import Counts
 from plainfilm.metrics.pairs import Pairs
-from plainfilm.metrics.statistics import Array, Statistics, mean_of
+from plainfilm.metrics.statistics import Array, Statistics, mean_of, ratio
 from plainfilm.metrics.tokenizer import TOKENIZER
 
 _PROTOCOL = {"tokenizer": TOKENIZER, "case": "lower"}
@@ -37,6 +38,23 @@ def bleu(pairs: Pairs, *, order: int) -> Statistics:
     found = pairs.overlap
     return Statistics(
         rows=np.hstack([found.matched[:, :order], found.offered[:, :order], found.lengths]),
+        value=value,
+        protocol=_PROTOCOL,
+    )
+
+
+def token_overlap(pairs: Pairs, *, measure: Literal["precision", "recall", "f1"]) -> Statistics:
+    """Return precision, recall or F1 of words in any order, each counted as often as said."""
+
+    def value(totals: Array) -> Array:
+        matched, reference, prediction = np.moveaxis(totals, -1, 0)
+        if measure == "f1":
+            return ratio(2 * matched, reference + prediction)
+        return ratio(matched, prediction if measure == "precision" else reference)
+
+    found = pairs.overlap
+    return Statistics(
+        rows=np.column_stack([found.matched[:, 0], found.lengths]),
         value=value,
         protocol=_PROTOCOL,
     )

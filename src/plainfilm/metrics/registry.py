@@ -43,6 +43,10 @@ METRICS: dict[str, Metric] = {
     "cider-d": Metric("lexical:cider_d", card="cider-d", best=10.0),
     # What COCO-caption prints as "CIDEr" is CIDEr-D by its formula: the same number.
     "cider": Metric("lexical:cider_d", card="cider-d", best=10.0),
+    **{
+        f"token-{measure}": Metric("lexical:token_overlap", {"measure": measure}, "token-f1")
+        for measure in ("precision", "recall", "f1")
+    },
     "meteor": Metric("meteor:meteor", card="meteor"),
     **{
         f"{average}-{measure}-{classes}": Metric(
@@ -55,8 +59,9 @@ METRICS: dict[str, Metric] = {
         for measure in ("precision", "recall", "f1")
     },
     **{
-        f"exact-match-{classes}": Metric("clinical:exact_match", {"classes": classes}, "label-f1")
+        f"{name}-{classes}": Metric(f"clinical:{function}", {"classes": classes}, "label-f1")
         for classes in (14, 5)
+        for name, function in (("label-accuracy", "accuracy"), ("exact-match", "exact_match"))
     },
     "finding-f1": Metric("finding:finding_f1", {"level": "status"}, "finding-f1"),
     **{
