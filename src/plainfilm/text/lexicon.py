@@ -1,0 +1,150 @@
+"""The reader's rules of one language, compiled from ``rules/<language>/*.yaml``.
+
+A rules file has ``rules``: observation → list of findings, each with ``terms`` (phrases that name
+it) or ``of`` and ``is`` (an anatomy and a state that together say it: heart, enlarged). The file
+``words.yaml`` names anatomies, states, attributes and cues; ``sections.yaml`` the headings.
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import yaml
+
+from plainfilm.core import Change, InputError, Observation, Severity, Side, Status
+from plainfilm.text.phrases import Trie, expand, node_of
+from plainfilm.text.sections import Headings, compile_headings
+from plainfilm.text.sentences import Boundaries, compile_boundaries
+
+
+class Rule(NamedTuple):
+    """What a term, or an anatomy with its state, says."""
+
+    observation: Observation
+    detail: str | None = None
+    status: Status = Status.PRESENT
+    side: Side | None = None
+    location: str | None = None
+    severity: Severity | None = None
+    change: Change | None = None
+    blocks: bool = True
+    """Whether it is an abnormality, so that the report is not without finding."""
+    weak: bool = False
+    """Whether it yields to any other mention of its observation in the sentence."""
+    place: str = "own"
+    """``none`` for findings that take no side and place."""
+    name: str = ""
+    """Where the rule stands: file, observation, number."""
+    code: str | None = None
+
+
+class Lexicon(NamedTuple):
+    """The compiled rules of one language."""
+
+    trie: Trie
+    """Phrase → roles: ``rules``, ``anatomy``, ``state``, ``side``, ``cue``…"""
+    pairs: Mapping[tuple[str, str], tuple[Rule, ...]]
+    """(anatomy, state) → what they say together."""
+    refined: Mapping[tuple[str, str], str]
+    """(detail, state) → finer detail: granuloma, calcified → calcified granuloma."""
+    headings: Headings
+    boundaries: Boundaries
+    rules: tuple[Rule, ...]
+
+
+_KEYS = {
+    "detail", "status", "side", "location", "severity", "change", "blocks", "weak", "place",
+    "code", "terms", "of", "is", "refined",
+}  # fmt: skip
+_ROLES = {"side": Side, "severity": Severity, "change": Change}
+_SIDED_PLACES = {"left_place": Side.LEFT, "right_place": Side.RIGHT, "both_place": Side.BILATERAL}
+"""Roles of places that say their side ("bibasilar")."""
+
+
+def _rule_files(language: str) -> list[tuple[str, dict[str, Any]]]:
+    folder = files("plainfilm.text") / "rules" / language
+    if not folder.is_dir():
+        raise InputError(f"no reader rules for language {language!r}; there are: en")
+    found = []
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if entry.name.endswith(".yaml"):
+            loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+            found.append((entry.name[:-5], yaml.load(entry.read_text("utf-8"), loader)))  # noqa: S506
+    return found
+
+
+@cache
+def load_lexicon(language: str = "en") -> Lexicon:
+    """Compile the rules of ``language``.
+
+    Raises:
+        InputError: no such language, or a rule with an unknown key or value.
+    """
+    trie: Trie = {}
+    pairs: dict[tuple[str, str], tuple[Rule, ...]] = {}
+    refined: dict[tuple[str, str], str] = {}
+    every: list[Rule] = []
+    sections: dict[str, Any] = {}
+    for name, content in _rule_files(language):
+        if name == "sections":
+            sections = content
+        _add_words(trie, content.get("words", {}))
+        for observation, findings in content.get("rules", {}).items():
+            for number, finding in enumerate(findings, 1):
+                rule = _rule(Observation(observation), finding, f"{name}/{observation}/{number}")
+                every.append(rule)
+                _add_rule(trie, pairs, rule, finding)
+                for state, detail in finding.get("refined", {}).items():
+                    refined[rule.detail or "", state] = detail
+    return Lexicon(
+        trie,
+        pairs,
+        refined,
+        compile_headings(sections["sections"], sections["read"]),
+        compile_boundaries(sections["abbreviations"], sections["openers"]),
+        tuple(every),
+    )
+
+
+def _add_words(trie: Trie, words: Mapping[str, Mapping[str, Iterable[str]]]) -> None:
+    """Add ``role → value → phrases``."""
+    for role, values in words.items():
+        for value, phrases in values.items():
+            meant = _ROLES[role](value) if role in _ROLES else value
+            for phrase in phrases:
+                for sequence in expand(str(phrase)):
+                    roles = node_of(trie, sequence)
+                    if role in _SIDED_PLACES:
+                        roles.update(side=_SIDED_PLACES[role], place=meant)
+                    else:
+                        roles[role] = meant
+                    if meant is Change.STABLE:
+                        roles.setdefault("state", "stable")
+
+
+def _rule(observation: Observation, finding: Mapping[str, Any], name: str) -> Rule:
+    if unknown := sorted(set(finding) - _KEYS):
+        raise InputError(f"rule {name}: unknown keys {unknown}; known are {sorted(_KEYS)}")
+    kinds = {"status": Status, **_ROLES}
+    given: dict[str, Any] = {
+        key: kinds[key](value) if key in kinds and value is not None else value
+        for key, value in finding.items()
+        if key in Rule._fields
+    }
+    return Rule(observation, name=name, **given)
+
+
+def _add_rule(
+    trie: Trie,
+    pairs: dict[tuple[str, str], tuple[Rule, ...]],
+    rule: Rule,
+    finding: Mapping[str, Any],
+) -> None:
+    for phrase in finding.get("terms", ()):
+        for sequence in expand(str(phrase)):
+            roles = node_of(trie, sequence)
+            roles["rules"] = (*roles.get("rules", ()), rule)
+    for anatomy in finding.get("of", ()):
+        for state in finding["is"]:
+            pairs[anatomy, state] = (*pairs.get((anatomy, state), ()), rule)

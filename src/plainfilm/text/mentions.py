@@ -1,0 +1,144 @@
+"""Mentions: which words of a sentence name a finding.
+
+A term names one by itself ("effusion"); an anatomy and a state name one together ("heart",
+"enlarged"). The state goes with the anatomies right after it ("enlarged heart") or else with those
+before it ("heart and mediastinum are normal").
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from plainfilm.text.lexicon import Lexicon, Rule
+from plainfilm.text.phrases import find
+
+
+class Item(NamedTuple):
+    """A phrase of the lexicon found at tokens ``start:end``, and what it can be."""
+
+    start: int
+    end: int
+    roles: Mapping[str, Any]
+
+    @property
+    def cue(self) -> str | None:
+        """The kind of cue it is, if one."""
+        return self.roles.get("cue")
+
+
+@dataclass
+class Mention:
+    """A rule that fired on ``tokens``; the reader fills in the rest."""
+
+    rules: tuple[Rule, ...]
+    start: int
+    end: int
+    tokens: tuple[tuple[int, int], ...]
+    """Token ranges of the words that named it."""
+    predicate: int | None = None
+    """Where the state stands, if it is said of an anatomy by a verb ("the heart is enlarged")."""
+    states: list[str] = field(default_factory=list)
+
+
+def find_items(words: Sequence[str], lexicon: Lexicon) -> list[Item]:
+    """Return the lexicon's phrases in ``words``, from left to right."""
+    return [Item(*found) for found in find(lexicon.trie, words)]
+
+
+def find_mentions(items: Sequence[Item], lexicon: Lexicon) -> list[Mention]:
+    """Return the mentions that ``items`` make, in the order of their first word."""
+    mentions = [
+        Mention(item.roles["rules"], item.start, item.end, ((item.start, item.end),))
+        for item in items
+        if "rules" in item.roles
+    ]
+    mentions += _Pairing(items, lexicon).mentions
+    mentions.sort(key=lambda mention: (mention.start, mention.end))
+    return _without_headings(mentions, items)
+
+
+def _without_headings(mentions: list[Mention], items: Sequence[Item]) -> list[Mention]:
+    """Leave out what a heading names, where something is said after its colon."""
+    colon = next((item.start for item in items if item.cue == "colon"), None)
+    if colon is None or not any(mention.start > colon for mention in mentions):
+        return mentions
+    if any(item.cue in ("copula", "negation") for item in items if item.start < colon):
+        return mentions
+    return [mention for mention in mentions if mention.end > colon]
+
+
+class _Pairing:
+    """Pairs anatomies with states, in one pass."""
+
+    def __init__(self, items: Sequence[Item], lexicon: Lexicon) -> None:
+        self.items, self.pairs = items, lexicon.pairs
+        self.mentions: list[Mention] = []
+        subjects: list[Item] = []
+        told = False
+        taken = -1
+        for index, item in enumerate(items):
+            heading = item.cue == "colon" and any(
+                {"anatomy", "rules"} & set(later.roles) for later in items[index + 1 :]
+            )
+            if item.cue == "boundary" or "rules" in item.roles or heading:
+                subjects, told = [], False
+            if "anatomy" in item.roles and index > taken:
+                if told:
+                    subjects, told = [], False
+                subjects.append(item)
+            if "state" not in item.roles or "rules" in item.roles:
+                continue
+            following = self._following(index)
+            if following:
+                taken = index + len(following)
+                for subject in following:
+                    self._pair(subject, item, verb=False)
+                subjects, told = following, True
+            elif subjects:
+                told = self._pair_all(subjects, index) or told
+
+    def _following(self, index: int) -> list[Item]:
+        """Return the anatomies that the state at ``index`` stands right before."""
+        state, found = self.items[index], []
+        end, gap = state.end, 3
+        for item in self.items[index + 1 :]:
+            if item.start - end > gap:
+                break
+            if "anatomy" in item.roles:
+                if (item.roles["anatomy"], state.roles["state"]) in self.pairs:
+                    found.append(item)
+                elif not found:
+                    break
+                end = item.end
+            elif not ({"side", "severity", "change"} & set(item.roles) or item.cue == "with"):
+                break
+        before = self.items[index - 1] if index else None
+        if found and before and before.end == state.start and before.cue == "copula":
+            return []
+        if found and before and "anatomy" in before.roles and before.end == state.start:
+            return []
+        return found
+
+    def _pair_all(self, subjects: Sequence[Item], index: int) -> bool:
+        state = self.items[index]
+        verb = any(
+            item.cue == "copula" for item in self.items[:index] if item.start >= subjects[-1].end
+        ) or not (0 <= state.start - subjects[-1].end <= 0)
+        done = [self._pair(subject, state, verb=verb) for subject in subjects]
+        return any(done)
+
+    def _pair(self, subject: Item, state: Item, *, verb: bool) -> bool:
+        rules = self.pairs.get((subject.roles["anatomy"], state.roles["state"]))
+        if not rules:
+            return False
+        first, last = sorted((subject, state), key=lambda item: item.start)
+        self.mentions.append(
+            Mention(
+                rules,
+                first.start,
+                last.end,
+                ((first.start, first.end), (last.start, last.end)),
+                state.start if verb else None,
+            )
+        )
+        return True

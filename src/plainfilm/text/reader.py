@@ -1,0 +1,163 @@
+"""The reader: report text to findings, by rules that can be read.
+
+    text → sections → sentences → tokens → phrases → mentions → status and attributes → findings
+
+The engine knows no language: words, cues and rules are data (``rules/<language>``). Reading is one
+pass over the text, in time linear in its length.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from plainfilm.core import Change, Finding, InputError, Observation, Side, Status
+from plainfilm.text.attributes import Attributes, attach, combine
+from plainfilm.text.lexicon import Lexicon, Rule, load_lexicon
+from plainfilm.text.mentions import Item, Mention, find_items, find_mentions
+from plainfilm.text.scope import Scopes
+from plainfilm.text.sections import readable
+from plainfilm.text.sentences import split_sentences
+from plainfilm.text.tokens import tokenize
+
+_ORDER = {Status.ABSENT: 0, Status.UNCERTAIN: 1, Status.PRESENT: 2}
+_IMPLIED_SIDES = {"lingula": Side.LEFT, "middle lobe": Side.RIGHT}
+
+
+class Fired(NamedTuple):
+    """A finding, the rule that made it and the cues that turned it, as words of the text."""
+
+    finding: Finding
+    rule: Rule
+    cues: tuple[str, ...]
+
+
+def read(text: str, *, language: str = "en") -> list[Finding]:
+    """Return the findings that ``text`` states, in the order of their sentences.
+
+    Args:
+        text: a whole report with its headings, or bare findings and impression.
+        language: whose rules to read by.
+
+    Returns:
+        One finding per distinct statement; a normal report is read as what it denies, so that
+        ``No Finding`` is found in :func:`labels` only. Empty text gives an empty list.
+
+    Raises:
+        InputError: ``text`` is not a ``str``, or there are no rules for ``language``.
+    """
+    findings: dict[tuple[str | None, ...], Finding] = {}
+    for fired in explain(text, language=language):
+        finding = fired.finding
+        if finding.observation is Observation.NO_FINDING:
+            continue
+        known = findings.setdefault(finding.statement, finding)
+        if known is not finding:
+            findings[finding.statement] = known.model_copy(
+                update={"spans": (*known.spans, *finding.spans)}
+            )
+    return list(findings.values())
+
+
+def labels(text: str, *, language: str = "en") -> dict[Observation, Status]:
+    """Return the status of each of the 14 observations that ``text`` mentions.
+
+    Several mentions of one observation give present before uncertain before absent.
+
+    Raises:
+        InputError: as :func:`read`.
+    """
+    found: dict[Observation, Status] = {}
+    normal, said = True, False
+    for finding, rule, _ in explain(text, language=language):
+        said = True
+        if finding.observation is Observation.OTHER:
+            normal = normal and not (rule.blocks and finding.status is not Status.ABSENT)
+        elif finding.observation is not Observation.NO_FINDING:
+            known = found.get(finding.observation, finding.status)
+            found[finding.observation] = max(known, finding.status, key=_ORDER.__getitem__)
+    abnormal = any(
+        status is not Status.ABSENT
+        for observation, status in found.items()
+        if observation is not Observation.SUPPORT_DEVICES
+    )
+    if said and normal and not abnormal:
+        found[Observation.NO_FINDING] = Status.PRESENT
+    return {observation: found[observation] for observation in Observation if observation in found}
+
+
+def explain(text: str, *, language: str = "en") -> Iterator[Fired]:
+    """Yield every finding with the rule that fired and the cues that turned it.
+
+    Raises:
+        InputError: as :func:`read`.
+    """
+    if not isinstance(text, str):
+        raise InputError(
+            f"a report to read must be text (str), got {type(text).__name__}: decode bytes first"
+        )
+    lexicon = load_lexicon(language)
+    for section in readable(text, lexicon.headings):
+        for start, end in split_sentences(text, lexicon.boundaries, section.start, section.end):
+            yield from _read_sentence(text[start:end], start, lexicon)
+
+
+def _read_sentence(sentence: str, offset: int, lexicon: Lexicon) -> Iterator[Fired]:
+    words, spans = tokenize(sentence)
+    items = find_items(words, lexicon)
+    mentions = find_mentions(items, lexicon)
+    if not mentions:
+        return
+    scopes = Scopes(items, mentions)
+    strong = {r.observation for m in mentions for r in m.rules if not r.weak}
+    for mention, qualifiers in zip(mentions, attach(items, mentions), strict=True):
+        for rule in mention.rules:
+            if rule.weak and rule.observation in strong:
+                continue
+            status, cues = scopes.status(mention, rule.status)
+            if status is None:
+                continue
+            where = _characters(mention, spans, offset)
+            fired = tuple(sentence[spans[c.start][0] : spans[c.end - 1][1]] for c in cues)
+            for attributes in combine(qualifiers, mention):
+                finding = _finding(rule, status, attributes, qualifiers, lexicon)
+                finding = finding.model_copy(update={"sentence": sentence, "spans": where})
+                yield Fired(finding, rule, fired)
+
+
+def _characters(
+    mention: Mention, spans: list[tuple[int, int]], offset: int
+) -> tuple[tuple[int, int], ...]:
+    return tuple(
+        (offset + spans[start][0], offset + spans[end - 1][1]) for start, end in mention.tokens
+    )
+
+
+def _finding(
+    rule: Rule,
+    status: Status,
+    attributes: Attributes,
+    qualifiers: list[Item],
+    lexicon: Lexicon,
+) -> Finding:
+    side, location, severity, change = attributes
+    if rule.place == "none":
+        side = location = None
+    location = rule.location or location
+    side = rule.side or side or _IMPLIED_SIDES.get(location or "")
+    severity = rule.severity or severity
+    detail = rule.detail
+    for item in qualifiers:
+        detail = lexicon.refined.get((detail or "", item.roles.get("state", "")), detail)
+    if status is Status.ABSENT:
+        severity = None
+        change = Change.RESOLVED if change is Change.RESOLVED else None
+    elif change is Change.RESOLVED:
+        change = None
+    return Finding(
+        observation=rule.observation,
+        status=status,
+        detail=detail,
+        location=location,
+        side=side,
+        severity=severity,
+        change=change,
+    )

@@ -1,0 +1,24 @@
+"""Words and punctuation of a text, with their offsets."""
+
+import re
+from typing import NamedTuple
+
+# A hyphen inside a word parts it ("air-space" is "air space"); a number keeps its decimal point.
+_TOKEN = re.compile(r"\d+(?:[.,]\d+)+|[^\W_]+(?:['’][^\W\d_]+)?|[^\w\s]")
+_INNER_HYPHEN = re.compile(r"(?<=\w)[-\u2010\u2011](?=\w)")
+
+
+class Tokens(NamedTuple):
+    """A text's tokens: ``words`` in lower case, ``spans`` (start, end) in the text."""
+
+    words: list[str]
+    spans: list[tuple[int, int]]
+
+
+def tokenize(text: str) -> Tokens:
+    """Split ``text`` into words and punctuation marks."""
+    words, spans = [], []
+    for match in _TOKEN.finditer(_INNER_HYPHEN.sub(" ", text)):
+        words.append(match.group().lower())
+        spans.append(match.span())
+    return Tokens(words, spans)
