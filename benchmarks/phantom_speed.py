@@ -25,16 +25,26 @@ def rate(size: int, studies: int, processes: int) -> float:
         return studies / (time.perf_counter() - start)
 
 
+def processor_ms(size: int, studies: int) -> float:
+    """Processor time of one study, which a busy machine distorts least."""
+    one(0, size)
+    start = time.process_time()
+    for index in range(studies):
+        one(index, size)
+    return 1000 * (time.process_time() - start) / studies
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--studies", type=int, default=60)
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     options = parser.parse_args()
-    print(f"{'size':>6} {'1 process':>12} {options.processes:>4} processes   (studies a second)")
+    print(f"{'size':>6} {'ms of processor':>16} {'1 process':>10} {options.processes:>4} processes")
     for size in (128, 256, 512):
+        busy = processor_ms(size, options.studies)
         alone = rate(size, options.studies, 1)
         together = rate(size, options.studies, options.processes)
-        print(f"{size:>6} {alone:>12.1f} {together:>14.1f}")
+        print(f"{size:>6} {busy:>16.1f} {alone:>8.1f}/s {together:>12.1f}/s")
 
 
 if __name__ == "__main__":

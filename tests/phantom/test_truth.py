@@ -18,6 +18,7 @@ from plainfilm.phantom.truth import (
     PNEUMOTHORAX_MM,
     grade,
 )
+from plainfilm.text import labels
 
 SIZE = 160
 NOTHING = dict.fromkeys(PREVALENCE, 0.0)
@@ -193,11 +194,10 @@ def test_prevalences_are_those_of_a_busy_department(series):
 
 
 def test_a_reader_finds_the_truth_in_the_report(series):
-    reader = pytest.importorskip("plainfilm.text.reader")
     for phantom in series:
         truth: dict[Observation, Status] = {}
         for status in (Status.ABSENT, Status.UNCERTAIN, Status.PRESENT):  # the last one counts
             truth |= {f.observation: status for f in phantom.findings if f.status is status}
-        read = reader.labels(phantom.study.report.text)
+        read = labels(phantom.study.report.text)
         read = {o: s for o, s in read.items() if o is not Observation.OTHER}
         assert read == truth, phantom.study.report.text

@@ -58,7 +58,7 @@ def findings_of(
         *_devices(patient, disease),
     ]
     if disease.fracture is not None:
-        found.append(Finding(observation=Observation.FRACTURE, detail="rib fracture",
+        found.append(Finding(observation=Observation.FRACTURE, location="rib",
                              side=SIDES[disease.fracture[0]]))  # fmt: skip
     said = {finding.observation for finding in found}
     nothing = all(
