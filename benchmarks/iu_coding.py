@@ -107,20 +107,25 @@ RULES = (
     Rule("spinal fusion", (O.SUPPORT_DEVICES,)),
 )
 
-NOT_BLOCKING = frozenset(
-    {
-        "normal",
-        "lung/hypoinflation",
-        "lung/hypoinflation/mild",
-        "lung/azygos lobe",
-        "nipple shadow",
-        "technical quality of image unsatisfactory",
-        "markings/bronchovascular",
-        "mastectomy",
-        "spinal fusion",
-    }
+NOT_BLOCKING = (
+    ("normal", NONE),
+    ("technical quality of image unsatisfactory", NONE),
+    ("lung", frozenset({"hypoinflation", "azygos lobe"})),
+    ("markings", frozenset({"bronchovascular"})),
+    ("nipple shadow", NONE),
+    ("mastectomy", NONE),
+    ("breast implants", NONE),
+    ("contrast media", NONE),
+    # Doubtful: fat beside the heart is taken for a normal variant.
+    ("epicardial fat", NONE),
 )
-"""Codes that leave No Finding standing; so does every code that is only a device."""
+"""Headings (with one of the qualifiers) that leave No Finding standing; so do devices."""
+
+
+def blocks(heading: str, qualifiers: frozenset[str]) -> bool:
+    return not any(
+        heading == name and (not any_of or any_of & qualifiers) for name, any_of in NOT_BLOCKING
+    )
 
 
 def observations(codes: Iterable[str]) -> frozenset[O]:
@@ -132,8 +137,7 @@ def observations(codes: Iterable[str]) -> frozenset[O]:
         qualifiers = frozenset(rest)
         named = {o for rule in RULES if rule.holds(heading, qualifiers) for o in rule.observations}
         found |= named
-        plain = code.strip().lower() in NOT_BLOCKING
-        blocked |= not plain and named != {O.SUPPORT_DEVICES}
+        blocked |= named != {O.SUPPORT_DEVICES} and blocks(heading, qualifiers)
     if not blocked:
         found.add(O.NO_FINDING)
     return frozenset(found)
