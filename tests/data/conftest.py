@@ -1,5 +1,6 @@
 """Films made for the tests: a drawn chest, and a real chest film from pydicom-data."""
 
+import warnings
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -76,11 +77,13 @@ def make_dicom(tmp_path: Path) -> MakeDicom:
         dataset.PixelRepresentation = int(stored.dtype.kind == "i")
         dataset.PixelData = stored.tobytes()
         dataset["PixelData"].VR = "OW" if stored.dtype.itemsize == 2 else "OB"
-        for keyword, value in elements.items():
-            if value is None:
-                del dataset[keyword]
-            else:
-                setattr(dataset, keyword, value)
+        with warnings.catch_warnings():  # the odd headers are odd on purpose
+            warnings.simplefilter("ignore")
+            for keyword, value in elements.items():
+                if value is None:
+                    del dataset[keyword]
+                else:
+                    setattr(dataset, keyword, value)
         path = tmp_path / name
         dataset.save_as(path, enforce_file_format=True)
         return path
