@@ -10,6 +10,7 @@ when omitted, unless both its grade is slight and it is no pneumothorax; any oth
 line is a convention of this table, not a radiologist's judgement of the case.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -62,6 +63,12 @@ _RANK = {
 
 _SLIGHT = 1
 
+_LIMITING = re.compile(
+    r"\b(?:acute|additional|definite|focal|gross|large|new|obvious|other|overt|significant|sizable|suspicious)\b",
+    re.IGNORECASE,
+)
+"""Words that limit what a sentence denies."""
+
 
 @dataclass(frozen=True)
 class ReportError:
@@ -99,13 +106,18 @@ def error_table(pairs: Pairs) -> ErrorTable:
     """Return the errors of each prediction against its reference."""
     return ErrorTable(
         {
-            key: tuple(_errors(reference, prediction))
-            for key, reference, prediction in zip(pairs.ids, *pairs.findings, strict=True)
+            key: tuple(_errors(reference, prediction, text))
+            for key, reference, prediction, text in zip(
+                pairs.ids, *pairs.findings, pairs.predictions, strict=True
+            )
         }
     )
 
 
-def _errors(reference: Sequence[Finding], prediction: Sequence[Finding]) -> Iterator[ReportError]:
+def _errors(
+    reference: Sequence[Finding], prediction: Sequence[Finding], text: str
+) -> Iterator[ReportError]:
+    """Yield the errors of ``prediction``, which was read from ``text``."""
     truth, said = _by_name(reference), _by_name(prediction)
     for name in sorted(said.keys() - truth.keys()):
         grave = _is_grave(said[name])
@@ -118,7 +130,7 @@ def _errors(reference: Sequence[Finding], prediction: Sequence[Finding]) -> Iter
     for name in sorted(said.keys() & truth.keys()):
         yield from _attribute_errors(name, truth[name], said[name])
     yield from _comparison_errors(reference, prediction)
-    yield from _contradictions(prediction)
+    yield from _contradictions(text, prediction)
 
 
 def _by_name(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
@@ -203,21 +215,33 @@ def _words(findings: Sequence[Finding]) -> str:
     return ", ".join(text or "unspecified" for text in described)
 
 
-def _contradictions(findings: Sequence[Finding]) -> Iterator[ReportError]:
-    """Yield each observation that a report both denies and mentions at the same place."""
+def _contradictions(text: str, findings: Sequence[Finding]) -> Iterator[ReportError]:
+    """Yield each observation that a report denies and states in the same words, at one place.
+
+    "No large effusion" beside a small one, or "no focal infiltrate" beside an opacity, contradict
+    nothing; so a denial with a limiting word, or of another term, is passed over.
+    """
     for name, mentioned in _by_name(findings).items():
+        stated = [finding for finding in mentioned if finding.status is Status.PRESENT]
         denials = [
             finding
             for finding in findings
             if finding.status is Status.ABSENT
             and finding.change is not Change.RESOLVED
             and _name(finding) == name
+            and not _LIMITING.search(finding.sentence or "")
         ]
-        if any(_covers(denied, finding) for denied in denials for finding in mentioned):
-            yield ReportError(ErrorKind.CONTRADICTION, f"{name} is denied and mentioned")
+        if any(_denies(denial, finding, text) for denial in denials for finding in stated):
+            yield ReportError(ErrorKind.CONTRADICTION, f"{name} is denied and stated")
 
 
-def _covers(denied: Finding, mentioned: Finding) -> bool:
-    """Return whether the denial reaches the place of the mention."""
-    same_side = denied.side is None or bool(set(sides(denied)) & set(sides(mentioned)))
-    return same_side and denied.location in (None, mentioned.location)
+def _denies(denial: Finding, stated: Finding, text: str) -> bool:
+    """Return whether ``denial`` is of the same term as ``stated``, and reaches its place."""
+    same_side = denial.side is None or bool(set(sides(denial)) & set(sides(stated)))
+    same_place = denial.location in (None, stated.location)
+    return same_side and same_place and _term(denial, text) == _term(stated, text)
+
+
+def _term(finding: Finding, text: str) -> tuple[str, ...]:
+    """Return the words that named a finding, in the singular."""
+    return tuple(text[start:end].lower().removesuffix("s") for start, end in finding.spans[:1])

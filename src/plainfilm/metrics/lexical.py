@@ -1,7 +1,8 @@
 """BLEU, ROUGE-L and CIDEr-D as ``pycocoevalcap`` 1.2 computes them, and plain word overlap.
 
-With one reference per report, each follows the formula of that program, its smoothing constants included, so that the values are
-equal to rounding error on the same tokens. None of them reads a report: all count shared words.
+With one reference per report, each follows the formula of that program, its smoothing constants
+included, so that the values are equal to rounding error on the same tokens. None of them reads a
+report: all count shared words.
 
 Sources: Papineni et al. 2002 (BLEU), Lin 2004 (ROUGE-L), Vedantam et al. 2015 (CIDEr, CIDEr-D).
 """
