@@ -1,0 +1,110 @@
+"""Recipes: the shipped ones are right, and a wrong one lists all its mistakes."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from plainfilm.core import ModelError, RecipeError
+from plainfilm.models.radscribe import RadScribeForConditionalGeneration
+from plainfilm.training.build import build_config
+from plainfilm.training.recipe import load_recipe
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+TINY = RECIPES / "radscribe" / "tiny.yaml"
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.rglob("*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_recipe_builds_its_model(path: Path) -> None:
+    recipe = load_recipe(path)
+    with torch.device("meta"):
+        model = RadScribeForConditionalGeneration(build_config(recipe))
+    assert sum(parameter.numel() for parameter in model.parameters()) > 10_000
+
+
+def test_the_seed_papers_recipe_says_what_the_paper_says() -> None:
+    """Tables II and III, section IV-B."""
+    recipe = load_recipe(RECIPES / "radscribe" / "vit-label.yaml")
+    config = build_config(recipe)
+    assert config.image_size == 512
+    assert config.label_enhanced
+    first, second = recipe.stages
+    assert first.learning_rate == {"decoder": 2e-5, "label_attention": 2e-5}
+    assert first.epochs == 3
+    assert second.learning_rate == {"encoder": 5e-5, "decoder": 1e-4}
+    assert second.learning_rate["encoder"] * second.minimum_rate == pytest.approx(1e-5)
+    assert second.learning_rate["decoder"] * second.minimum_rate == pytest.approx(2e-5)
+    assert (second.epochs, second.warmup) == (20, 0.1)
+    assert {stage.batch_size * stage.accumulation for stage in recipe.stages} == {16}
+    assert {stage.precision for stage in recipe.stages} == {"float16"}
+
+
+def test_all_mistakes_are_shown_at_once(tmp_path: Path) -> None:
+    values = yaml.safe_load(TINY.read_text())
+    values["name"] = "No Good Name"
+    values["model"]["config"]["imge_size"] = 64
+    values["stages"][1]["epochs"] = 0
+    values["stages"][0]["learning_rate"] = {"decodr": 1e-3}
+    values["sed"] = 1
+    path = tmp_path / "wrong.yaml"
+    path.write_text(yaml.safe_dump(values))
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in ("No Good Name", "imge_size", "stages.1.epochs", "decodr", "sed:"):
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("- a\n- b\n", "must hold a mapping"),
+        ("a: [1,\n", "is not YAML"),
+        ("name: x\n", "Field required"),
+        ("stages: []\n", "Field required"),
+    ],
+)
+def test_no_recipe_at_all(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text(content)
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(path)
+
+
+def test_a_missing_recipe(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="no recipe at"):
+        load_recipe(tmp_path / "none.yaml")
+
+
+def test_changes_are_laid_over() -> None:
+    recipe = load_recipe(TINY, ("seed=7", "data.phantom.studies=40", "description=other"))
+    assert (recipe.seed, recipe.description) == (7, "other")
+    assert recipe.data.phantom is not None
+    assert recipe.data.phantom.studies == 40
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("seed", "must read key=value"),
+        ("name.x=1", "name is not a mapping"),
+        ("data.dataset=somewhere", "exactly one of dataset"),
+        ("seed=[1", "is not YAML"),
+    ],
+)
+def test_wrong_changes(change: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(TINY, (change,))
+
+
+def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
+    from transformers import AutoModel
+
+    from plainfilm.training.build import _load
+
+    with pytest.raises(ModelError, match="no backbone at"):
+        _load(AutoModel, tmp_path / "none", "backbone")
+    with pytest.raises(ModelError, match="cannot load the backbone from"):
+        _load(AutoModel, tmp_path, "backbone")
