@@ -13,7 +13,8 @@ def _track(texts: Iterable[str], task: str) -> Iterable[str]:
     from rich.console import Console
     from rich.progress import track
 
-    return track(list(texts), task, console=Console(stderr=True), transient=True)
+    stderr = Console(stderr=True)
+    return track(list(texts), task, console=stderr, transient=True, disable=not stderr.is_terminal)
 
 
 @metrics.command("list")

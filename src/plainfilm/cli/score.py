@@ -58,7 +58,9 @@ def score(
     stderr = Console(stderr=True)
 
     def track(texts: Iterable[str], task: str) -> Iterable[str]:
-        return progress(list(texts), task, console=stderr, transient=True)
+        return progress(
+            list(texts), task, console=stderr, transient=True, disable=not stderr.is_terminal
+        )
 
     truth = read_reports(references, "references")
     said = read_reports(predictions, "predictions")
