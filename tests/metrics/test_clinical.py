@@ -1,13 +1,14 @@
 """Label F1 against scikit-learn, and what is undefined."""
 
 import math
+import re
 
 import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_fscore_support
 
 from plainfilm.core import FIVE_OBSERVATIONS, Observation, Status
-from plainfilm.metrics.clinical import accuracy, exact_match, from_decisions, label_score
+from plainfilm.metrics.clinical import accuracy, exact_match, from_decisions, label_score, labeler
 from plainfilm.metrics.pairs import Pairs
 
 NAMES = tuple("abcdefgh")
@@ -125,3 +126,7 @@ def test_chexbert_f1s_own_example():
     five = label_score(pairs, average="macro", measure="f1", classes=5)
     assert set(five.parts(five.totals)) == {*map(str, FIVE_OBSERVATIONS), "undefined as 0"}
     assert five.parts(five.totals)["undefined as 0"] == pytest.approx(0.2)
+
+
+def test_the_labeler_names_version_and_rules():
+    assert re.fullmatch(r"plainfilm-reader-\d+\.\d+\.\d+\+[0-9a-f]{8}", labeler())

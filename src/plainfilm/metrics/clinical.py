@@ -11,6 +11,9 @@ out of the average and counted. Much published code gives it 0 instead (scikit-l
 """
 
 from collections.abc import Callable
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
 from typing import Literal
 
 import numpy as np
@@ -25,8 +28,18 @@ Average = Literal["micro", "macro", "weighted", "example"]
 Measure = Literal["precision", "recall", "f1"]
 Decisions = npt.NDArray[np.bool_]
 
-LABELER = f"plainfilm-reader-{plainfilm.__version__}"
 _OBSERVATIONS: dict[int, tuple[Observation, ...]] = {14: OBSERVATIONS, 5: FIVE_OBSERVATIONS}
+
+
+@cache
+def labeler() -> str:
+    """Return the reader's name for signatures: its version, and a digest of the rules it reads by."""
+    digest = sha256()
+    rules = files("plainfilm.text") / "rules" / "en"
+    for rule_file in sorted(rules.iterdir(), key=lambda file: file.name):
+        if rule_file.is_file():
+            digest.update(rule_file.read_bytes())
+    return f"plainfilm-reader-{plainfilm.__version__}+{digest.hexdigest()[:8]}"
 
 
 def label_score(
@@ -65,7 +78,7 @@ def _decisions(pairs: Pairs, classes: int) -> tuple[Decisions, Decisions]:
 
 
 def _protocol(pairs: Pairs, classes: int) -> dict[str, str]:
-    return {"labels": f"chexpert-{classes},{pairs.policy}", "labeler": LABELER}
+    return {"labels": f"chexpert-{classes},{pairs.policy}", "labeler": labeler()}
 
 
 def from_decisions(

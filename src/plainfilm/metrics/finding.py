@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from plainfilm.core import Finding, Observation, Side, Status
-from plainfilm.metrics.clinical import LABELER
+from plainfilm.metrics.clinical import labeler
 from plainfilm.metrics.pairs import Pairs
 from plainfilm.metrics.statistics import Array, Statistics, ratio
 
@@ -35,7 +35,7 @@ def finding_f1(pairs: Pairs, *, level: str) -> Statistics:
         rows=rows.reshape(len(pairs), -1),
         value=_f1,
         parts=_parts,
-        protocol={"labels": f"findings,{level}", "labeler": LABELER},
+        protocol={"labels": f"findings,{level}", "labeler": labeler()},
     )
 
 
