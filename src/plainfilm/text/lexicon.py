@@ -37,6 +37,8 @@ class Rule(NamedTuple):
     name: str = ""
     """Where the rule stands: file, observation, number."""
     code: str | None = None
+    not_of: str | None = None
+    """Void right before a mention of this observation ("fracture of the screw")."""
 
 
 class Lexicon(NamedTuple):
@@ -55,7 +57,7 @@ class Lexicon(NamedTuple):
 
 _KEYS = {
     "detail", "status", "side", "location", "severity", "change", "blocks", "weak", "place",
-    "code", "terms", "of", "is", "refined",
+    "code", "not_of", "terms", "of", "is", "refined",
 }  # fmt: skip
 _ROLES = {"side": Side, "severity": Severity, "change": Change}
 _SIDED_PLACES = {"left_place": Side.LEFT, "right_place": Side.RIGHT, "both_place": Side.BILATERAL}
@@ -120,7 +122,11 @@ def _add_words(trie: Trie, words: Mapping[str, Mapping[str, Iterable[str]]]) -> 
                     else:
                         roles[role] = meant
                     if meant is Change.STABLE:
-                        roles.setdefault("state", "stable")
+                        roles["state"] = "stable"
+                    if role == "cue" and value.startswith("resolution"):
+                        roles.update(
+                            cue=value.replace("resolution", "negation"), change=Change.RESOLVED
+                        )
 
 
 def _rule(observation: Observation, finding: Mapping[str, Any], name: str) -> Rule:

@@ -88,7 +88,10 @@ class _Pairing:
                 subjects.append(item)
             if "state" not in item.roles or "rules" in item.roles:
                 continue
-            following = self._following(index)
+            after = items[index + 1] if index + 1 < len(items) else None
+            if after is not None and "rules" in after.roles and after.start == item.end:
+                continue
+            following = self._following(index, predicate=bool(subjects))
             if following:
                 taken = index + len(following)
                 for subject in following:
@@ -97,7 +100,7 @@ class _Pairing:
             elif subjects:
                 told = self._pair_all(subjects, index) or told
 
-    def _following(self, index: int) -> list[Item]:
+    def _following(self, index: int, *, predicate: bool) -> list[Item]:
         """Return the anatomies that the state at ``index`` stands right before."""
         state, found = self.items[index], []
         end, gap = state.end, 3
@@ -110,10 +113,12 @@ class _Pairing:
                 elif not found:
                     break
                 end = item.end
-            elif not ({"side", "severity", "change"} & set(item.roles) or item.cue == "with"):
+            elif not (
+                {"side", "severity", "change"} & set(item.roles) or item.cue in ("and", "comma")
+            ):
                 break
         before = self.items[index - 1] if index else None
-        if found and before and before.end == state.start and before.cue == "copula":
+        if predicate and before and before.end == state.start and before.cue == "copula":
             return []
         if found and before and "anatomy" in before.roles and before.end == state.start:
             return []

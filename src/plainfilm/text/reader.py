@@ -1,6 +1,6 @@
 """The reader: report text to findings, by rules that can be read.
 
-    text → sections → sentences → tokens → phrases → mentions → status and attributes → findings
+    text → sections → sentences → tokens → phrases → mentions → status, attributes, links → findings
 
 The engine knows no language: words, cues and rules are data (``rules/<language>``). Reading is one
 pass over the text, in time linear in its length.
@@ -12,7 +12,8 @@ from typing import NamedTuple
 from plainfilm.core import Change, Finding, InputError, Observation, Side, Status
 from plainfilm.text.attributes import Attributes, attach, combine
 from plainfilm.text.lexicon import Lexicon, Rule, load_lexicon
-from plainfilm.text.mentions import Item, Mention, find_items, find_mentions
+from plainfilm.text.links import Reading, link
+from plainfilm.text.mentions import Mention, find_items, find_mentions
 from plainfilm.text.scope import Scopes
 from plainfilm.text.sections import readable
 from plainfilm.text.sentences import split_sentences
@@ -20,6 +21,8 @@ from plainfilm.text.tokens import tokenize
 
 _ORDER = {Status.ABSENT: 0, Status.UNCERTAIN: 1, Status.PRESENT: 2}
 _IMPLIED_SIDES = {"lingula": Side.LEFT, "middle lobe": Side.RIGHT}
+_RIGHT_BEFORE = 5
+"""Tokens between a fracture and the device it is of."""
 
 
 class Fired(NamedTuple):
@@ -103,50 +106,72 @@ def explain(text: str, *, language: str = "en") -> Iterator[Fired]:
 def _read_sentence(sentence: str, offset: int, lexicon: Lexicon) -> Iterator[Fired]:
     words, spans = tokenize(sentence)
     items = find_items(words, lexicon)
-    mentions = find_mentions(items, lexicon)
+    mentions = _without_weak(find_mentions(items, lexicon))
     if not mentions:
         return
     scopes = Scopes(items, mentions)
-    strong = {r.observation for m in mentions for r in m.rules if not r.weak}
+    readings = []
     for mention, qualifiers in zip(mentions, attach(items, mentions), strict=True):
         for rule in mention.rules:
-            if rule.weak and rule.observation in strong:
-                continue
             status, cues = scopes.status(mention, rule.status)
-            if status is None:
-                continue
-            where = _characters(mention, spans, offset)
-            fired = tuple(sentence[spans[c.start][0] : spans[c.end - 1][1]] for c in cues)
-            for attributes in combine(qualifiers, mention):
-                finding = _finding(rule, status, attributes, qualifiers, lexicon)
-                finding = finding.model_copy(update={"sentence": sentence, "spans": where})
-                yield Fired(finding, rule, fired)
+            if status is not None:
+                attributes = combine(qualifiers)
+                readings.append(Reading(mention, rule, status, cues, attributes, qualifiers))
+    readings = _without_void(readings)
+    link(readings, scopes)
+    for reading in readings:
+        where = tuple(
+            (offset + spans[start][0], offset + spans[end - 1][1])
+            for start, end in reading.mention.tokens
+        )
+        cues = tuple(sentence[spans[c.start][0] : spans[c.end - 1][1]] for c in reading.cues)
+        for attributes in reading.attributes:
+            finding = _finding(reading, attributes, sentence, where, lexicon)
+            yield Fired(finding, reading.rule, cues)
 
 
-def _characters(
-    mention: Mention, spans: list[tuple[int, int]], offset: int
-) -> tuple[tuple[int, int], ...]:
-    return tuple(
-        (offset + spans[start][0], offset + spans[end - 1][1]) for start, end in mention.tokens
-    )
+def _without_weak(mentions: list[Mention]) -> list[Mention]:
+    """Leave out what a stronger mention of the same observation says better."""
+    strong = {rule.observation for m in mentions for rule in m.rules if not rule.weak}
+    found = []
+    for mention in mentions:
+        mention.rules = tuple(r for r in mention.rules if not (r.weak and r.observation in strong))
+        if mention.rules:
+            found.append(mention)
+    return found
+
+
+def _without_void(readings: list[Reading]) -> list[Reading]:
+    """Leave out a "fracture" that is the fracture of a device."""
+    return [
+        reading
+        for reading in readings
+        if reading.rule.not_of is None
+        or not any(
+            other.rule.observation == reading.rule.not_of
+            and 0 <= other.mention.start - reading.mention.end <= _RIGHT_BEFORE
+            for other in readings
+        )
+    ]
 
 
 def _finding(
-    rule: Rule,
-    status: Status,
+    reading: Reading,
     attributes: Attributes,
-    qualifiers: list[Item],
+    sentence: str,
+    where: tuple[tuple[int, int], ...],
     lexicon: Lexicon,
 ) -> Finding:
+    rule, status = reading.rule, reading.status
     side, location, severity, change = attributes
     if rule.place == "none":
         side = location = None
     location = rule.location or location
     side = rule.side or side or _IMPLIED_SIDES.get(location or "")
-    severity = rule.severity or severity
     detail = rule.detail
-    for item in qualifiers:
+    for item in reading.qualifiers:
         detail = lexicon.refined.get((detail or "", item.roles.get("state", "")), detail)
+    change = rule.change or change
     if status is Status.ABSENT:
         severity = None
         change = Change.RESOLVED if change is Change.RESOLVED else None
@@ -160,4 +185,6 @@ def _finding(
         side=side,
         severity=severity,
         change=change,
+        sentence=sentence,
+        spans=where,
     )

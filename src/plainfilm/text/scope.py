@@ -1,11 +1,19 @@
-"""What cues do to mentions: absent, uncertain, or nothing said of this film."""
+"""What cues do to mentions: absent, uncertain, or nothing said of this film.
+
+A cue reaches forward ("no effusion or pneumothorax") or backward ("effusion has resolved") until
+something ends its reach: a boundary ("but"), a verb after what it governs, a new statement.
+"""
 
 from collections.abc import Sequence
 
 from plainfilm.core import Status
 from plainfilm.text.mentions import Item, Mention
 
-_FORWARD = {"negation", "uncertainty", "history", "advice"}
+_FORWARD = {"negation", "uncertainty", "differential", "history", "advice", "presupposed"}
+_BACKWARD = {"negation_after", "uncertainty_after", "left_out_after"}
+_LIST = {"comma", "and", "with"}
+_NEARBY = 8
+"""Tokens within which a list goes on to its "or"."""
 
 
 class Scopes:
@@ -14,9 +22,9 @@ class Scopes:
     def __init__(self, items: Sequence[Item], mentions: Sequence[Mention]) -> None:
         self.items = items
         self.cues = [item for item in items if item.cue and "rules" not in item.roles]
-        self.starts = {mention.start for mention in mentions}
-        self.heads = sorted((mention.start, mention.end) for mention in mentions)
+        self.heads = sorted({(mention.start, mention.end) for mention in mentions})
         self.kinds = [self._resolved(index) for index in range(len(self.cues))]
+        self.at = {item.start: item for item in items}
 
     def _resolved(self, index: int) -> str:
         """Return the cue's kind; one that goes either way goes forward to a mention close by."""
@@ -24,7 +32,9 @@ class Scopes:
         kind = str(cue.cue)
         if not kind.endswith("_either"):
             return kind
-        stop = self.cues[index + 1].start if index + 1 < len(self.cues) else cue.end + 9
+        stop = min(
+            (c.start for c in self.cues[index + 1 :] if c.cue != "article"), default=cue.end + 9
+        )
         ahead = any(cue.end <= start < min(stop, cue.end + 7) for start, _ in self.heads)
         return kind.replace("_either", "" if ahead else "_after")
 
@@ -33,17 +43,23 @@ class Scopes:
         found = self._before(mention) + self._after(mention)
         fired = [self.cues[index] for index in found]
         kinds = {self.kinds[index] for index in found}
-        if kinds & {"history", "advice"}:
-            if "presupposed" not in kinds:
-                return None, fired
-            return Status.PRESENT, fired
+        if kinds & {"history", "advice", "left_out_after"}:
+            return (Status.PRESENT if "presupposed" in kinds else None), fired
         if stated is Status.ABSENT:
-            return (Status.PRESENT if kinds & {"negation"} else stated), fired
-        if "negation" in kinds or "negation_after" in kinds:
+            return (Status.PRESENT if "negation" in kinds else stated), fired
+        if kinds & {"negation", "negation_after"}:
             return Status.ABSENT, fired
-        if kinds & {"uncertainty", "uncertainty_after"}:
+        if kinds & {"uncertainty", "uncertainty_after", "differential"}:
             return Status.UNCERTAIN, fired
         return stated, fired
+
+    def between(self, first: Mention, second: Mention) -> set[str]:
+        """Return the kinds of the cues that stand between two mentions."""
+        return {
+            kind
+            for cue, kind in zip(self.cues, self.kinds, strict=True)
+            if first.end <= cue.start and cue.end <= second.start
+        }
 
     def _before(self, mention: Mention) -> list[int]:
         """Return the forward cues that reach the mention, nearest first."""
@@ -51,74 +67,78 @@ class Scopes:
         start = mention.start if mention.predicate is None else mention.predicate
         low = -1 if mention.predicate is None else mention.start
         blocked: set[str] = set()
-        comma = False
         for index in range(len(self.cues) - 1, -1, -1):
-            cue = self.cues[index]
+            cue, kind = self.cues[index], self.kinds[index]
             if cue.start >= start:
                 continue
-            kind = self.kinds[index]
-            if cue.start < low and kind != "advice":
-                break
             if kind == "boundary":
                 break
-            if kind == "copula" and not self._is_relative(index):
-                between = any(cue.end <= s < start for s, _ in self.heads)
-                earlier = any(s < cue.start for s, _ in self.heads)
-                if earlier and (between or True):
+            if cue.start < low and kind not in ("advice", "history"):
+                continue
+            if kind == "copula" and self._ends_list(index):
+                blocked |= {"negation", "uncertainty", "history", "differential"}
+            elif kind == "with":
+                blocked.add("history")
+            if kind in _LIST and self._past_a_mention(cue):
+                blocked.add("history" if kind != "and" else "")
+                if not self._goes_on(cue, start):
+                    blocked.add("uncertainty")
+                if self._opens_statement(cue):
                     blocked |= {"negation", "uncertainty"}
-            if kind == "with" and self._breaks(cue, start):
-                blocked.add("uncertainty")
-                if self._statement_follows(cue):
-                    blocked.add("negation")
-            if kind in _FORWARD and kind not in blocked:
+            elif kind in _FORWARD and kind not in blocked:
                 found.append(index)
-                if kind == "uncertainty" and self._opens(index):
+                if kind == "uncertainty" and self._after_list_mark(index):
                     blocked.add("negation")
                 if kind == "negation":
                     blocked.add("uncertainty")
-            if kind == "presupposed":
-                found.append(index)
         return found
 
-    def _is_relative(self, index: int) -> bool:
-        return index > 0 and self.cues[index - 1].cue == "relative"
+    def _past_a_mention(self, cue: Item) -> bool:
+        return any(end <= cue.start for _, end in self.heads)
 
-    def _breaks(self, cue: Item, start: int) -> bool:
-        """Return whether ``cue`` (a comma, "with") starts something new before ``start``."""
-        past = any(end <= cue.start for _, end in self.heads)
-        listed = any(c.cue == "or" and cue.end <= c.start < start + 8 for c in self.cues)
-        return past and not listed
+    def _ends_list(self, index: int) -> bool:
+        """Return whether the verb closes what came before ("no effusion is seen and …")."""
+        relative = index > 0 and self.kinds[index - 1] == "relative"
+        return not relative and self._past_a_mention(self.cues[index])
 
-    def _statement_follows(self, cue: Item) -> bool:
-        """Return whether what follows a connector is a positive statement of its own."""
-        for item in self.items:
-            if item.start == cue.end:
-                severity = "severity" in item.roles and item.roles["severity"] not in ("large",)
-                changed = item.roles.get("change") in ("stable", "improved", "worse", "new")
-                return severity or changed
-        return False
+    def _goes_on(self, cue: Item, start: int) -> bool:
+        """Return whether the list goes on after ``cue`` to an "or" or a "versus"."""
+        return any(
+            kind in ("or", "versus") and cue.end <= other.start < start + _NEARBY
+            for other, kind in zip(self.cues, self.kinds, strict=True)
+        )
 
-    def _opens(self, index: int) -> bool:
-        """Return whether the cue stands right after a comma, and so starts something new."""
-        before = self.cues[index - 1] if index else None
-        return bool(before and before.cue == "with" and before.end == self.cues[index].start)
+    def _opens_statement(self, cue: Item) -> bool:
+        """Return whether a positive statement of its own follows a comma, "and" or "with"."""
+        item = self.at.get(cue.end)
+        if item is not None and item.cue in _LIST:
+            item = self.at.get(item.end)
+        if item is None:
+            return False
+        if item.cue in ("article", "affirmed"):
+            return True
+        changed = item.roles.get("change")
+        return (
+            "severity" in item.roles
+            and item.roles["severity"] != "large"
+            or (changed is not None and changed != "resolved")
+        )
+
+    def _after_list_mark(self, index: int) -> bool:
+        """Return whether the cue stands right after a comma or "and", and so starts anew."""
+        return index > 0 and (
+            self.kinds[index - 1] in _LIST and self.cues[index - 1].end == self.cues[index].start
+        )
 
     def _after(self, mention: Mention) -> list[int]:
-        """Return the backward cues that reach the mention."""
-        found: list[int] = []
-        for index, cue in enumerate(self.cues):
-            kind = self.kinds[index]
+        """Return the backward cue that reaches the mention, if any."""
+        for index, (cue, kind) in enumerate(zip(self.cues, self.kinds, strict=True)):
             if cue.start < mention.end:
                 continue
-            if kind in ("boundary", "uncertainty", "negation", "affirmed"):
+            if kind in _BACKWARD:
+                return [index]
+            if kind in ("boundary", "uncertainty", "negation", "affirmed", "advice"):
                 break
-            if kind in ("negation_after", "uncertainty_after"):
-                found.append(index)
+            if kind in _LIST and self._opens_statement(cue):
                 break
-            if kind == "with" and self._clause_follows(cue):
-                break
-        return found
-
-    def _clause_follows(self, cue: Item) -> bool:
-        """Return whether a comma or "and" is followed by a mention with its own modifiers."""
-        return self._statement_follows(cue)
+        return []

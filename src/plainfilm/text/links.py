@@ -1,0 +1,78 @@
+"""What mentions of one sentence do to each other.
+
+An opacity gives its side and place to its cause ("left basilar opacity, likely atelectasis");
+causes between which the report does not choose are uncertain ("atelectasis or pneumonia").
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from plainfilm.core import Status
+from plainfilm.text.attributes import Attributes
+from plainfilm.text.lexicon import Rule
+from plainfilm.text.mentions import Item, Mention
+from plainfilm.text.scope import Scopes
+
+_CAUSE = {"uncertainty", "differential", "affirmed", "uncertainty_either"}
+_ALTERNATIVE = {"or", "versus"}
+_APART = {"boundary", "negation", "copula"}
+
+
+@dataclass
+class Reading:
+    """A mention under one of its rules, on its way to findings."""
+
+    mention: Mention
+    rule: Rule
+    status: Status
+    cues: list[Item]
+    attributes: list[Attributes]
+    qualifiers: list[Item]
+
+    @property
+    def located(self) -> bool:
+        """Whether it has a side or a place."""
+        return any(a.side or a.location for a in self.attributes)
+
+
+def link(readings: Sequence[Reading], scopes: Scopes) -> None:
+    """Settle alternatives, and hand side and place from opacity to cause."""
+    groups: list[list[Reading]] = []
+    for reading in readings:
+        if groups and groups[-1][0].mention.tokens == reading.mention.tokens:
+            groups[-1].append(reading)
+        else:
+            groups.append([reading])
+    pairs = [(a, b, scopes.between(a[0].mention, b[0].mention)) for a, b in pairwise(groups)]
+    for earlier, later, kinds in pairs:
+        if kinds & _ALTERNATIVE and not kinds & _APART:
+            _hedge(earlier, later)
+    for earlier, later, kinds in pairs:
+        hedged = later[0].status is Status.UNCERTAIN
+        alternative = kinds & _ALTERNATIVE and not kinds & _APART and hedged
+        cause = kinds & _CAUSE and not kinds & (_APART | {"and", "with"})
+        guess = kinds == {"comma"} and hedged and earlier[0].status is Status.PRESENT
+        if alternative or cause or guess:
+            _inherit(earlier, later)
+        if alternative and earlier[0].status is Status.UNCERTAIN:
+            _inherit(later, earlier)
+
+
+def _hedge(earlier: Sequence[Reading], later: Sequence[Reading]) -> None:
+    both = [*earlier, *later]
+    if all(reading.status is not Status.ABSENT for reading in both):
+        for reading in both:
+            reading.status = Status.UNCERTAIN
+
+
+def _inherit(source: Sequence[Reading], target: Sequence[Reading]) -> None:
+    given = next((reading for reading in source if reading.located), None)
+    for reading in target:
+        if given is None or reading.located or reading.rule.place == "none":
+            continue
+        own = reading.attributes[0]
+        reading.attributes = [
+            own._replace(side=attributes.side, location=attributes.location)
+            for attributes in given.attributes
+        ]
