@@ -1,6 +1,7 @@
 """Which side, place, severity and change belong to which mention."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from plainfilm.core import Change, Severity, Side
@@ -150,10 +151,10 @@ def _share(groups: list[dict[str, Any]]) -> None:
         if len(said) == 1:
             for group in groups:
                 group.setdefault(key, said[0])
-    for earlier, later in zip(groups, groups[1:], strict=False):
+    for earlier, later in pairwise(groups):
         if "side" not in later and "side" in earlier:
             later["side"] = earlier["side"]
-    for later, earlier in zip(groups[::-1], groups[-2::-1], strict=False):
+    for later, earlier in pairwise(groups[::-1]):
         if "place" in later and "place" not in earlier:
             earlier["place"] = later["place"]
 

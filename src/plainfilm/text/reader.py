@@ -124,10 +124,12 @@ def _read_sentence(sentence: str, offset: int, lexicon: Lexicon) -> Iterator[Fir
             (offset + spans[start][0], offset + spans[end - 1][1])
             for start, end in reading.mention.tokens
         )
-        cues = tuple(sentence[spans[c.start][0] : spans[c.end - 1][1]] for c in reading.cues)
-        for attributes in reading.attributes:
-            finding = _finding(reading, attributes, sentence, where, lexicon)
-            yield Fired(finding, reading.rule, cues)
+        words_of_cues = tuple(
+            sentence[spans[c.start][0] : spans[c.end - 1][1]] for c in reading.cues
+        )
+        for one in reading.attributes:
+            finding = _finding(reading, one, sentence, where, lexicon)
+            yield Fired(finding, reading.rule, words_of_cues)
 
 
 def _without_weak(mentions: list[Mention]) -> list[Mention]:

@@ -118,11 +118,8 @@ class Scopes:
         if item.cue in ("article", "affirmed"):
             return True
         changed = item.roles.get("change")
-        return (
-            "severity" in item.roles
-            and item.roles["severity"] != "large"
-            or (changed is not None and changed != "resolved")
-        )
+        graded = "severity" in item.roles and item.roles["severity"] != "large"
+        return graded or (changed is not None and changed != "resolved")
 
     def _after_list_mark(self, index: int) -> bool:
         """Return whether the cue stands right after a comma or "and", and so starts anew."""

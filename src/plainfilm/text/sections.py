@@ -40,7 +40,8 @@ def compile_headings(sections: Mapping[str, Sequence[str]], read: Iterable[str])
     lower = "|".join(re.escape(heading) for heading in longest_first)
     upper = "|".join(re.escape(heading.upper()) for heading in longest_first)
     pattern = re.compile(
-        rf"(?:^|(?<=[.!?])[ \t]+(?=[A-Z]))[ \t]*(?P<line>(?i:{lower}))[ \t]*:|(?<![^\W_])(?P<inline>{upper})[ \t]*:"
+        rf"(?:^|(?<=[.!?])[ \t]+(?=[A-Z]))[ \t]*(?P<line>(?i:{lower}))[ \t]*:"
+        rf"|(?<![^\W_])(?P<inline>{upper})[ \t]*:"
         rf"|^[ \t]*(?P<alone>{upper})[ \t]*$",
         re.MULTILINE,
     )
