@@ -33,7 +33,7 @@ _OBSERVATIONS: dict[int, tuple[Observation, ...]] = {14: OBSERVATIONS, 5: FIVE_O
 
 @cache
 def labeler() -> str:
-    """Return the reader's name for signatures: its version, and a digest of the rules it reads by."""
+    """Return the reader's name for signatures: its version, and a digest of its rules."""
     digest = sha256()
     rules = files("plainfilm.text") / "rules" / "en"
     for rule_file in sorted(rules.iterdir(), key=lambda file: file.name):
