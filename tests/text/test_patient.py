@@ -16,6 +16,7 @@ from plainfilm.core import (
     Side,
     Status,
 )
+from plainfilm.text.lexicon import load_lexicon
 from plainfilm.text.patient import explain, load_plain_words
 from plainfilm.text.phrasebook import load_phrasebook
 from plainfilm.text.writer import write
@@ -103,11 +104,11 @@ def test_any_two_different_statements_are_told_differently() -> None:
 
 def test_what_the_vocabulary_lacks_is_quoted() -> None:
     finding = Finding(
-        observation=Observation.OTHER, detail="shrapnel", location="axilla", side=Side.LEFT
+        observation=Observation.OTHER, detail="shrapnel", location="pterion", side=Side.LEFT
     )
     assert lines(finding) == [
         'The X-ray shows something that the report calls "shrapnel" '
-        'in the place that the report calls "axilla" on your left side.'
+        'in the place that the report calls "pterion" on your left side.'
     ]
 
 
@@ -136,12 +137,20 @@ def test_a_report_without_statements_is_refused() -> None:
         explain(Report(findings="Small right pleural effusion."))
 
 
-def test_every_term_and_place_of_the_writer_has_plain_words() -> None:
-    book, words = load_phrasebook(), load_plain_words()
+def test_every_term_and_place_has_plain_words() -> None:
+    book, words, rules = load_phrasebook(), load_plain_words(), load_lexicon().rules
     details = {detail for terms in book.terms.values() for detail in terms if detail}
+    details |= {rule.detail for rule in rules if rule.detail}
     assert sorted(details - set(words.details)) == []
     places = {place for kind in book.places.values() for place in kind}
+    places |= {rule.location for rule in rules if rule.location}
     assert sorted(places - set(words.places)) == []
+
+
+def test_plain_words_tell_terms_apart() -> None:
+    words = load_plain_words()
+    for plain in (words.details, words.places, words.severities, words.changes, words.sides):
+        assert len(set(plain.values())) == len(plain)
 
 
 def test_it_reads_at_eighth_grade_or_below() -> None:

@@ -62,10 +62,8 @@ def test_every_observation_can_be_written_with_every_detail_and_status(language:
     for observation in OBSERVATIONS:
         assert "" in book.terms[observation], f"{observation} has no plain term"
     for observation, terms in book.terms.items():
-        for detail in terms:
-            for status in Status:
-                if observation is Observation.NO_FINDING and status is not Status.PRESENT:
-                    continue
+        for detail, term in terms.items():
+            for status in term.statuses:
                 finding = Finding(observation=observation, detail=detail or None, status=status)
                 for style in STYLES.values():
                     style = style.model_copy(update={"language": language})
@@ -79,16 +77,17 @@ def test_every_severity_side_place_and_change_a_term_lists_can_be_written(langua
     style = Style(language=language)
     for observation, terms in book.terms.items():
         for detail, term in terms.items():
-            named = Finding(observation=observation, detail=detail or None)
+            status = term.statuses[0]
+            named = Finding(observation=observation, detail=detail or None, status=status)
             if observation is Observation.NO_FINDING:
                 continue
             updates: list[dict[str, object]] = [{"severity": s} for s in term.severities]
             updates += [{"side": side} for side in term.sides]
             for change in term.changes:
                 resolved = change is Change.RESOLVED
-                status = Status.ABSENT if resolved else Status.UNCERTAIN
-                updates.append({"change": change, "status": status})
-                updates += [] if resolved else [{"change": change}]
+                for status in term.statuses:
+                    if resolved == (status is Status.ABSENT):
+                        updates.append({"change": change, "status": status})
             for kind in term.places:
                 for name, place in book.places[kind].items():
                     sides = [s for s in term.sides if (place.only or place.implies or s) == s]
@@ -266,7 +265,7 @@ def test_structured_reports_have_headings_and_numbers() -> None:
         ),
         (
             [finding(Observation.NO_FINDING, status="absent")],
-            r"cannot write No Finding as absent; it is present or left out",
+            r"cannot write No Finding with status 'absent'; it takes present",
         ),
         (
             [NORMAL, finding(Observation.OTHER, detail="emphysema")],
@@ -326,7 +325,7 @@ def test_every_language_has_the_same_terms_places_and_sentences() -> None:
         for observation, terms in english.terms.items():
             assert other.terms[observation].keys() == terms.keys()
             for detail, term in terms.items():
-                same = ("group", "severities", "sides", "places", "changes")
+                same = ("group", "statuses", "variant", "severities", "sides", "places", "changes")
                 for name in same:
                     translated = getattr(other.terms[observation][detail], name)
                     assert translated == getattr(term, name), f"{observation} {detail} {name}"

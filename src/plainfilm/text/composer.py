@@ -149,21 +149,26 @@ class Composer:
 
     def _sides(self, one: Finding, two: Finding) -> Sentence | None:
         """Return "small right and large left effusions" if that says both, else None."""
-        if "and" not in self.book.join:
-            return None
-        alike = _key(one) == _key(two) and self.term(one) is self.term(two)
-        sides = {one.side, two.side} == {Side.LEFT, Side.RIGHT}
         key = _key(one)
-        if not alike or not sides or one.location or two.location:
+        alike = key == _key(two) and self.term(one) is self.term(two)
+        sides = {one.side, two.side} == {Side.LEFT, Side.RIGHT}
+        unequal = one.severity and two.severity and one.severity is not two.severity
+        placed = one.location or two.location
+        if "and" not in self.book.join or not (alike and sides and unequal) or placed:
             return None
         noun = self._noun(one)
         fits = noun in self._fitting(two)
         if not noun.many or not fits or key in self.term(one).sentences:
             return None
         pieces: list[Piece] = [
-            (self._noun_phrase(one, Noun(one="", gender=noun.gender))[0], one),
+            (self._noun_phrase(one, noun.model_copy(update={"one": ""}))[0], one),
             (self.book.join["and"], None),
-            (self._noun_phrase(two, Noun(many=noun.many, gender=noun.gender))[0], two),
+            (
+                self._noun_phrase(
+                    two, noun.model_copy(update={"one": None, "mass": None, "adjective": ""})
+                )[0],
+                two,
+            ),
         ]
         template = self.rng.choice(self.book.sentences[key][self.wording])
         return self._fill(template, {"np": pieces}, ("many", noun.gender))
@@ -224,7 +229,12 @@ class Composer:
         if finding.severity:
             severity = self.rng.choice(self.book.severities[finding.severity].adjectives)
         phrase = self.book.noun_phrase.format(
-            severity=severity, side=side, before=before, noun=name, after=after
+            severity=severity,
+            adjective=noun.adjective,
+            side=side,
+            before=before,
+            noun=name,
+            after=after,
         )
         form = (number, noun.gender)
         return _inflect(" ".join(phrase.split()), form), form

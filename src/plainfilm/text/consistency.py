@@ -23,6 +23,7 @@ def check(finding: Finding, book: Phrasebook) -> Term:
             f"give one of: {', '.join(detail or 'no detail' for detail in near)}"
         )
     for what, value, allowed in (
+        ("status", finding.status, term.statuses),
         ("severity", finding.severity, term.severities),
         ("side", finding.side, term.sides),
         ("change", finding.change, term.changes),
@@ -44,8 +45,6 @@ def check(finding: Finding, book: Phrasebook) -> Term:
         )
     if absent and (finding.severity or finding.side is Side.BILATERAL):
         raise InputError(f"cannot write {name} as absent with a severity or both sides; drop them")
-    if finding.observation is Observation.NO_FINDING and finding.status is not Status.PRESENT:
-        raise InputError(f"cannot write No Finding as {finding.status}; it is present or left out")
     return term
 
 

@@ -28,6 +28,8 @@ class Noun(Word):
     one: str | None = None
     many: str | None = None
     mass: str | None = None
+    adjective: str = ""
+    """Belongs to the name, but stands where the language puts adjectives: "old right fracture"."""
     gender: Gender = "m"
     severities: tuple[Severity, ...] | None = None
     """The only severities it goes with; None for any."""
@@ -39,6 +41,7 @@ class Term(Word):
     group: str
     nouns: tuple[Noun, ...] = ()
     absent: tuple[Noun, ...] = ()
+    statuses: tuple[Status, ...] = tuple(Status)
     severities: tuple[Severity, ...] = ()
     sides: tuple[Side, ...] = tuple(Side)
     places: tuple[str, ...] = ()
