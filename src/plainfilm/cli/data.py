@@ -17,6 +17,12 @@ data_app = typer.Typer(
 Out = Annotated[
     Path, typer.Argument(metavar="OUT", help="Dataset directory to make.", show_default=False)
 ]
+Size = Annotated[
+    int, typer.Option(min=64, max=4096, help="Longest side of the prepared films in pixels.")
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Processes; as many as cores if left out.")
+]
 
 
 @data_app.command()
@@ -27,9 +33,7 @@ def phantom(
     out: Out,
     seed: Annotated[int, typer.Option(min=0, help="The series; another seed, other patients.")] = 0,
     size: Annotated[int, typer.Option(min=32, max=4096, help="Side of the films in pixels.")] = 256,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; as many as cores if left out.")
-    ] = None,
+    workers: Workers = None,
 ) -> None:
     """Simulate chest films whose truth is known exactly.
 
@@ -38,6 +42,61 @@ def phantom(
     from plainfilm.data.phantom import prepare_phantom
 
     _done(prepare_phantom(studies, out, seed=seed, size=size, workers=workers).path)
+
+
+@data_app.command("iu-xray")
+def iu_xray(
+    out: Out,
+    images: Annotated[
+        Path, typer.Option(help="Folder with the films: PNG or DICOM.", show_default=False)
+    ],
+    reports: Annotated[Path, typer.Option(help="NLMCXR_reports.tgz.", show_default=False)],
+    split: Annotated[
+        Path | None, typer.Option(help="R2Gen's annotation.json; else 80, 10, 10 % at random.")
+    ] = None,
+    target: Annotated[
+        str, typer.Option(help="findings or findings+impression: studies without it are left out.")
+    ] = "findings",
+    size: Size = 512,
+    workers: Workers = None,
+) -> None:
+    """Prepare IU X-ray from Open-i's films and reports.
+
+    plainfilm data iu-xray --images NLMCXR_png --reports NLMCXR_reports.tgz iu/
+    """
+    from plainfilm.data.iu_xray import prepare_iu_xray
+
+    dataset = prepare_iu_xray(
+        out, images=images, reports=reports, split=split, target=target, size=size, workers=workers
+    )
+    _done(dataset.path)
+
+
+@data_app.command()
+def folder(
+    table: Annotated[
+        Path, typer.Argument(metavar="CSV", help="A line for each film.", show_default=False)
+    ],
+    out: Out,
+    licence: Annotated[str, typer.Option(help="Of the films and reports.")] = "not said",
+    description: Annotated[str | None, typer.Option(help="One line for the card.")] = None,
+    size: Size = 512,
+    workers: Workers = None,
+) -> None:
+    """Prepare films of your own, described by a CSV file.
+
+    Columns: image and patient_id; and as you have them study_id, view, split, findings,
+    impression, indication, comparison, technique, institution, prior_study_id, and table.NAME for
+    each clinical value. All mistakes of the CSV are shown at once.
+
+    plainfilm data folder films.csv films/
+    """
+    from plainfilm.data.folder import prepare_folder
+
+    dataset = prepare_folder(
+        table, out, description=description, licence=licence, size=size, workers=workers
+    )
+    _done(dataset.path)
 
 
 def _done(path: Path) -> None:

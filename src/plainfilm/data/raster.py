@@ -224,8 +224,8 @@ def png_bytes(
     return file.getvalue()
 
 
-def save_image(path: str | os.PathLike[str], image: Image, longest_side: int) -> None:
-    """Write ``image`` as an 8-bit :func:`write_png`, shrunk to ``longest_side`` where it is larger.
+def image_png(image: Image, longest_side: int) -> bytes:
+    """Return ``image`` as 8-bit :func:`png_bytes`, shrunk to ``longest_side`` where it is larger.
 
     The shape ratio is kept and the pixel spacing follows.
     """
@@ -238,8 +238,7 @@ def save_image(path: str | os.PathLike[str], image: Image, longest_side: int) ->
         pixels = np.asarray(shrunk, dtype=np.float32).clip(0, 1)
         if spacing is not None:
             spacing = spacing[0] * height / size[1], spacing[1] * width / size[0]
-    write_png(
-        path,
+    return png_bytes(
         np.round(pixels * 255).astype(np.uint8),
         simulated=image.provenance is Provenance.SIMULATED,
         spacing_mm=spacing,

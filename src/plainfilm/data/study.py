@@ -1,6 +1,7 @@
 """From files to a Study."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from plainfilm.core import Image, ImageError, Study
@@ -35,7 +36,7 @@ def load_study(
             f"{given[0]}{' …' if len(given) > 1 else ''}: the DICOM files belong to "
             f"{len(studies)} different studies; give the images of one study"
         )
-    images = sorted((read_image(file) for file in files), key=_rank)
+    images = frontal_first(read_image(file) for file in files)
     return Study(
         id=id if id is not None else _name(given[0]),
         images=tuple(images),
@@ -65,6 +66,11 @@ def _files(path: Path, alone: bool) -> list[Path]:
 def _name(path: Path) -> str:
     path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links to other names
     return path.name if path.is_dir() else path.stem
+
+
+def frontal_first(images: Iterable[Image]) -> list[Image]:
+    """Return ``images`` in their order, but frontal views first, then unknown ones."""
+    return sorted(images, key=_rank)
 
 
 def _rank(image: Image) -> int:
