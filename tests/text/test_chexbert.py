@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from plainfilm.core import OBSERVATIONS, InputError, ModelError, Observation, Status
+from plainfilm.text import labels
 from plainfilm.text.chexbert import load_chexbert
 
 torch = pytest.importorskip("torch")
@@ -175,7 +176,25 @@ def test_one_text_in_place_of_a_list_is_refused(
         chexbert.labels("No effusion.")
 
 
+def test_labels_takes_chexbert_by_name(
+    network: Labeler, vocabulary: Path, save: Save, tmp_path: Path
+) -> None:
+    path = save(network.state_dict())
+    text = "No pneumothorax. Small left effusion."
+    by_chexbert = labels(text, labeler="chexbert", checkpoint=path)  # vocab.txt lies beside it
+    assert by_chexbert == expected(network, text)
+    assert by_chexbert != labels(text) == labels(text, labeler="reader")
+    with pytest.raises(InputError, match=r"needs checkpoint=PATH of its chexbert\.pth"):
+        labels(text, labeler="chexbert")
+    with pytest.raises(InputError, match="no labeler 'vader'; give reader or chexbert"):
+        labels(text, labeler="vader")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="CheXbert reads English, not language 'es'"):
+        labels(text, labeler="chexbert", checkpoint=path, language="es")
+    with pytest.raises(InputError, match=r"must be text \(str\), got bytes"):
+        labels(b"", labeler="chexbert", checkpoint=path)  # type: ignore[arg-type]
+
+
 def test_importing_it_does_not_import_torch() -> None:
-    code = "import sys, plainfilm.text.chexbert; print('torch' in sys.modules)"
+    code = "import sys, plainfilm.text.labeler; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

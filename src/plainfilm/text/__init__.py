@@ -1,5 +1,6 @@
 """Report text: the reader (text → findings) and the writer (findings → text)."""
 
-from plainfilm.text.reader import explain, labels, read
+from plainfilm.text.labeler import labels
+from plainfilm.text.reader import explain, read
 
 __all__ = ["explain", "labels", "read"]
