@@ -65,13 +65,15 @@ RULES = (
     Rule("airspace disease", (O.LUNG_OPACITY,)),
     Rule("lung diseases, interstitial", (O.LUNG_OPACITY,)),
     # "Bronchovascular" markings are crowded vessels; interstitial ones are an opacity.
-    Rule("markings", (O.LUNG_OPACITY,), any_of=frozenset({"interstitial", "reticular"})),
+    Rule(
+        "markings", (O.LUNG_OPACITY,), any_of=frozenset({"interstitial", "reticular", "prominent"})
+    ),
     Rule("lung", (O.LUNG_OPACITY,), any_of=frozenset({"interstitial"})),
     Rule("consolidation", (O.CONSOLIDATION,)),
     Rule("nodule", (O.LUNG_LESION,), **VIA_LUNG),
     Rule("mass", (O.LUNG_LESION,), **VIA_LUNG),
-    Rule("granuloma", (O.LUNG_LESION,), none_of=OUTSIDE_THE_LUNG | {"hilum"}),
-    Rule("calcified granuloma", (O.LUNG_LESION,), none_of=OUTSIDE_THE_LUNG | {"hilum"}),
+    Rule("granuloma", (O.LUNG_LESION,), none_of=OUTSIDE_THE_LUNG),
+    Rule("calcified granuloma", (O.LUNG_LESION,), none_of=OUTSIDE_THE_LUNG),
     Rule("cavitation", (O.LUNG_LESION,)),
     Rule("lung neoplasms", (O.LUNG_LESION,)),
     Rule("neoplasm metastasis", (O.LUNG_LESION,), **VIA_LUNG),
