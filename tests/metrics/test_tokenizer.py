@@ -12,6 +12,8 @@ from pathlib import Path
 
 import defusedxml.ElementTree
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from plainfilm.metrics.tokenizer import PUNCTUATION, tokenize
 
@@ -78,6 +80,13 @@ def test_white_space_and_line_ends_do_not_matter():
 def test_no_punctuation_is_left():
     text = " ".join("".join(p) for p in itertools.product("ab.,;:?!'-`\"", repeat=3))
     assert not PUNCTUATION & set(tokenize(text))
+
+
+@given(st.text(max_size=80))
+def test_any_text_has_tokens(text):
+    tokens = tokenize(text)
+    assert all(token and " " not in token for token in tokens)
+    assert tokenize(f" {text}\n") == tokens
 
 
 @needs_java

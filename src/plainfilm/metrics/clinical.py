@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 import plainfilm
-from plainfilm.core import FIVE_OBSERVATIONS, OBSERVATIONS, Observation, binarize
+from plainfilm.core import FIVE_OBSERVATIONS, OBSERVATIONS, MetricError, Observation, binarize
 from plainfilm.metrics.pairs import Pairs
 from plainfilm.metrics.statistics import Array, Statistics, mean_of, ratio
 
@@ -66,6 +66,26 @@ def accuracy(pairs: Pairs, *, classes: Literal[14, 5]) -> Statistics:
     return mean_of(right, **_protocol(pairs, classes))
 
 
+def sembscore(pairs: Pairs) -> Statistics:
+    """Return SembScore: the cosine between CheXbert's CLS vectors, mean of reports.
+
+    Raises:
+        MetricError: no CheXbert was given.
+    """
+    if pairs.chexbert is None:
+        raise MetricError(
+            "sembscore needs CheXbert: give its checkpoint and BERT's vocabulary "
+            "(chexbert=load_chexbert(…), or --chexbert and --vocabulary)"
+        )
+    references, predictions = (
+        pairs.chexbert.embed(side).astype(np.float64)
+        for side in (pairs.references, pairs.predictions)
+    )
+    lengths = np.linalg.norm(references, axis=1) * np.linalg.norm(predictions, axis=1)
+    cosines = ratio((references * predictions).sum(axis=1), lengths)
+    return mean_of(cosines, checkpoint=pairs.chexbert.name)
+
+
 def _decisions(pairs: Pairs, classes: int) -> tuple[Decisions, Decisions]:
     """Return whether each observation counts as positive, per side (reports, classes)."""
     references, predictions = (
@@ -78,7 +98,8 @@ def _decisions(pairs: Pairs, classes: int) -> tuple[Decisions, Decisions]:
 
 
 def _protocol(pairs: Pairs, classes: int) -> dict[str, str]:
-    return {"labels": f"chexpert-{classes},{pairs.policy}", "labeler": labeler()}
+    name = pairs.chexbert.name if pairs.chexbert else labeler()
+    return {"labels": f"chexpert-{classes},{pairs.policy}", "labeler": name}
 
 
 def from_decisions(

@@ -3,11 +3,14 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from plainfilm.core import Finding, Observation, Status, UncertaintyPolicy
 from plainfilm.metrics.ngrams import Counts, Overlap, count_ngrams, overlap
 from plainfilm.metrics.tokenizer import tokenize
+
+if TYPE_CHECKING:
+    from plainfilm.text.chexbert import Chexbert
 
 Made = TypeVar("Made")
 Track = Callable[[Iterable[str], str], Iterable[str]]
@@ -24,6 +27,8 @@ class Pairs:
     predictions: tuple[str, ...]
     policy: UncertaintyPolicy = UncertaintyPolicy.POSITIVE
     """What an uncertain mention counts as in label metrics."""
+    chexbert: "Chexbert | None" = None
+    """Reads labels in place of plainfilm's reader, where given."""
     track: Track = lambda texts, task: texts
     """Wraps a long iteration, named, to show its progress."""
 
@@ -48,10 +53,13 @@ class Pairs:
 
     @cached_property
     def labels(self) -> Both[Mapping[Observation, Status]]:
-        """The 14 observations of each report, as plainfilm's reader sees them."""
+        """The 14 observations of each report, as the labeler sees them."""
         from plainfilm.text import labels
 
-        return self._each(labels, "labels")
+        if self.chexbert is None:
+            return self._each(labels, "labels")
+        references, predictions = map(self.chexbert.labels, (self.references, self.predictions))
+        return [*references], [*predictions]
 
     @cached_property
     def findings(self) -> Both[list[Finding]]:

@@ -1,6 +1,7 @@
 """score: references and predictions in, metrics with their signatures out."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import plainfilm
 from plainfilm.core import MetricError, Score, Signature, UncertaintyPolicy
@@ -8,6 +9,9 @@ from plainfilm.metrics.bootstrap import Bootstrap
 from plainfilm.metrics.pairs import Pairs, Track
 from plainfilm.metrics.registry import resolve
 from plainfilm.metrics.statistics import Statistics
+
+if TYPE_CHECKING:
+    from plainfilm.text.chexbert import Chexbert
 
 Reports = Sequence[str] | Mapping[str, str]
 
@@ -24,6 +28,7 @@ def score(
     *,
     intervals: bool | Bootstrap = False,
     policy: UncertaintyPolicy = UncertaintyPolicy.POSITIVE,
+    chexbert: "Chexbert | None" = None,
     per_report: bool = False,
     section: str | None = None,
     split: str | None = None,
@@ -38,6 +43,8 @@ def score(
         intervals: also give a bootstrap interval; a :class:`Bootstrap` says how, True for 1000
             samples, 95 %, seed 0.
         policy: what an uncertain mention counts as in label metrics.
+        chexbert: a loaded CheXbert (``plainfilm.text.chexbert``), to read labels in place of
+            plainfilm's reader, and for ``sembscore``.
         per_report: also give each report's own value, in ``Score.reports``.
         section: the text that was scored (``findings``), for the signature.
         split: the data that was scored (``test``), for the signature.
@@ -50,7 +57,7 @@ def score(
         MetricError: an unknown metric, or references and predictions that do not fit together.
     """
     chosen = resolve(metrics)
-    pairs = align(references, predictions, policy=policy, track=track)
+    pairs = align(references, predictions, policy=policy, chexbert=chexbert, track=track)
     measured = {name: metric.measure(pairs) for name, metric in chosen.items()}
     bootstrap = Bootstrap() if intervals is True else intervals or None
     found_intervals = bootstrap.intervals(measured) if bootstrap else {}
@@ -88,6 +95,7 @@ def align(
     predictions: Reports,
     *,
     policy: UncertaintyPolicy = UncertaintyPolicy.POSITIVE,
+    chexbert: "Chexbert | None" = None,
     track: Track | None = None,
 ) -> Pairs:
     """Return references and predictions side by side.
@@ -116,6 +124,7 @@ def align(
         references=tuple(reference_of.values()),
         predictions=tuple(prediction_of[key] for key in reference_of),
         policy=UncertaintyPolicy(policy),
+        chexbert=chexbert,
         **({} if track is None else {"track": track}),
     )
 

@@ -42,6 +42,7 @@ _BEFORE_A_NUMBER = frozenset(_BEFORE_NUMBER.split())
 
 _LETTER = r"[^\W\d_²³¹½¼¾]"
 _WORDY = r"[^\W_²³¹½¼¾]"  # a letter or a digit
+_PIECE = rf"(?:{_WORDY}|[.,]){{0,60}}+"  # bounded, so that odd texts take linear time
 _NOT = re.compile(rf"({_LETTER}*)(n['’]t)(?![^\W_])", re.IGNORECASE)
 _PATTERNS = tuple(
     re.compile(pattern)
@@ -50,8 +51,8 @@ _PATTERNS = tuple(
         r"''|``",
         rf"{_LETTER}{_WORDY}*(?:[.!?]{_LETTER}{_WORDY}*)*",  # effusion, T8, limits.The
         rf"{_WORDY}+(?:[-_]{_WORDY}+)*",  # left-sided, 8mm, a_b
-        rf"{_WORDY}(?:{_WORDY}|[.,])*(?:-{_WORDY}+)+",  # 1.5cm-2
-        rf"{_WORDY}(?:{_WORDY}|[.,-])*-{_LETTER}(?:\.{_LETTER})+\.(?:-{_WORDY}+)*",  # mid-A.P.
+        rf"{_WORDY}{_PIECE}(?:-{_WORDY}+)+",  # 1.5cm-2; and mid-A.P.
+        rf"{_WORDY}{_PIECE}(?:-{_PIECE}){{0,9}}-{_LETTER}(?:\.{_LETTER})+\.(?:-{_WORDY}+)*",
         rf"{_WORDY}+(?:-{_WORDY}+)*\.(?=[,;:])",  # "2.,"
         rf"{_LETTER}{_WORDY}*(?:\.{_LETTER}{_WORDY}*)*\.(?=[,;:])",
         rf"<[!?]?/?{_LETTER}(?:{_WORDY}|[-_:])*/?>|&(?:lt|gt|amp|quot|nbsp);|&#\d+;",
