@@ -38,6 +38,13 @@ def test_a_folder_is_one_study(folder):
     assert isinstance(Study.from_json(study.to_json()), Study)
 
 
+def test_of_unknown_views_the_one_that_looks_frontal_comes_first(folder, chest):
+    sideways = np.roll((chest * 255).astype(np.uint8), 140, axis=1)  # no chest between the edges
+    write_png(folder / "0.png", sideways, simulated=False)
+    assert sources(load_study(folder / "0.png", folder / "b.png")) == ["b.png", "0.png"]
+    assert sources(load_study(folder / "0.png", folder / "a.png")) == ["0.png", "a.png"]
+
+
 def test_id_can_be_given(folder):
     assert load_study(folder / "a.png", id="x").id == "x"
 

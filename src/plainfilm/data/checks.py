@@ -83,6 +83,11 @@ def mend(path: Path, raster: Raster) -> None:
         )
 
 
+def frontal_fit(pixels: Pixels) -> float:
+    """Return how well ``(height, width)`` pixels fit a frontal chest film, in [-1, 1]."""
+    return _fit(_ranks(pixels))
+
+
 def _fit(ranks: npt.NDArray[np.float64]) -> float:
     """Return the best correlation of ``(32, 32)`` ranks with the drawings, in [-1, 1]."""
     return float((_drawings() @ ranks.ravel()).max())

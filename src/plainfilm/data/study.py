@@ -4,8 +4,11 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from plainfilm.core import Image, ImageError, Study
+from plainfilm.core import Image, ImageError, Study, View
+from plainfilm.data.checks import frontal_fit
 from plainfilm.data.images import identity, read_image, sniff
+
+_CLEARLY = 0.15
 
 
 def load_study(
@@ -69,11 +72,21 @@ def _name(path: Path) -> str:
 
 
 def frontal_first(images: Iterable[Image]) -> list[Image]:
-    """Return ``images`` in their order, but frontal views first, then unknown ones."""
-    return sorted(images, key=_rank)
+    """Return ``images`` in their order, but frontal views first, then unknown ones.
+
+    Of several unknown ones, those whose picture looks clearly less like a frontal chest than the
+    best of them come after it: a public set's lateral film often has no header that says so.
+    """
+    films = list(images)
+    unknown = [film for film in films if film.view is View.UNKNOWN]
+    if len(unknown) < 2:
+        return sorted(films, key=_rank)
+    fits = {id(film): frontal_fit(film.pixels) for film in unknown}
+    least = max(fits.values()) - _CLEARLY
+    return sorted(films, key=lambda film: _rank(film) + (fits.get(id(film), least) < least) / 2)
 
 
-def _rank(image: Image) -> int:
-    if image.view.frontal:
+def _rank(film: Image) -> int:
+    if film.view.frontal:
         return 0
-    return 1 if image.view == "unknown" else 2
+    return 1 if film.view is View.UNKNOWN else 2
