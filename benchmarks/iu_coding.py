@@ -143,3 +143,32 @@ def observations(codes: Iterable[str]) -> frozenset[O]:
     if not blocked:
         found.add(O.NO_FINDING)
     return frozenset(found)
+
+
+WORDS = {
+    "side": ("left", "right", "bilateral"),
+    "severity": ("small", "mild", "moderate", "large", "severe"),
+}
+
+
+def attributes(codes: Iterable[str], name: str) -> frozenset[tuple[O, str]]:
+    """Return (observation, word) for every code that names an observation and a word.
+
+    ``name`` is ``side`` or ``severity``. Bilateral is given as left and right.
+    """
+    found = set()
+    for code in codes:
+        _, *rest = (part.strip().lower() for part in code.split("/"))
+        for observation in observations([code]) - {O.NO_FINDING}:
+            found |= {(observation, word) for word in WORDS[name] if word in rest}
+    return merged(found)
+
+
+def merged(pairs: Iterable[tuple[O, str]]) -> frozenset[tuple[O, str]]:
+    """Return ``pairs`` with bilateral split into left and right, so that both spellings agree."""
+    found = set(pairs)
+    for observation, word in list(found):
+        if word == "bilateral":
+            found.discard((observation, word))
+            found |= {(observation, "left"), (observation, "right")}
+    return frozenset(found)

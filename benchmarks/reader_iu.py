@@ -94,6 +94,29 @@ def score(coded: Sequence[frozenset[Observation]], read_: Sequence[frozenset[Obs
     return {"observations": rows, "micro": micro, "macro": macro}
 
 
+def score_attribute(reports: Sequence[Coded], name: str) -> dict:
+    """Return counts, precision, recall and F1 of (observation, word) pairs.
+
+    Only observations that both name, and for which both name a ``side`` or ``severity``, count:
+    neither is asked for what it left out.
+    """
+    counts = {"coding": 0, "reader": 0, "both": 0}
+    for report in reports:
+        coded = iu_coding.attributes(report.codes, name)
+        said = iu_coding.merged(
+            (finding.observation, str(getattr(finding, name)))
+            for finding in read(report.text)
+            if finding.status is not Status.ABSENT and getattr(finding, name)
+        )
+        shared = {observation for observation, _ in coded} & {o for o, _ in said}
+        coded = {pair for pair in coded if pair[0] in shared}
+        said = {pair for pair in said if pair[0] in shared}
+        counts["coding"] += len(coded)
+        counts["reader"] += len(said)
+        counts["both"] += len(coded & said)
+    return {**counts, **ratios(counts["both"], counts["coding"], counts["reader"])}
+
+
 def table(scores: dict) -> str:
     """Return the scores as a Markdown table."""
     lines = [
@@ -101,6 +124,7 @@ def table(scores: dict) -> str:
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     rows = {**scores["observations"], "micro mean": scores["micro"], "macro mean": scores["macro"]}
+    rows |= scores["attributes"]
     for name, row in rows.items():
         counts = " | ".join(str(row.get(key, "")) for key in ("coding", "reader", "both"))
         values = " | ".join(f"{row[key]:.3f}" for key in ("precision", "recall", "f1"))
@@ -140,6 +164,7 @@ def main() -> None:
         return
     progress = track(reports, "reading", console=Console(stderr=True))
     scores = score([r.observations for r in reports], [positives(r.text) for r in progress])
+    scores["attributes"] = {name: score_attribute(reports, name) for name in iu_coding.WORDS}
     print(f"{len(reports)} {given.split} reports\n\n{table(scores)}")
     if given.json:
         result = {"split": given.split, "reports": len(reports), **scores}
