@@ -10,7 +10,7 @@ from plainfilm.text.mentions import Item, Mention
 _QUALIFIERS = {"side", "place", "partial", "severity", "change", "state"}
 _STOPS = {
     "with", "and", "comma", "or", "versus", "boundary", "negation", "uncertainty", "affirmed",
-    "history", "negation_after", "uncertainty_after", "uncertainty_either", "copula",
+    "history", "negation_after", "uncertainty_after", "uncertainty_either", "copula", "verb", "paren",
 }  # fmt: skip
 
 
@@ -49,7 +49,11 @@ def _is_degree_of_change(items: Sequence[Item], number: int) -> bool:
 def _is_predicate(items: Sequence[Item], number: int) -> bool:
     """Return whether a verb says the change ("are unchanged")."""
     before = items[number - 1] if number else None
-    verb = before is not None and before.cue == "copula" and before.end == items[number].start
+    verb = (
+        before is not None
+        and before.cue in ("copula", "verb")
+        and before.end == items[number].start
+    )
     return verb or items[number].cue in ("copula", "negation_after")
 
 

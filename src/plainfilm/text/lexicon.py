@@ -44,8 +44,10 @@ class Rule(NamedTuple):
 class Lexicon(NamedTuple):
     """The compiled rules of one language."""
 
-    trie: Trie
-    """Phrase → roles: ``rules``, ``anatomy``, ``state``, ``side``, ``cue``…"""
+    terms: Trie
+    """Phrases that name findings, or look as if they did (role ``void``); they go first."""
+    words: Trie
+    """All other phrases → roles: ``anatomy``, ``state``, ``side``, ``cue``…"""
     pairs: Mapping[tuple[str, str], tuple[Rule, ...]]
     """(anatomy, state) → what they say together."""
     refined: Mapping[tuple[str, str], str]
@@ -83,7 +85,8 @@ def load_lexicon(language: str = "en") -> Lexicon:
     Raises:
         InputError: no such language, or a rule with an unknown key or value.
     """
-    trie: Trie = {}
+    terms: Trie = {}
+    vocabulary: Trie = {}
     pairs: dict[tuple[str, str], tuple[Rule, ...]] = {}
     refined: dict[tuple[str, str], str] = {}
     every: list[Rule] = []
@@ -91,16 +94,19 @@ def load_lexicon(language: str = "en") -> Lexicon:
     for name, content in _rule_files(language):
         if name == "sections":
             sections = content
-        _add_words(trie, content.get("words", {}))
+        words = dict(content.get("words", {}))
+        _add_words(terms, {"void": words.pop("void", {})})
+        _add_words(vocabulary, words)
         for observation, findings in content.get("rules", {}).items():
             for number, finding in enumerate(findings, 1):
                 rule = _rule(Observation(observation), finding, f"{name}/{observation}/{number}")
                 every.append(rule)
-                _add_rule(trie, pairs, rule, finding)
+                _add_rule(terms, pairs, rule, finding)
                 for state, detail in finding.get("refined", {}).items():
                     refined[rule.detail or "", state] = detail
     return Lexicon(
-        trie,
+        terms,
+        vocabulary,
         pairs,
         refined,
         compile_headings(sections["sections"], sections["read"]),

@@ -13,6 +13,10 @@ from plainfilm.text.lexicon import Lexicon, Rule
 from plainfilm.text.phrases import find
 
 
+_TAKEN = ""
+"""Stands for a word that a term has taken; no phrase has it."""
+
+
 class Item(NamedTuple):
     """A phrase of the lexicon found at tokens ``start:end``, and what it can be."""
 
@@ -42,7 +46,12 @@ class Mention:
 
 def find_items(words: Sequence[str], lexicon: Lexicon) -> list[Item]:
     """Return the lexicon's phrases in ``words``, from left to right."""
-    return [Item(*found) for found in find(lexicon.trie, words)]
+    named = [Item(*found) for found in find(lexicon.terms, words)]
+    rest = list(words)
+    for item in named:
+        rest[item.start : item.end] = [_TAKEN] * (item.end - item.start)
+    items = named + [Item(*found) for found in find(lexicon.words, rest)]
+    return sorted(items, key=lambda item: item.start)
 
 
 def find_mentions(items: Sequence[Item], lexicon: Lexicon) -> list[Mention]:
@@ -113,9 +122,9 @@ class _Pairing:
                 elif not found:
                     break
                 end = item.end
-            elif not (
-                {"side", "severity", "change"} & set(item.roles) or item.cue in ("and", "comma")
-            ):
+            elif {"side", "severity", "change", "place"} & set(item.roles):
+                end = item.end
+            elif not (found and item.cue in ("and", "comma")):
                 break
         before = self.items[index - 1] if index else None
         if predicate and before and before.end == state.start and before.cue == "copula":

@@ -2,7 +2,7 @@
 
 A phrase is words with alternatives ``(a|b c)``, optional parts ``[of the]`` and, glued to a word,
 endings: ``opacit(y|ies)``, and ``effusion(s)`` where a single ending is optional. A hyphen counts
-as a space, so ``air space`` also finds "air-space".
+as a space, so ``air space`` also finds "air-space". A phrase without a letter is taken as it is.
 """
 
 import re
@@ -17,7 +17,7 @@ Trie: TypeAlias = dict[str, Any]
 """Nested dictionaries, word → node; the empty word holds what a finished phrase stands for."""
 
 _PIECE = re.compile(r"\s+|[()\[\]|]|[^\s()\[\]|]+")
-_END = ""
+_END = "\0"
 
 
 def expand(phrase: str) -> list[tuple[str, ...]]:
@@ -26,6 +26,8 @@ def expand(phrase: str) -> list[tuple[str, ...]]:
     Raises:
         InputError: brackets do not pair.
     """
+    if not any(character.isalnum() for character in phrase):
+        return [tuple(tokenize(phrase).words)]
     pieces = _PIECE.findall(phrase.strip())
     strings, rest = _alternatives(pieces, 0)
     if rest != len(pieces):

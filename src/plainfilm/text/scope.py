@@ -16,6 +16,10 @@ _NEARBY = 8
 """Tokens within which a list goes on to its "or"."""
 
 
+def _only_locates(item: Item) -> bool:
+    return bool({"side", "place"} & set(item.roles)) and item.cue is None
+
+
 class Scopes:
     """The cues of one sentence and how far they reach."""
 
@@ -71,11 +75,11 @@ class Scopes:
             cue, kind = self.cues[index], self.kinds[index]
             if cue.start >= start:
                 continue
-            if kind == "boundary":
+            if kind in ("boundary", "paren"):
                 break
             if cue.start < low and kind not in ("advice", "history"):
                 continue
-            if kind == "copula" and self._ends_list(index):
+            if kind in ("copula", "verb") and self._ends_list(index):
                 blocked |= {"negation", "uncertainty", "history", "differential"}
             elif kind == "with":
                 blocked.add("history")
@@ -111,7 +115,7 @@ class Scopes:
     def _opens_statement(self, cue: Item) -> bool:
         """Return whether a positive statement of its own follows a comma, "and" or "with"."""
         item = self.at.get(cue.end)
-        if item is not None and item.cue in _LIST:
+        while item is not None and (item.cue in _LIST or _only_locates(item)):
             item = self.at.get(item.end)
         if item is None:
             return False
@@ -134,7 +138,7 @@ class Scopes:
                 continue
             if kind in _BACKWARD:
                 return [index]
-            if kind in ("boundary", "uncertainty", "negation", "affirmed", "advice"):
+            if kind in ("boundary", "paren", "uncertainty", "negation", "affirmed", "advice"):
                 break
             if kind in _LIST and self._opens_statement(cue):
                 break
