@@ -15,6 +15,7 @@ from plainfilm.core import Change, Finding, Observation, Severity, Side, Status
 from plainfilm.text import labels, read
 
 HERE = Path(__file__).parent
+SENTENCES = ("hard_sentences.yaml", "hard_patterns.yaml", "hard_attributes.yaml")
 OPEN = "..."
 WORDS = {
     **{word.value: ("side", word.value) for word in Side},
@@ -91,7 +92,7 @@ def show(findings: list[Finding]) -> str:
 
 
 @pytest.mark.parametrize(
-    ("text", "line"), cases(load("hard_sentences.yaml")) + cases(load("hard_patterns.yaml"))
+    ("text", "line"), [case for name in SENTENCES for case in cases(load(name))]
 )
 def test_sentence_is_read_as_expected(text: str, line: str) -> None:
     wanted, open_ended = parse(line)
