@@ -164,6 +164,15 @@ def test_inverted_film_is_turned_round_and_said(tmp_path, chest):
     assert image.warnings == ("was stored inverted (lungs bright): turned to bright = dense",)
 
 
+def test_the_black_frame_of_an_inverted_film_stays_black(tmp_path, chest):
+    stored = np.pad(255 - to8(chest), ((30, 30), (0, 0)))
+    PIL.Image.fromarray(stored).save(tmp_path / "film.png")
+    image = read_image(tmp_path / "film.png")
+    assert (image.pixels[:30] == 0).all()
+    assert (image.pixels[-30:] == 0).all()
+    assert np.abs(image.pixels[33:-33] - chest[3:-3]).max() < 0.01
+
+
 @pytest.mark.parametrize(("turns", "words"), [(1, "on its side"), (2, "upside down")])
 def test_turned_film_is_left_and_flagged(tmp_path, chest, turns, words):
     PIL.Image.fromarray(np.rot90(to8(chest), turns)).save(tmp_path / "film.png")
