@@ -125,9 +125,12 @@ class Composer:
             template = self.rng.choice(self.book.sentences["absent"][self.wording])
             return self._fill(template, {"np": [(phrase, finding)]}, form)
         pieces: list[Piece] = []
+        last = self.book.join["or"]
+        if len(named) > 2 and "serial" in self.book.join:
+            last = self.rng.choice([last, self.book.join["serial"]])
         for i, ((phrase, _), finding) in enumerate(named):
             if i:
-                pieces.append((self.book.join["or" if i == len(named) - 1 else "comma"], None))
+                pieces.append((last if i == len(named) - 1 else self.book.join["comma"], None))
             pieces.append((phrase, finding))
         template = self.rng.choice(self.book.absent_lists[self.wording])
         return self._fill(template, {"list": pieces}, ("mass", "m"))

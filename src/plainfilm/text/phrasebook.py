@@ -101,7 +101,7 @@ class Phrasebook(Word):
 
     agreement: dict[str, dict[Number, str]]
     before_vowel: dict[str, str]
-    join: dict[Literal["and", "or", "comma"], str]
+    join: dict[Literal["and", "or", "serial", "comma"], str]
     noun_phrase: str
     severities: dict[Severity, SeverityWords]
     sides: dict[Side, tuple[str, ...]]
