@@ -30,7 +30,7 @@ PICC = Finding(
 )
 
 
-LANGUAGES = ["english", "spanish"]
+LANGUAGES = ["en", "es"]
 
 
 def finding(observation: Observation, **values: object) -> Finding:
@@ -293,7 +293,7 @@ def test_an_absence_on_one_side_does_not_contradict_the_other() -> None:
 
 
 def test_an_unknown_language_lists_the_known() -> None:
-    with pytest.raises(InputError, match=r"the writer has no language 'klingon'; it has .*english"):
+    with pytest.raises(InputError, match=r"the writer has no language 'klingon'; it has en, es"):
         write([EFFUSION], random.Random(0), Style(language="klingon"))
 
 
@@ -311,8 +311,8 @@ def test_a_phrasebook_with_a_mistake_names_it(monkeypatch: pytest.MonkeyPatch) -
         return {**entries, "tense": "past"} if "agreement" in entries else entries
 
     monkeypatch.setattr(yaml, "safe_load", with_a_mistake)
-    with pytest.raises(InputError, match=r"writing/english: tense: Extra inputs"):
-        load_phrasebook.__wrapped__("english")
+    with pytest.raises(InputError, match=r"writing/en: tense: Extra inputs"):
+        load_phrasebook.__wrapped__("en")
 
 
 def test_every_language_has_the_same_terms_places_and_sentences() -> None:
@@ -349,6 +349,6 @@ def test_every_language_has_the_same_terms_places_and_sentences() -> None:
     ],
 )  # fmt: skip
 def test_spanish_adjectives_agree(values: dict[str, str], text: str) -> None:
-    style = Style(language="spanish", wording="terse", impression=False)
+    style = Style(language="es", wording="terse", impression=False)
     report = write([Finding.model_validate(values)], random.Random(0), style)
     assert report.findings == text

@@ -1,6 +1,6 @@
 """A report in plain language for the patient: each statement once, nothing added, nothing lost.
 
-The words are data: ``writing/english_patient.yaml``. A term, place or detail that is not listed
+The words are data: ``writing/en_patient.yaml``. A term, place or detail that is not listed
 there is quoted as the report says it, so that nothing is lost where the data has a gap.
 """
 
@@ -25,7 +25,7 @@ from plainfilm.core import (
 
 
 class PlainWords(Word):
-    """The plain-language vocabulary; ``writing/english_patient.yaml`` explains each entry."""
+    """The plain-language vocabulary; ``writing/en_patient.yaml`` explains each entry."""
 
     introduction: str
     no_finding: str
@@ -51,11 +51,11 @@ def load_plain_words() -> PlainWords:
     Raises:
         InputError: its file is wrong; all mistakes are listed.
     """
-    source = resources.files("plainfilm.text") / "writing" / "english_patient.yaml"
+    source = resources.files("plainfilm.text") / "writing" / "en_patient.yaml"
     try:
         return PlainWords.model_validate(yaml.safe_load(source.read_text("utf-8")))
     except ValidationError as error:
-        raise InputError(f"writing/english_patient: {describe(error)}") from error
+        raise InputError(f"writing/en_patient: {describe(error)}") from error
 
 
 def explain(report: Report) -> str:

@@ -97,7 +97,7 @@ class ImpressionRules(Word):
 
 
 class Phrasebook(Word):
-    """One language's grammar and vocabulary; ``writing/english.yaml`` explains each entry."""
+    """One language's grammar and vocabulary; ``writing/en.yaml`` explains each entry."""
 
     agreement: dict[str, dict[Number, str]]
     before_vowel: dict[str, str]
@@ -122,7 +122,7 @@ class Phrasebook(Word):
 
 
 @cache
-def load_phrasebook(language: str = "english") -> Phrasebook:
+def load_phrasebook(language: str = "en") -> Phrasebook:
     """Return the phrasebook of ``language``.
 
     Raises:

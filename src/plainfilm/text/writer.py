@@ -38,7 +38,7 @@ class Style(Word):
     impression: bool = True
     comparison: bool = True
     order: tuple[str, ...] = ()
-    language: str = "english"
+    language: str = "en"
 
 
 STYLES: Mapping[str, Style] = {
