@@ -5,15 +5,17 @@
 
 The text is findings, newline, impression, with white space collapsed. ``coding`` is how many
 studies the coders gave the observation (``iu_coding.py``), ``reader`` how many the reader calls
-present or uncertain. The coders wrote down no denials, so absences are not scored. Studies named
-in the file of reserved ids (``--reserved``, by default ``reserved.txt`` beside the archive) are
-left out unless ``--split reserved`` scores them, and then their disagreements are not shown.
+present or uncertain (``--policy uncertain-negative``: present). The coders wrote down no denials,
+so absences are not scored. Studies named in the file of reserved ids (``--reserved``, by default
+``reserved.txt`` beside the archive) are left out unless ``--split reserved`` scores them, and then
+their disagreements are not shown.
 """
 
 import argparse
 import json
 import tarfile
 from collections.abc import Iterator, Sequence
+from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +24,14 @@ import iu_coding
 from rich.console import Console
 from rich.progress import track
 
-from plainfilm.core import OBSERVATIONS, Observation, Status, write_atomically
+from plainfilm.core import (
+    OBSERVATIONS,
+    Observation,
+    Status,
+    UncertaintyPolicy,
+    binarize,
+    write_atomically,
+)
 from plainfilm.text import labels, read
 
 NOT_CODED = "no indexing"
@@ -62,9 +71,8 @@ def choose(reports: Sequence[Coded], reserved: set[str], split: str) -> list[Cod
     return [report for report in reports if (report.id in reserved) == (split == "reserved")]
 
 
-def positives(text: str) -> frozenset[Observation]:
-    found = labels(text)
-    return frozenset(o for o in OBSERVATIONS if found.get(o) in (Status.PRESENT, Status.UNCERTAIN))
+def positives(text: str, policy: UncertaintyPolicy) -> frozenset[Observation]:
+    return frozenset(compress(OBSERVATIONS, binarize(labels(text), policy)))
 
 
 def ratios(true: int, coding: int, reader: int) -> dict[str, float]:
@@ -152,6 +160,13 @@ def main() -> None:
     parser.add_argument("--reserved", type=Path, help="file of reserved study ids")
     parser.add_argument("--split", choices=("development", "reserved"), default="development")
     parser.add_argument("--disagreements", type=Observation, metavar="OBSERVATION")
+    parser.add_argument(
+        "--policy",
+        type=UncertaintyPolicy,
+        choices=tuple(UncertaintyPolicy),
+        default=UncertaintyPolicy.POSITIVE,
+        help="what an uncertain observation counts as",
+    )
     parser.add_argument("--json", type=Path, metavar="OUT")
     given = parser.parse_args()
     if given.disagreements and given.split == "reserved":
@@ -163,11 +178,13 @@ def main() -> None:
         show_disagreements(reports, given.disagreements)
         return
     progress = track(reports, "reading", console=Console(stderr=True))
-    scores = score([r.observations for r in reports], [positives(r.text) for r in progress])
+    scores = score(
+        [r.observations for r in reports], [positives(r.text, given.policy) for r in progress]
+    )
     scores["attributes"] = {name: score_attribute(reports, name) for name in iu_coding.WORDS}
-    print(f"{len(reports)} {given.split} reports\n\n{table(scores)}")
+    print(f"{len(reports)} {given.split} reports, {given.policy}\n\n{table(scores)}")
     if given.json:
-        result = {"split": given.split, "reports": len(reports), **scores}
+        result = {"split": given.split, "policy": given.policy, "reports": len(reports), **scores}
         write_atomically(given.json, json.dumps(result, indent=2) + "\n")
 
 
