@@ -53,6 +53,11 @@ def train(
     _write_manifest(run, recipe, dataset)
     training = Examples(dataset, dataset.split("train"), recipe.data.target)
     validation = Examples(dataset, dataset.split("validate"), recipe.data.target)
+    if not len(training) or not len(validation):
+        raise TrainingError(
+            f"{dataset.path} has {len(training)} training and {len(validation)} validation "
+            "studies; at least one of each is needed: prepare more, or name splits in the source"
+        )
     say(f"{len(training)} studies to train on, {len(validation)} to validate on")
 
     start = run / "start"

@@ -201,6 +201,7 @@ def run_stage(
         prediction_loss_only=True,
         remove_unused_columns=False,
         label_names=["labels", "observation_labels"],
+        use_cpu=not torch.cuda.is_available(),
         dataloader_num_workers=0,
         dataloader_pin_memory=torch.cuda.is_available(),
         seed=seed,

@@ -1,0 +1,123 @@
+"""Commands: help that teaches, one line for each mistake, a non-zero exit."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from plainfilm.cli import app, main
+from plainfilm.cli.demo import real_film
+from plainfilm.core import PlainfilmError
+
+
+def call(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
+    """Run the command line in this process; return exit status, output and errors."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["plainfilm", *argv])
+        try:
+            main()
+            status = 0
+        except SystemExit as stopped:
+            status = int(stopped.code or 0)
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def film(path: Path) -> Path:
+    from plainfilm.phantom import simulate
+
+    pixels = simulate(3, 1, 64).study.images[0].pixels
+    PIL.Image.fromarray(np.round(pixels * 255).astype(np.uint8)).save(path)
+    return path
+
+
+COMMANDS = ["report", "read", "data", "train", "evaluate", "score", "compare", "demo", "doctor"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = call(capsys, command, "--help")
+    assert status == 0
+    assert "Usage: plainfilm" in out
+
+
+def test_every_command_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = call(capsys, "--help")
+    assert all(command in out for command in COMMANDS)
+    assert app.info.name == "plainfilm"
+
+
+def test_report_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = call(capsys, "report", str(film(tmp_path / "a.png")), "--format", "json")
+    assert status == 0
+    report = json.loads(out)
+    assert {"findings", "impression", "statements", "evidence", "warnings"} <= set(report)
+    assert any("simulated films only" in warning for warning in report["warnings"])
+
+
+def test_one_bad_film_does_not_lose_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "notes.dcm").write_text("Dear colleague,\nthank you for the referral.\n")
+    good = film(tmp_path / "good.png")
+    page = tmp_path / "page.html"
+    status, _, err = call(
+        capsys, "report", str(tmp_path / "notes.dcm"), str(good), "--format", "html", "-o", str(page)
+    )
+    assert status == 1
+    assert "notes.dcm" in err
+    assert "text file" in err
+    assert "good.png" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["report", "none.png"], "no such file"),
+        (["report", "empty"], "is empty"),
+        (["report", "cut.jpg"], "cut.jpg"),
+        (["report", "film.png", "--model", "none"], "no model 'none'"),
+        (["report", "film.png", "-o", "nowhere/page.html"], "there is no folder nowhere"),
+        (["train", "none.yaml"], "no recipe at"),
+        (["evaluate", "plainfilm-small", "empty"], "card.json is missing"),
+        (["score", "two.txt", "one.txt"], ""),
+        (["score", "one.txt", "one.txt", "--metrics", "blue-4"], "bleu-4"),
+        (["data", "folder", "none.csv", "out"], "none.csv"),
+    ],
+)
+def test_each_mistake_is_one_line_and_a_non_zero_exit(
+    argv: list[str],
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    film(tmp_path / "film.png")
+    PIL.Image.open(tmp_path / "film.png").save(tmp_path / "whole.jpg")
+    (tmp_path / "cut.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:600])
+    (tmp_path / "one.txt").write_text("No effusion.\n")
+    (tmp_path / "two.txt").write_text("No effusion.\nClear lungs.\n")
+    status, out, err = call(capsys, *argv)
+    assert status != 0
+    assert len(err.strip().splitlines()) == 1, err
+    assert message in err
+    assert "Traceback" not in err + out
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_demos_real_film_is_real() -> None:
+    study = real_film()
+    assert study.images[0].provenance == "real"
+    assert study.frontal == 0
+
+
+def test_errors_are_one_tree() -> None:
+    import plainfilm.core as core
+
+    errors = [value for name, value in vars(core).items() if name.endswith("Error")]
+    assert len(errors) > 7
+    assert all(issubclass(error, PlainfilmError) for error in errors)

@@ -1,0 +1,247 @@
+"""A recipe, run whole: the folder, the resume after kill -9, and what is refused."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+import plainfilm
+from plainfilm.core import ModelError, Observation, Provenance, TrainingError
+from plainfilm.data import Dataset
+from plainfilm.data.phantom import prepare_phantom
+from plainfilm.training.build import build_model
+from plainfilm.training.evaluation import MOST_COMMON, NEAREST, evaluate
+from plainfilm.training.recipe import Recipe, load_recipe
+from plainfilm.training.run import train
+from plainfilm.training.stages import latest_checkpoint
+
+TINY = Path(__file__).parents[2] / "recipes" / "radscribe" / "tiny.yaml"
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    folder = tmp_path_factory.mktemp("data") / "phantom"
+    return prepare_phantom(60, folder, seed=1, size=48, progress=False)
+
+
+@pytest.fixture(scope="module")
+def recipe(dataset: Dataset) -> Recipe:
+    values = yaml.safe_load(TINY.read_text())
+    values["data"] = {"dataset": str(dataset.path)}
+    return Recipe.model_validate(values)
+
+
+@pytest.fixture(scope="module")
+def run(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run") / "tiny"
+    train(recipe, folder, progress=False, say=lambda _: None)
+    return folder
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return dict(load_file(run / "model" / "model.safetensors"))
+
+
+def test_the_run_folder(run: Path, recipe: Recipe, dataset: Dataset) -> None:
+    manifest = json.loads((run / "manifest.json").read_text())
+    assert manifest["data_fingerprint"] == dataset.fingerprint
+    assert manifest["packages"]["torch"] == torch.__version__
+    assert Recipe.from_dict(yaml.safe_load((run / "recipe.yaml").read_text())) == recipe
+    card = json.loads((run / "model" / "card.json").read_text())
+    assert card["domain"] == "simulated"
+    assert (run / "stages" / "1-decoder" / "history.json").exists()
+
+
+def test_a_frozen_encoder_stays_as_it_was(run: Path) -> None:
+    """Stage 1 trains the decoder and the label cross-attention, nothing else (Table III)."""
+    before = load_file(run / "start" / "model.safetensors")
+    after = load_file(run / "stages" / "1-decoder" / "model" / "model.safetensors")
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert all(
+        name.startswith(("decoder.", "bridge.", "encoder.label_attention.")) for name in changed
+    )
+    last = weights(run)
+    assert not torch.equal(
+        after["encoder.image_projection.weight"], last["encoder.image_projection.weight"]
+    )
+
+
+def test_kill_9_and_resume_ends_in_the_same_weights(
+    run: Path, dataset: Dataset, tmp_path: Path
+) -> None:
+    killed = tmp_path / "killed"
+    command = [
+        sys.executable, "-c", "from plainfilm.cli import main; main()", "train", str(TINY),
+        "--output", str(killed), "--quiet", "--set", f"data={{dataset: {dataset.path}}}",
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    second = killed / "stages" / "2-end-to-end"
+    deadline = time.monotonic() + 240
+    while not list(second.glob("checkpoint-*/complete")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert list(second.glob("checkpoint-*/complete")), "it was killed before it had a checkpoint"
+    assert not (killed / "model").exists(), "it was killed too late to show anything"
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    ours, theirs = weights(killed), weights(run)
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_half_a_checkpoint_is_not_resumed_from(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint-4").mkdir()
+    (tmp_path / "checkpoint-4" / "complete").touch()
+    (tmp_path / "checkpoint-8").mkdir()
+    assert latest_checkpoint(tmp_path) == tmp_path / "checkpoint-4"
+    assert not (tmp_path / "checkpoint-8").exists()
+
+
+def test_a_finished_run_is_not_trained_again(run: Path, recipe: Recipe) -> None:
+    said: list[str] = []
+    assert train(recipe, run, progress=False, say=said.append) == run / "model"
+    assert said == [f"{run} is trained already: {run / 'model'}"]
+
+
+def test_a_run_belongs_to_one_recipe(run: Path, recipe: Recipe, tmp_path: Path) -> None:
+    other = recipe.model_copy(update={"seed": 9})
+    with pytest.raises(TrainingError, match=r"another recipe \(they differ in seed\)"):
+        train(other, run)
+    (tmp_path / "letter.txt").write_text("mine")
+    with pytest.raises(TrainingError, match="not empty and no run folder"):
+        train(recipe, tmp_path)
+
+
+def test_a_loss_that_is_no_number_stops_the_run(recipe: Recipe, tmp_path: Path) -> None:
+    stage = recipe.stages[0].model_copy(
+        update={"learning_rate": {"decoder": 0.9, "encoder": 0.9}, "epochs": 30, "warmup": 0.0}
+    )
+    broken = recipe.model_copy(update={"stages": (stage,)})
+    torch_nan = "plainfilm.training.stages.StageTrainer._micro_batch_loss"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch_nan, lambda self, outputs, *_: outputs.loss * torch.nan)
+        with pytest.raises(TrainingError, match="lower the learning rate"):
+            train(broken, tmp_path / "run", progress=False, say=lambda _: None)
+    assert not (tmp_path / "run" / "model").exists()
+
+
+def test_accumulation_does_not_change_the_gradient(recipe: Recipe, run: Path) -> None:
+    """One batch of 8 and four of 2 lead to the same weights after a step."""
+    from transformers import TrainingArguments
+
+    from plainfilm.models.radscribe import RadScribeForConditionalGeneration, RadScribeProcessor
+    from plainfilm.training.examples import Collate, Examples
+    from plainfilm.training.stages import StageTrainer
+
+    assert recipe.data.dataset is not None
+    opened = Dataset(recipe.data.dataset)
+    examples = Examples(opened, opened.split("train")[:8], "findings+impression")
+    processor = RadScribeProcessor.from_pretrained(run / "model")
+    after = []
+    for size, accumulation in ((8, 1), (2, 4)):
+        model = RadScribeForConditionalGeneration.from_pretrained(run / "model")
+        for module in model.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.eval()  # batch statistics do differ between 8 and 2
+                module.requires_grad_(False)
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+        stage = recipe.stages[1].model_copy(
+            update={"learning_rate": {"decoder": 1e-2, "label_attention": 1e-2, "classifier": 1e-2}}
+        )
+        trainer = StageTrainer(
+            stage=stage,
+            model=model,
+            args=TrainingArguments(
+                output_dir=str(run.parent / "unused"), max_steps=1, use_cpu=True,
+                per_device_train_batch_size=size, gradient_accumulation_steps=accumulation,
+                remove_unused_columns=False, save_strategy="no", disable_tqdm=True,
+                label_names=["labels", "observation_labels"], lr_scheduler_type="constant",
+            ),
+            train_dataset=examples,
+            data_collator=Collate(processor),
+        )  # fmt: skip
+        model.config.label_loss_weight = 1.0
+        for module in model.modules():
+            if hasattr(module, "dropout") and isinstance(module.dropout, float):
+                module.dropout = 0.0
+        trainer.train()
+        after.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
+    for name in after[0]:
+        torch.testing.assert_close(after[0][name], after[1][name], rtol=0, atol=2e-3, msg=name)
+
+
+def test_evaluate_has_the_template_rows(run: Path, dataset: Dataset, tmp_path: Path) -> None:
+    model = plainfilm.load_model(run)
+    result = evaluate(model, dataset, split="test", metrics=["bleu-1"], progress=False)
+    assert list(result.scores) == ["radscribe-tiny", MOST_COMMON, NEAREST]
+    test = {row.study_id for row in dataset.split("test")}
+    assert set(result.references) == test
+    signature = result.scores[NEAREST]["bleu-1"].signature
+    assert (signature.split, signature.section) == ("test", "findings+impression")
+    result.save(tmp_path / "out")
+    lines = (tmp_path / "out" / "predictions.jsonl").read_text().splitlines()
+    assert {json.loads(line)["study_id"] for line in lines} == test
+    training = {f"{row.findings}\n{row.impression}" for row in dataset.split("train")}
+    assert {json.loads(line)[NEAREST] for line in lines} <= training
+
+
+def test_a_model_drafts_a_report(run: Path, dataset: Dataset) -> None:
+    model = plainfilm.load_model(run)
+    row = dataset.rows[0]
+    study = dataset.study(row)
+    report = model.report(study)
+    assert report.model == "radscribe-tiny"
+    assert {item.observation for item in report.evidence} >= {Observation.EDEMA}
+    assert not [warning for warning in report.warnings if "domain" in warning]
+    real = study.model_copy(
+        update={"images": (study.images[0].model_copy(update={"provenance": Provenance.REAL}),)}
+    )
+    assert "outside this model's domain" in model.report(real).warnings[0]
+    both = list(model.reports([study, real], batch_size=2))
+    assert [each.text for each in both] == [report.text, report.text]
+
+
+def test_no_such_model(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no model 'nothing'"):
+        plainfilm.load_model("nothing")
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(ModelError, match="holds a 'bert' model; expected one of radscribe"):
+        plainfilm.load_model(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "radscribe"}')
+    with pytest.raises(ModelError, match=r"card\.json is missing"):
+        plainfilm.load_model(tmp_path)
+
+
+def test_a_checkpoint_of_another_shape_is_refused(
+    recipe: Recipe, run: Path, tmp_path: Path
+) -> None:
+    from transformers import BertConfig, BertModel
+
+    from plainfilm.models.radscribe import RadScribeProcessor
+
+    bert = BertModel(
+        BertConfig(
+            hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8,
+            vocab_size=500,
+        )
+    )  # fmt: skip
+    bert.save_pretrained(tmp_path)
+    initial = recipe.model.initial.model_copy(update={"encoder": tmp_path})
+    model = recipe.model.model_copy(update={"initial": initial})
+    processor = RadScribeProcessor.from_pretrained(run / "model")
+    with pytest.raises(ModelError, match=r"another shape .*: make model\.config"):
+        build_model(recipe.model_copy(update={"model": model}), processor)
+
+
+def test_the_shipped_recipe_loads() -> None:
+    assert load_recipe(TINY).name == "radscribe-tiny"
