@@ -34,7 +34,10 @@ def test_every_block_of_the_readme_runs(tmp_path: Path) -> None:
             ran += 1
         for argv in commands(block) if language == "console" else []:
             assert argv[0] == "plainfilm"
-            run([sys.executable, "-c", "from plainfilm.cli import main; main()", *argv[1:]], tmp_path)
+            run(
+                [sys.executable, "-c", "from plainfilm.cli import main; main()", *argv[1:]],
+                tmp_path,
+            )
             ran += 1
     assert ran == 8
     page = (tmp_path / "report.html").read_text(encoding="utf-8")

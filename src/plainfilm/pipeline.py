@@ -7,8 +7,9 @@ the model's classifier looked; its warnings say what a radiologist must know bef
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -97,11 +98,12 @@ class ReportModel:
         return next(self.reports([study], **generation))
 
     def reports(
-        self, studies: Sequence[Study], *, batch_size: int = 16, **generation: Any
+        self, studies: Iterable[Study], *, batch_size: int = 16, **generation: Any
     ) -> Iterator[Report]:
         """Draft the reports of several studies, in their order, ``batch_size`` at a time."""
-        for start in range(0, len(studies), batch_size):
-            yield from self._batch(studies[start : start + batch_size], generation)
+        waiting = iter(studies)
+        while batch := list(islice(waiting, batch_size)):
+            yield from self._batch(batch, generation)
 
     def _batch(self, studies: Sequence[Study], generation: dict[str, Any]) -> Iterator[Report]:
         chosen = [_frontal(study) for study in studies]

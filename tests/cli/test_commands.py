@@ -64,7 +64,14 @@ def test_one_bad_film_does_not_lose_the_others(
     good = film(tmp_path / "good.png")
     page = tmp_path / "page.html"
     status, _, err = call(
-        capsys, "report", str(tmp_path / "notes.dcm"), str(good), "--format", "html", "-o", str(page)
+        capsys,
+        "report",
+        str(tmp_path / "notes.dcm"),
+        str(good),
+        "--format",
+        "html",
+        "-o",
+        str(page),
     )
     assert status == 1
     assert "notes.dcm" in err

@@ -1,6 +1,5 @@
 """RadScribe: shapes, the published size, what reaches what, saving and generating."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -68,8 +67,8 @@ def batch(processor: RadScribeProcessor) -> dict[str, torch.Tensor]:
 
 
 @pytest.fixture
-def model(processor: RadScribeProcessor) -> Iterator[RadScribeForConditionalGeneration]:
-    yield tiny(len(processor.tokenizer)).eval()
+def model(processor: RadScribeProcessor) -> RadScribeForConditionalGeneration:
+    return tiny(len(processor.tokenizer)).eval()
 
 
 def inputs(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

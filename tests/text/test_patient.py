@@ -71,10 +71,23 @@ def test_a_resolved_finding_is_no_longer_shown() -> None:
     ]
 
 
-def test_no_finding_is_told_as_no_sudden_problem() -> None:
-    assert lines(Finding(observation=Observation.NO_FINDING)) == [
-        "The report names no sudden (acute) problem of the heart or lungs."
-    ]
+NORMAL = "The report names no sudden (acute) problem of the heart or lungs."
+
+
+def test_a_normal_report_is_told_as_no_sudden_problem() -> None:
+    stated = Report(statements=(Finding(observation=Observation.NO_FINDING),))
+    written = Report(findings="No acute cardiopulmonary abnormality.")
+    for report in (stated, written):
+        assert explain(report).endswith(f"\n\n{NORMAL}\n")
+    assert NORMAL not in explain(Report(findings="Right effusion.", statements=(EFFUSION,)))
+
+
+def test_a_statement_inside_another_is_told_by_that_one() -> None:
+    plain = Finding(observation=Observation.PLEURAL_EFFUSION, side=Side.RIGHT)
+    assert lines(plain, EFFUSION) == lines(EFFUSION)
+    other_side = plain.model_copy(update={"side": Side.LEFT})
+    absent = plain.model_copy(update={"status": Status.ABSENT})
+    assert len(lines(other_side, absent, EFFUSION)) == 3
 
 
 def test_any_two_different_statements_are_told_differently() -> None:

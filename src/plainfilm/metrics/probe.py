@@ -11,10 +11,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from plainfilm.core import Finding, Observation, Status, UncertaintyPolicy
 from plainfilm.metrics.pairs import Track
-from plainfilm.metrics.registry import resolve
-from plainfilm.metrics.scoring import align, score
+from plainfilm.metrics.registry import Metric, resolve
+from plainfilm.metrics.scoring import align
 
 Edit = Callable[[str, Sequence[Finding], random.Random], str | None]
 """From a report, its findings and a source of chance to the edited report; None if none fits."""
@@ -155,7 +157,7 @@ def probe(
     Raises:
         MetricError: no report, or one that is not text; an unknown metric.
     """
-    names = list(resolve(metrics))
+    chosen = resolve(metrics)
     original = align(reports, reports, track=track)
     reactions = {}
     for name, edit in EDITS.items():
@@ -166,19 +168,33 @@ def probe(
             if (changed := edit(" ".join(text.split()), findings, chance)) is not None
         ]
         if not edited:
-            nothing = dict.fromkeys(names, float("nan"))
+            nothing = dict.fromkeys(chosen, float("nan"))
             reactions[name] = Reaction(0, nothing, nothing)
             continue
-        truth, changed_texts = (list(side) for side in zip(*edited, strict=True))
-        before, after = (
-            {
-                metric: found.value
-                for metric, found in score(truth, said, names, policy=policy, track=track).items()
-            }
-            for said in (truth, changed_texts)
-        )
-        reactions[name] = Reaction(len(edited), before, after)
+        reactions[name] = _react(edited, chosen, policy, track)
     return reactions
+
+
+def _react(
+    edited: Sequence[tuple[str, str]],
+    metrics: Mapping[str, Metric],
+    policy: UncertaintyPolicy,
+    track: Track | None,
+) -> Reaction:
+    """Return the reaction to (original, edited) reports.
+
+    Originals are paired with themselves and with their edited copies in one set, so that each text
+    is read once; a metric's rows of the first half are then before, of the second half after.
+    """
+    truth = [original for original, _ in edited]
+    said = [*truth, *(copy for _, copy in edited)]
+    pairs = align([*truth, *truth], said, policy=policy, track=track)
+    before, after = {}, {}
+    for name, metric in metrics.items():
+        found = metric.measure(pairs)
+        halves = np.split(found.rows, 2)
+        before[name], after[name] = (float(found.value(half.sum(axis=0))) for half in halves)
+    return Reaction(len(edited), before, after)
 
 
 def _positive_sentence(text: str, findings: Sequence[Finding], chance: random.Random) -> str | None:

@@ -10,7 +10,8 @@ from plainfilm.text.mentions import Item, Mention
 _QUALIFIERS = {"side", "place", "partial", "severity", "change", "state"}
 _STOPS = {
     "with", "and", "comma", "or", "versus", "boundary", "negation", "uncertainty", "affirmed",
-    "history", "negation_after", "uncertainty_after", "uncertainty_either", "copula", "verb", "paren",
+    "history", "negation_after", "uncertainty_after", "uncertainty_either", "copula", "verb",
+    "paren",
 }  # fmt: skip
 
 
@@ -30,31 +31,54 @@ def attach(items: Sequence[Item], mentions: Sequence[Mention]) -> list[list[Item
     for number, item in enumerate(items):
         if not _QUALIFIERS & set(item.roles) or "rules" in item.roles:
             continue
-        if _is_degree_of_change(items, number):
+        if _grades_change(items, number):
             continue
-        predicate = "change" in item.roles and _is_predicate(items, number)
-        for index in _owners(item, mentions, stops, predicate=predicate):
+        predicate = {"change", "place"} & set(item.roles) and _is_predicate(items, number)
+        if _is_beside(items, number):
+            item = item._replace(roles={**item.roles, "beside": True})
+        for index in _owners(item, mentions, stops, predicate=bool(predicate)):
             owned[index].append(item)
     return owned
 
 
-def _is_degree_of_change(items: Sequence[Item], number: int) -> bool:
-    """Return whether the item is "slightly" in "slightly increased"."""
-    if number + 1 >= len(items) or "severity" not in items[number].roles:
+def _grades_change(items: Sequence[Item], number: int) -> bool:
+    """Return whether the item grades a change ("slightly" in "slightly increased")."""
+    item = items[number]
+    if number + 1 >= len(items) or "severity" not in item.roles:
         return False
     following = items[number + 1]
-    return following.start == items[number].end and "change" in following.roles
+    graded = "change" in following.roles and (
+        "degree" in item.roles or "change_noun" in following.roles
+    )
+    return graded and following.start == item.end
+
+
+def _is_beside(items: Sequence[Item], number: int) -> bool:
+    """Return whether the item is a place that something projects over, or its side."""
+    end = items[number].start
+    for item in items[number - 1 :: -1] if number else ():
+        if end - item.end > 1:
+            return False
+        if item.cue == "adjacent":
+            return True
+        if not {"side", "place"} & set(item.roles):
+            return False
+        end = item.start
+    return False
 
 
 def _is_predicate(items: Sequence[Item], number: int) -> bool:
-    """Return whether a verb says the change ("are unchanged")."""
-    before = items[number - 1] if number else None
-    verb = (
-        before is not None
-        and before.cue in ("copula", "verb")
-        and before.end == items[number].start
-    )
-    return verb or items[number].cue in ("copula", "negation_after")
+    """Return whether a verb says the item ("are unchanged", "are present in the right base")."""
+    end = items[number].start
+    for item in items[number::-1]:
+        if end - item.end > 2:
+            return False
+        if item.cue in ("copula", "verb", "negation_after"):
+            return True
+        if item is not items[number] and not _QUALIFIERS & set(item.roles):
+            return False
+        end = item.start
+    return False
 
 
 def _owners(
@@ -63,21 +87,46 @@ def _owners(
     """Return the indices of the mentions that ``item`` qualifies."""
     inside = [i for i, m in enumerate(mentions) if m.start <= item.start and item.end <= m.end]
     if inside:
-        return [i for i in inside if not _is_named_by(item, mentions[i])]
+        found = {j for i in inside for j in _named_alike(mentions[i], mentions)}
+        return [i for i in sorted(found) if not _is_named_by(item, mentions[i])]
     before = [i for i, m in enumerate(mentions) if m.end <= item.start]
     after = [i for i, m in enumerate(mentions) if m.start >= item.end]
-    if predicate and before:
+    if predicate and before and not _goes_before(item, before, after, mentions, stops):
         return _listed(before, mentions, stops)
     if not before and not after:
         return []
+    if after and (not before or _goes_before(item, before, after, mentions, stops)):
+        return _named_alike(mentions[after[0]], mentions)
+    last = max((mentions[i] for i in before), key=lambda mention: mention.end)
+    apart = any(
+        last.end <= stop.start < item.start and stop.cue in ("with", "boundary", "negation")
+        for stop in stops
+    )
+    if apart and not {"side", "place"} & set(item.roles):
+        return []
+    return _named_alike(last, mentions)
+
+
+def _goes_before(
+    item: Item,
+    before: list[int],
+    after: list[int],
+    mentions: Sequence[Mention],
+    stops: Sequence[Item],
+) -> bool:
+    """Return whether the item belongs to the mention after it, not to the one before it."""
     if not before or not after:
-        chosen = mentions[before[-1]] if before else mentions[after[0]]
-    else:
-        last, first = mentions[before[-1]], mentions[after[0]]
-        parted_left = any(last.end <= stop.start < item.start for stop in stops)
-        parted_right = any(item.end <= stop.start < first.start for stop in stops)
-        chosen = first if parted_left and not parted_right else last
-    return [i for i, m in enumerate(mentions) if m.tokens == chosen.tokens]
+        return bool(after)
+    last, first = max(mentions[i].end for i in before), mentions[after[0]]
+    parted_left = any(last <= stop.start < item.start for stop in stops)
+    parted_right = any(item.end <= stop.start < first.start for stop in stops)
+    return parted_left and not parted_right
+
+
+def _named_alike(mention: Mention, mentions: Sequence[Mention]) -> list[int]:
+    """Return the indices of the mentions that share a word with ``mention``."""
+    words = set(mention.tokens)
+    return [i for i, other in enumerate(mentions) if words & set(other.tokens)]
 
 
 def _listed(before: list[int], mentions: Sequence[Mention], stops: Sequence[Item]) -> list[int]:
@@ -106,6 +155,8 @@ def combine(items: Sequence[Item]) -> list[Attributes]:
     groups: list[dict[str, Any]] = [{}]
     for item, roles in zip(items, _completed(items), strict=True):
         fresh = {k: roles[k] for k in ("side", "place", "severity", "change") if k in roles}
+        if "beside" in roles and "place" in groups[-1]:
+            continue
         located = {k: v for k, v in fresh.items() if k in ("side", "place")}
         clash = any(k in groups[-1] and groups[-1][k] != v for k, v in fresh.items())
         general = Side.BILATERAL in (fresh.get("side"), groups[-1].get("side"))

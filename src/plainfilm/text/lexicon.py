@@ -59,7 +59,7 @@ class Lexicon(NamedTuple):
 
 _KEYS = {
     "detail", "status", "side", "location", "severity", "change", "blocks", "weak", "place",
-    "code", "not_of", "terms", "of", "is", "refined",
+    "code", "not_of", "as", "terms", "of", "is", "refined",
 }  # fmt: skip
 _ROLES = {"side": Side, "severity": Severity, "change": Change}
 _SIDED_PLACES = {"left_place": Side.LEFT, "right_place": Side.RIGHT, "both_place": Side.BILATERAL}
@@ -95,7 +95,9 @@ def load_lexicon(language: str = "en") -> Lexicon:
         if name == "sections":
             sections = content
         words = dict(content.get("words", {}))
-        _add_words(terms, {"void": words.pop("void", {})})
+        void = words.pop("void", {})
+        _add_words(terms, {"void": {k: v for k, v in void.items() if k != "word"}})
+        _add_words(vocabulary, {"void": {k: v for k, v in void.items() if k == "word"}})
         _add_words(vocabulary, words)
         for observation, findings in content.get("rules", {}).items():
             for number, finding in enumerate(findings, 1):
@@ -157,6 +159,8 @@ def _add_rule(
         for sequence in expand(str(phrase)):
             roles = node_of(trie, sequence)
             roles["rules"] = (*roles.get("rules", ()), rule)
+            if "as" in finding:
+                roles["anatomy"] = finding["as"]
     for anatomy in finding.get("of", ()):
         for state in finding["is"]:
             pairs[anatomy, state] = (*pairs.get((anatomy, state), ()), rule)

@@ -17,6 +17,8 @@ from plainfilm.text.scope import Scopes
 _CAUSE = {"uncertainty", "differential", "affirmed", "uncertainty_either"}
 _ALTERNATIVE = {"or", "versus"}
 _APART = {"boundary", "negation", "copula"}
+_NO_CAUSE = {"boundary", "negation", "and", "with"}
+_JOINT = {"slash", "adjacent"}
 
 
 @dataclass
@@ -51,12 +53,14 @@ def link(readings: Sequence[Reading], scopes: Scopes) -> None:
     for earlier, later, kinds in pairs:
         hedged = later[0].status is Status.UNCERTAIN
         alternative = kinds & _ALTERNATIVE and not kinds & _APART and hedged
-        cause = kinds & _CAUSE and not kinds & (_APART | {"and", "with"})
+        cause = kinds & _CAUSE and not kinds & _NO_CAUSE
+        joint = kinds & _JOINT and not kinds & _APART
         guess = kinds == {"comma"} and hedged and earlier[0].status is Status.PRESENT
-        if alternative or cause or guess:
-            _inherit(earlier, later)
-        if alternative and earlier[0].status is Status.UNCERTAIN:
-            _inherit(later, earlier)
+        alike = alternative and earlier[0].status is Status.UNCERTAIN
+        if alternative or cause or guess or joint:
+            _inherit(earlier, later, graded=alike or "slash" in kinds)
+        if alike or "slash" in kinds:
+            _inherit(later, earlier, graded=False)
 
 
 def _hedge(earlier: Sequence[Reading], later: Sequence[Reading]) -> None:
@@ -66,13 +70,17 @@ def _hedge(earlier: Sequence[Reading], later: Sequence[Reading]) -> None:
             reading.status = Status.UNCERTAIN
 
 
-def _inherit(source: Sequence[Reading], target: Sequence[Reading]) -> None:
+def _inherit(source: Sequence[Reading], target: Sequence[Reading], *, graded: bool) -> None:
     given = next((reading for reading in source if reading.located), None)
     for reading in target:
         if given is None or reading.located or reading.rule.place == "none":
             continue
         own = reading.attributes[0]
         reading.attributes = [
-            own._replace(side=attributes.side, location=attributes.location)
+            own._replace(
+                side=attributes.side,
+                location=attributes.location,
+                severity=own.severity or (attributes.severity if graded else None),
+            )
             for attributes in given.attributes
         ]

@@ -6,15 +6,20 @@ before it ("heart and mediastinum are normal").
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from plainfilm.text.lexicon import Lexicon, Rule
 from plainfilm.text.phrases import find
 
-
 _TAKEN = ""
 """Stands for a word that a term has taken; no phrase has it."""
+
+
+_GAP = 3
+"""Words that may stand between a state and the anatomy that it is said of ("of the")."""
+_PASSED = {"side", "severity", "change", "place", "partial"}
+"""Roles of items that may stand there, too."""
 
 
 class Item(NamedTuple):
@@ -41,7 +46,6 @@ class Mention:
     """Token ranges of the words that named it."""
     predicate: int | None = None
     """Where the state stands, if it is said of an anatomy by a verb ("the heart is enlarged")."""
-    states: list[str] = field(default_factory=list)
 
 
 def find_items(words: Sequence[str], lexicon: Lexicon) -> list[Item]:
@@ -86,58 +90,68 @@ class _Pairing:
         told = False
         taken = -1
         for index, item in enumerate(items):
-            heading = item.cue == "colon" and any(
-                {"anatomy", "rules"} & set(later.roles) for later in items[index + 1 :]
-            )
-            if item.cue == "boundary" or "rules" in item.roles or heading:
+            if self._starts_anew(index):
                 subjects, told = [], False
-            if "anatomy" in item.roles and index > taken:
+            if "rules" in item.roles:
+                continue
+            if "anatomy" in item.roles and index > taken and not self._before_term(index):
                 if told:
                     subjects, told = [], False
                 subjects.append(item)
-            if "state" not in item.roles or "rules" in item.roles:
-                continue
-            after = items[index + 1] if index + 1 < len(items) else None
-            if after is not None and "rules" in after.roles and after.start == item.end:
+            if "state" not in item.roles:
                 continue
             following = self._following(index, predicate=bool(subjects))
             if following:
-                taken = index + len(following)
+                taken = items.index(following[-1])
                 for subject in following:
                     self._pair(subject, item, verb=False)
-                subjects, told = following, True
-            elif subjects:
+                if not all("rules" in subject.roles for subject in following):
+                    subjects, told = following, True
+            elif subjects and not self._before_term(index):
                 told = self._pair_all(subjects, index) or told
 
+    def _starts_anew(self, index: int) -> bool:
+        """Return whether what was named before the item is no subject of what comes after it."""
+        item = self.items[index]
+        heading = item.cue == "colon" and any(
+            {"anatomy", "rules"} & set(later.roles) for later in self.items[index + 1 :]
+        )
+        return item.cue == "boundary" or "rules" in item.roles or heading
+
+    def _before_term(self, index: int) -> bool:
+        """Return whether the item stands right before a term, as its adjective."""
+        after = self.items[index + 1] if index + 1 < len(self.items) else None
+        return after is not None and "rules" in after.roles and after.start == self.items[index].end
+
     def _following(self, index: int, *, predicate: bool) -> list[Item]:
-        """Return the anatomies that the state at ``index`` stands right before."""
+        """Return the anatomies that the state at ``index`` stands before."""
         state, found = self.items[index], []
-        end, gap = state.end, 3
-        for item in self.items[index + 1 :]:
-            if item.start - end > gap:
+        before = self.items[index - 1] if index else None
+        if before and before.end == state.start and predicate:
+            if before.cue == "copula" or "anatomy" in before.roles:
+                return []
+        end = state.end
+        for number, item in enumerate(self.items[index + 1 :], index + 1):
+            if item.start - end > _GAP:
                 break
             if "anatomy" in item.roles:
-                if (item.roles["anatomy"], state.roles["state"]) in self.pairs:
+                known = (item.roles["anatomy"], state.roles["state"]) in self.pairs
+                if known and not self._before_term(number):
                     found.append(item)
-                elif not found:
+                elif not (found or "place" in item.roles):
                     break
-                end = item.end
-            elif {"side", "severity", "change", "place"} & set(item.roles):
-                end = item.end
-            elif not (found and item.cue in ("and", "comma")):
+            elif "rules" in item.roles or not (
+                _PASSED & set(item.roles)
+                or (found and item.cue in ("and", "comma"))
+                or (item.cue == "copula" and not found and not predicate)
+            ):
                 break
-        before = self.items[index - 1] if index else None
-        if predicate and before and before.end == state.start and before.cue == "copula":
-            return []
-        if found and before and "anatomy" in before.roles and before.end == state.start:
-            return []
+            end = item.end
         return found
 
     def _pair_all(self, subjects: Sequence[Item], index: int) -> bool:
         state = self.items[index]
-        verb = any(
-            item.cue == "copula" for item in self.items[:index] if item.start >= subjects[-1].end
-        ) or not (0 <= state.start - subjects[-1].end <= 0)
+        verb = state.start != subjects[-1].end
         done = [self._pair(subject, state, verb=verb) for subject in subjects]
         return any(done)
 
@@ -146,13 +160,7 @@ class _Pairing:
         if not rules:
             return False
         first, last = sorted((subject, state), key=lambda item: item.start)
-        self.mentions.append(
-            Mention(
-                rules,
-                first.start,
-                last.end,
-                ((first.start, first.end), (last.start, last.end)),
-                state.start if verb else None,
-            )
-        )
+        tokens = ((first.start, first.end), (last.start, last.end))
+        predicate = state.start if verb else None
+        self.mentions.append(Mention(rules, first.start, last.end, tokens, predicate))
         return True

@@ -1,4 +1,4 @@
-"""A report in plain language for the patient: each statement once, nothing added, nothing lost.
+"""A report in plain language for the patient: each statement told, nothing added, nothing lost.
 
 The words are data: ``writing/en_patient.yaml``. A term, place or detail that is not listed
 there is quoted as the report says it, so that nothing is lost where the data has a gap.
@@ -22,6 +22,7 @@ from plainfilm.core import (
     Word,
     describe,
 )
+from plainfilm.text import reader
 
 
 class PlainWords(Word):
@@ -62,21 +63,32 @@ def explain(report: Report) -> str:
     """Return ``report`` in plain English for the patient it is about.
 
     The text opens by saying that this is a draft for a radiologist to check and no diagnosis. Then
-    comes one line for each distinct statement of ``report.statements``: what is seen, what is not
-    certain, what was not seen. The report's warnings close it, as they are.
+    comes one line for each statement of ``report.statements``: what is seen, what is not certain,
+    what was not seen; a statement that another one contains (an effusion, a left effusion) is told
+    by that one. A text that names no acute abnormality is told so. The report's warnings close it,
+    as they are.
 
     Raises:
         InputError: the report has no statements; only what is read from it can be explained.
     """
-    if not report.statements:
+    statements = [f for f in report.statements if f.observation is not Observation.NO_FINDING]
+    normal = len(statements) < len(report.statements) or _says_normal(report.text)
+    if not statements and not normal:
         raise InputError(
             "cannot explain a report without statements; "
             "give them: report.model_copy(update={'statements': tuple(read(report.text))})"
         )
     words = load_plain_words()
     parts = [words.introduction.strip()]
+    if normal:
+        parts.append(words.no_finding)
     for status, heading in words.headings.items():
-        told = [_sentence(f, words) for f in report.statements if f.status is status]
+        told = [
+            _sentence(finding, words)
+            for finding in statements
+            if finding.status is status
+            and not any(_contains(other, finding) for other in statements)
+        ]
         if told:
             parts.append("\n".join([heading, *(f"- {line}" for line in dict.fromkeys(told))]))
     if report.warnings:
@@ -84,10 +96,22 @@ def explain(report: Report) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _says_normal(text: str) -> bool:
+    """Return whether ``text`` says in so many words that there is no acute abnormality."""
+    return any(
+        fired.finding.observation is Observation.NO_FINDING for fired in reader.explain(text)
+    )
+
+
+def _contains(whole: Finding, part: Finding) -> bool:
+    """Return whether ``whole`` says all that ``part`` says, and more."""
+    pairs = list(zip(whole.statement, part.statement, strict=True))
+    same_kind = all(a == b for a, b in pairs[:3])
+    return same_kind and all(b in (a, None) for a, b in pairs) and any(a != b for a, b in pairs)
+
+
 def _sentence(finding: Finding, words: PlainWords) -> str:
     """Return the line that says ``finding``."""
-    if finding.observation is Observation.NO_FINDING:
-        return words.no_finding
     resolved = finding.change is Change.RESOLVED
     template = words.resolved if resolved else words.statements[finding.status]
     where = [""]

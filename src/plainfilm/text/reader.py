@@ -22,7 +22,9 @@ from plainfilm.text.tokens import tokenize
 _ORDER = {Status.ABSENT: 0, Status.UNCERTAIN: 1, Status.PRESENT: 2}
 _IMPLIED_SIDES = {"lingula": Side.LEFT, "middle lobe": Side.RIGHT}
 _RIGHT_BEFORE = 5
-"""Tokens between a fracture and the device it is of."""
+_RIGHT_AFTER = 1
+"""Tokens between a fracture and the device it is of ("fracture of the lateral screw", "screw is
+fractured")."""
 
 
 class Fired(NamedTuple):
@@ -151,7 +153,10 @@ def _without_void(readings: list[Reading]) -> list[Reading]:
         if reading.rule.not_of is None
         or not any(
             other.rule.observation == reading.rule.not_of
-            and 0 <= other.mention.start - reading.mention.end <= _RIGHT_BEFORE
+            and (
+                0 <= other.mention.start - reading.mention.end <= _RIGHT_BEFORE
+                or 0 <= reading.mention.start - other.mention.end <= _RIGHT_AFTER
+            )
             for other in readings
         )
     ]

@@ -37,7 +37,8 @@ class Scopes:
         if not kind.endswith("_either"):
             return kind
         stop = min(
-            (c.start for c in self.cues[index + 1 :] if c.cue != "article"), default=cue.end + 9
+            (c.start for c in self.cues[index + 1 :] if c.cue not in ("article", "and", "or")),
+            default=cue.end + 9,
         )
         ahead = any(cue.end <= start < min(stop, cue.end + 7) for start, _ in self.heads)
         return kind.replace("_either", "" if ahead else "_after")

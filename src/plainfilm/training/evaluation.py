@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
-from plainfilm.core import InputError, Pixels, Report, Score, Study, write_atomically
+from plainfilm.core import InputError, Pixels, Report, Score, write_atomically
 from plainfilm.data import Dataset, Row
 from plainfilm.metrics import score
 from plainfilm.pipeline import ReportModel
@@ -88,10 +88,9 @@ def evaluate(
         if not found:
             raise InputError(f"{dataset.path} has no studies in its {name} split")
     references = {row.study_id: target_report(row, model.card.target).text for row in rows}
-    studies: list[Study] = [dataset.study(row) for row in rows]
     drafted = track(
-        model.reports(studies),
-        total=len(studies),
+        model.reports(dataset.study(row) for row in rows),
+        total=len(rows),
         description=f"reports by {model.card.name}",
         disable=not progress,
         transient=True,
@@ -124,9 +123,7 @@ def template_rows(
     nearest = (asked @ known.T).argmax(axis=1)
     return {
         MOST_COMMON: {row.study_id: common for row in rows},
-        NEAREST: {
-            row.study_id: texts[index] for row, index in zip(rows, nearest, strict=True)
-        },
+        NEAREST: {row.study_id: texts[index] for row, index in zip(rows, nearest, strict=True)},
     }
 
 
@@ -135,15 +132,17 @@ def _thumbnails(dataset: Dataset, rows: Sequence[Row], what: str, progress: bool
     films: Iterable[Row] = track(
         rows, description=f"looking at the {what}", disable=not progress, transient=True
     )
-    vectors = np.stack([
-        letterbox(dataset.image(row, frontal_index(row)).pixels, _THUMBNAIL).ravel()
-        for row in films
-    ])
-    vectors = vectors - vectors.mean(axis=1, keepdims=True)
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
+    vectors: Pixels = np.stack(
+        [
+            letterbox(dataset.image(row, frontal_index(row)).pixels, _THUMBNAIL).ravel()
+            for row in films
+        ]
+    )
+    vectors -= vectors.mean(axis=1, keepdims=True)
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
+    return vectors
 
 
 def per_observation(scores: Mapping[str, Score], metric: str) -> dict[str, float]:
     """Return a clinical metric's value for each observation."""
     return dict(scores[metric].parts)
-

@@ -155,7 +155,6 @@ def _card(recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
     }
 
 
-
 def _save(
     folder: Path,
     model: RadScribeForConditionalGeneration,

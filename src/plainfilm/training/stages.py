@@ -76,7 +76,7 @@ def part_rates(model: PreTrainedModel, rates: dict[str, float]) -> dict[str, flo
     return chosen
 
 
-class StageTrainer(Trainer):  # type: ignore[misc]
+class StageTrainer(Trainer):
     """transformers' Trainer with a rate for each part and the stage's objective."""
 
     def __init__(self, *, stage: Stage, **kwargs: Any) -> None:
@@ -92,20 +92,21 @@ class StageTrainer(Trainer):  # type: ignore[misc]
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """Return AdamW over the parts that train; norms and biases are not decayed."""
-        if self.optimizer is None:
+        optimizer: torch.optim.Optimizer | None = self.optimizer
+        if optimizer is None:
             decayed = set(self.get_decay_parameter_names(self.model))
             groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
             for name, parameter in self.model.named_parameters():
                 if name in self.rates:
                     decay = self.stage.weight_decay if name in decayed else 0.0
                     groups.setdefault((self.rates[name], decay), []).append(parameter)
-            self.optimizer = torch.optim.AdamW(
+            self.optimizer = optimizer = torch.optim.AdamW(
                 [
                     {"params": parameters, "lr": rate, "weight_decay": decay}
                     for (rate, decay), parameters in groups.items()
                 ]
             )
-        return self.optimizer
+        return optimizer
 
     def compute_loss(
         self,

@@ -44,15 +44,6 @@ def backbone_channels(config: PreTrainedConfig) -> int:
     return int(config.hidden_sizes[-1] if config.model_type == "resnet" else config.hidden_size)
 
 
-def backbone_grid(config: PreTrainedConfig, image_size: int) -> int:
-    """Return the side of the token grid for a square film of ``image_size`` pixels."""
-    if config.model_type == "vit":
-        return int(image_size) // int(config.patch_size)
-    # The stem halves twice; every stage after the first halves again.
-    stride = 4 * 2 ** (len(config.hidden_sizes) - (0 if config.downsample_in_first_stage else 1))
-    return -(-int(image_size) // stride)
-
-
 def image_tokens(backbone: PreTrainedModel, pixel_values: torch.Tensor, grid: int) -> torch.Tensor:
     """Return the tokens of ``pixel_values`` on a ``grid`` × ``grid`` raster.
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import PIL.Image
 import torch
-from transformers import BatchFeature, BaseImageProcessor
+from transformers import BaseImageProcessor, BatchFeature
 
 from plainfilm.core import Image, Pixels
 
@@ -31,7 +31,7 @@ def letterbox(pixels: Pixels, size: int) -> Pixels:
 
 
 def film_area(shape: tuple[int, int], grid: int) -> tuple[slice, slice]:
-    """Return the rows and columns of a ``grid`` × ``grid`` raster that a letterboxed film covers."""
+    """Return the rows and columns of a square raster that a letterboxed film covers."""
     height, width = shape
     side = max(height, width)
 

@@ -204,13 +204,15 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
     """RadScribe with its T5 decoder, for training and ``generate()``."""
 
     _tied_weights_keys = {"lm_head.weight": "decoder.embed_tokens.weight"}  # noqa: RUF012
-    parts = MappingProxyType({
-        "backbone": ("encoder.backbone.",),
-        "classifier": ("encoder.classifier.",),
-        "label_attention": ("encoder.label_attention.",),
-        "encoder": ("encoder.",),
-        "decoder": ("decoder.", "bridge.", "lm_head."),
-    })
+    parts = MappingProxyType(
+        {
+            "backbone": ("encoder.backbone.",),
+            "classifier": ("encoder.classifier.",),
+            "label_attention": ("encoder.label_attention.",),
+            "encoder": ("encoder.",),
+            "decoder": ("decoder.", "bridge.", "lm_head."),
+        }
+    )
     """The parts that a recipe can train at a rate of its own, by prefix of parameter names."""
 
     def __init__(self, config: RadScribeConfig) -> None:
@@ -286,6 +288,7 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
         if decoder_input_ids is None and labels is not None:
             decoder_input_ids = self.prepare_decoder_input_ids_from_labels(labels)
         if decoder_input_ids is None:
+            assert pixel_values is not None  # noqa: S101 - there is nothing else to go by
             classified = self.encoder.classify(pixel_values)
             label_loss = self._label_loss(classified, observation_labels)
             return RadScribeOutput(
