@@ -1,4 +1,4 @@
-"""The peers of ``reader_speed.py``: negspacy's or medspacy's pipeline, in an interpreter of its own.
+"""The peers of ``reader_speed.py``: negspacy's or medspacy's pipeline, in its own interpreter.
 
     VENV/bin/python spacy_peer.py negspacy|medspacy < phrases_and_reports.json
 
