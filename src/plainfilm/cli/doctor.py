@@ -88,7 +88,7 @@ def _torch() -> Iterator[Check]:
 def _syntaxes() -> Iterator[Check]:
     if find_spec("pydicom") is None:
         return
-    from pydicom.pixels.decoders import get_decoder
+    from pydicom.pixels.decoders.base import get_decoder
     from pydicom.uid import (
         JPEG2000Lossless,
         JPEGBaseline8Bit,

@@ -79,6 +79,8 @@ def part_rates(model: PreTrainedModel, rates: dict[str, float]) -> dict[str, flo
 class StageTrainer(Trainer):
     """transformers' Trainer with a rate for each part and the stage's objective."""
 
+    optimizer: torch.optim.Optimizer | None
+
     def __init__(self, *, stage: Stage, **kwargs: Any) -> None:
         self.stage = stage
         super().__init__(**kwargs)
