@@ -40,6 +40,8 @@ def evaluate(
 
     from plainfilm.cli.tables import part_table, score_table, signature_lines
     from plainfilm.data import Dataset
+    from plainfilm.metrics import align
+    from plainfilm.metrics.outputs import output_profile
     from plainfilm.pipeline import load_model
     from plainfilm.training.evaluation import evaluate as carry_out
 
@@ -49,6 +51,8 @@ def evaluate(
     console = Console()
     count = len(result.references)
     console.print(score_table(result.scores, f"{count} studies of {dataset}, {split} split"))
+    for name, texts in result.predictions.items():
+        console.print(f"{name}: {output_profile(align(result.references, texts))}")
     first = next(iter(result.scores.values()))
     for metric, value in first.items():
         if value.parts:

@@ -12,7 +12,7 @@ def score_table(rows: Mapping[str, Mapping[str, Score]], title: str) -> Table:
     metrics = list(next(iter(rows.values())))
     table = Table("", *metrics, title=title)
     for name, scores in rows.items():
-        table.add_row(name, *(_cell(scores[metric].value) for metric in metrics))
+        table.add_row(name, *(_with_interval(scores[metric]) for metric in metrics))
     return table
 
 
@@ -28,6 +28,12 @@ def part_table(rows: Mapping[str, Mapping[str, Score]], metric: str, title: str)
 def signature_lines(scores: Mapping[str, Score]) -> list[str]:
     """Return the signature of each score, a line each."""
     return [str(score.signature) for score in scores.values()]
+
+
+def _with_interval(score: Score) -> str:
+    """Return the value and, under it, its confidence interval where there is one."""
+    value = _cell(score.value)
+    return f"{value}\n[{' '.join(map(_cell, score.interval))}]" if score.interval else value
 
 
 def _cell(value: float) -> str:

@@ -101,7 +101,9 @@ def evaluate(
         **template_rows(dataset, training, rows, model.card.target, progress=progress),
     }
     scores = {
-        name: score(references, texts, metrics, split=split, section=model.card.target)
+        name: score(
+            references, texts, metrics, intervals=True, split=split, section=model.card.target
+        )
         for name, texts in predictions.items()
     }
     return Evaluation(references, predictions, scores, reports)

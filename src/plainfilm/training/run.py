@@ -84,12 +84,9 @@ def train(
             )
             _save(trained, model, processor)
         done = trained
-    _save(
-        final,
-        RadScribeForConditionalGeneration.from_pretrained(done),
-        processor,
-        card=_card(recipe, dataset),
-    )
+    finished = RadScribeForConditionalGeneration.from_pretrained(done)
+    finished = finished.to(getattr(torch, recipe.model.save_precision))
+    _save(final, finished, processor, card=_card(recipe, dataset))
     return final
 
 
