@@ -31,7 +31,7 @@ def attach(items: Sequence[Item], mentions: Sequence[Mention]) -> list[list[Item
     for number, item in enumerate(items):
         if not _QUALIFIERS & set(item.roles) or "rules" in item.roles:
             continue
-        if _grades_change(items, number):
+        if _grades_change(items, number, mentions):
             continue
         predicate = {"change", "place"} & set(item.roles) and _is_predicate(items, number)
         if _is_beside(items, number):
@@ -41,7 +41,7 @@ def attach(items: Sequence[Item], mentions: Sequence[Mention]) -> list[list[Item
     return owned
 
 
-def _grades_change(items: Sequence[Item], number: int) -> bool:
+def _grades_change(items: Sequence[Item], number: int, mentions: Sequence[Mention]) -> bool:
     """Return whether the item grades a change ("slightly" in "slightly increased")."""
     item = items[number]
     if number + 1 >= len(items) or "severity" not in item.roles:
@@ -50,7 +50,8 @@ def _grades_change(items: Sequence[Item], number: int) -> bool:
     graded = "change" in following.roles and (
         "degree" in item.roles or "change_noun" in following.roles
     )
-    return graded and following.start == item.end
+    naming = any(_is_named_by(following, mention) for mention in mentions)
+    return graded and not naming and following.start == item.end
 
 
 def _is_beside(items: Sequence[Item], number: int) -> bool:
@@ -88,7 +89,8 @@ def _owners(
     inside = [i for i, m in enumerate(mentions) if m.start <= item.start and item.end <= m.end]
     if inside:
         found = {j for i in inside for j in _named_alike(mentions[i], mentions)}
-        return [i for i in sorted(found) if not _is_named_by(item, mentions[i])]
+        one_sided = "anatomy" in item.roles and item.roles.get("side") in (Side.LEFT, Side.RIGHT)
+        return [i for i in sorted(found) if one_sided or not _is_named_by(item, mentions[i])]
     before = [i for i, m in enumerate(mentions) if m.end <= item.start]
     after = [i for i, m in enumerate(mentions) if m.start >= item.end]
     if predicate and before and not _goes_before(item, before, after, mentions, stops):
@@ -99,7 +101,7 @@ def _owners(
         return _named_alike(mentions[after[0]], mentions)
     last = max((mentions[i] for i in before), key=lambda mention: mention.end)
     apart = any(
-        last.end <= stop.start < item.start and stop.cue in ("with", "boundary", "negation")
+        last.end <= stop.start < item.start and stop.cue in ("with", "negation")
         for stop in stops
     )
     if apart and not {"side", "place"} & set(item.roles):

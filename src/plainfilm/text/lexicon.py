@@ -33,7 +33,7 @@ class Rule(NamedTuple):
     weak: bool = False
     """Whether it yields to any other mention of its observation in the sentence."""
     place: str = "own"
-    """``none`` for findings that take no side and place."""
+    """``none`` for findings that take no side and place, ``side`` for those without place."""
     name: str = ""
     """Where the rule stands: file, observation, number."""
     code: str | None = None

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from plainfilm.core import Status
+from plainfilm.core import Observation, Status
 from plainfilm.text.attributes import Attributes
 from plainfilm.text.lexicon import Rule
 from plainfilm.text.mentions import Item, Mention
@@ -55,10 +55,11 @@ def link(readings: Sequence[Reading], scopes: Scopes) -> None:
         alternative = kinds & _ALTERNATIVE and not kinds & _APART and hedged
         cause = kinds & _CAUSE and not kinds & _NO_CAUSE
         joint = kinds & _JOINT and not kinds & _APART
+        pair = _is_pair(earlier[0], later[0], kinds)
         guess = kinds == {"comma"} and hedged and earlier[0].status is Status.PRESENT
         alike = alternative and earlier[0].status is Status.UNCERTAIN
-        if alternative or cause or guess or joint:
-            _inherit(earlier, later, graded=alike or "slash" in kinds)
+        if alternative or cause or guess or joint or pair:
+            _inherit(earlier, later, graded=alike or pair)
         if alike or "slash" in kinds:
             _inherit(later, earlier, graded=False)
 
@@ -70,17 +71,28 @@ def _hedge(earlier: Sequence[Reading], later: Sequence[Reading]) -> None:
             reading.status = Status.UNCERTAIN
 
 
+def _is_pair(first: Reading, second: Reading, kinds: set[str]) -> bool:
+    """Return whether the two stand side by side ("left basilar scarring and atelectasis")."""
+    near = second.mention.start - first.mention.end == 1 and bool(kinds & {"and", "slash"})
+    same = first.status is second.status is not Status.ABSENT
+    devices = Observation.SUPPORT_DEVICES in (first.rule.observation, second.rule.observation)
+    return near and same and not devices
+
+
 def _inherit(source: Sequence[Reading], target: Sequence[Reading], *, graded: bool) -> None:
+    """Give side and place to those that have neither; where ``graded``, the severity as well."""
+    if graded:
+        severity = source[0].attributes[0].severity
+        for reading in target:
+            reading.attributes = [
+                one._replace(severity=one.severity or severity) for one in reading.attributes
+            ]
     given = next((reading for reading in source if reading.located), None)
     for reading in target:
         if given is None or reading.located or reading.rule.place == "none":
             continue
         own = reading.attributes[0]
         reading.attributes = [
-            own._replace(
-                side=attributes.side,
-                location=attributes.location,
-                severity=own.severity or (attributes.severity if graded else None),
-            )
+            own._replace(side=attributes.side, location=attributes.location)
             for attributes in given.attributes
         ]

@@ -65,9 +65,23 @@ def find_mentions(items: Sequence[Item], lexicon: Lexicon) -> list[Mention]:
         for item in items
         if "rules" in item.roles
     ]
+    mentions += _anaphors(items)
     mentions += _Pairing(items, lexicon).mentions
     mentions.sort(key=lambda mention: (mention.start, mention.end))
     return _without_headings(mentions, items)
+
+
+def _anaphors(items: Sequence[Item]) -> list[Mention]:
+    """Return a mention for each "one" that stands for what was named before ("a small one")."""
+    found = []
+    named: Item | None = None
+    for before, item in zip(items, items[1:], strict=False):
+        named = before if "rules" in before.roles else named
+        graded = {"severity", "side", "change"} & set(before.roles) and before.end == item.start
+        if item.cue == "anaphor" and graded and named is not None:
+            tokens = ((item.start, item.end),)
+            found.append(Mention(named.roles["rules"], item.start, item.end, tokens))
+    return found
 
 
 def _without_headings(mentions: list[Mention], items: Sequence[Item]) -> list[Mention]:
@@ -127,9 +141,9 @@ class _Pairing:
         """Return the anatomies that the state at ``index`` stands before."""
         state, found = self.items[index], []
         before = self.items[index - 1] if index else None
-        if before and before.end == state.start and predicate:
-            if before.cue == "copula" or "anatomy" in before.roles:
-                return []
+        close = before is not None and before.end == state.start and predicate
+        if close and before and (before.cue == "copula" or "anatomy" in before.roles):
+            return []
         end = state.end
         for number, item in enumerate(self.items[index + 1 :], index + 1):
             if item.start - end > _GAP:
@@ -141,7 +155,8 @@ class _Pairing:
                 elif not (found or "place" in item.roles):
                     break
             elif "rules" in item.roles or not (
-                _PASSED & set(item.roles)
+                (_PASSED & set(item.roles) and not (found and "state" in item.roles))
+                or item.cue == "article"
                 or (found and item.cue in ("and", "comma"))
                 or (item.cue == "copula" and not found and not predicate)
             ):

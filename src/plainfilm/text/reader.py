@@ -173,6 +173,8 @@ def _finding(
     side, location, severity, change = attributes
     if rule.place == "none":
         side = location = None
+    elif rule.place == "side":
+        location = None
     location = rule.location or location
     side = rule.side or side or _IMPLIED_SIDES.get(location or "")
     detail = rule.detail
