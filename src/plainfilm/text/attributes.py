@@ -101,8 +101,7 @@ def _owners(
         return _named_alike(mentions[after[0]], mentions)
     last = max((mentions[i] for i in before), key=lambda mention: mention.end)
     apart = any(
-        last.end <= stop.start < item.start and stop.cue in ("with", "negation")
-        for stop in stops
+        last.end <= stop.start < item.start and stop.cue in ("with", "negation") for stop in stops
     )
     if apart and not {"side", "place"} & set(item.roles):
         return []
