@@ -91,19 +91,24 @@ def test_a_statement_inside_another_is_told_by_that_one() -> None:
 
 
 def test_any_two_different_statements_are_told_differently() -> None:
-    observations = [o for o in Observation if o is not Observation.NO_FINDING]
-    details = ["PICC", "no such thing"]
+    kinds: list[tuple[Observation, str | None]] = [
+        (Observation.LUNG_OPACITY, None),
+        (Observation.SUPPORT_DEVICES, "PICC"),
+        (Observation.OTHER, "no such thing"),
+    ]
     places = [None, "lower lobe", "behind the moon"]
     changes = [c for c in Change if c is not Change.RESOLVED]
+    kinds_and_attributes = [
+        *itertools.product(
+            kinds, Status, places, [None, *Side], [None, *Severity], [None, *changes]
+        ),
+        *itertools.product(
+            [(o, None) for o in Observation if o not in ("No Finding", "Lung Opacity")],
+            Status, [None], [None], [None], [None],
+        ),
+    ]  # fmt: skip
     told: dict[str, tuple[str | None, ...]] = {}
-    for observation, detail, status, place, side, severity, change in itertools.product(
-        observations, [None, *details], Status, places, [None, *Side], [None, *Severity],
-        [None, *changes],
-    ):  # fmt: skip
-        if detail and observation not in (Observation.SUPPORT_DEVICES, Observation.OTHER):
-            continue
-        if detail == "PICC" and observation is Observation.OTHER:
-            continue
+    for (observation, detail), status, place, side, severity, change in kinds_and_attributes:
         finding = Finding.model_construct(
             observation=observation, detail=detail, status=status, location=place, side=side,
             severity=severity, change=change, sentence=None, spans=(), evidence=(),

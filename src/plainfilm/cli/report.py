@@ -20,6 +20,13 @@ class Format(StrEnum):
     HTML = "html"
 
 
+class Audience(StrEnum):
+    """Whom a report is written for."""
+
+    RADIOLOGIST = "radiologist"
+    PATIENT = "patient"
+
+
 def report(
     files: Annotated[
         list[Path],
@@ -44,6 +51,9 @@ def report(
     indication: Annotated[
         str | None, typer.Option(help="Why the films were taken; the model reads it too.")
     ] = None,
+    audience: Annotated[
+        Audience, typer.Option(help="patient: the same statements in plain words, as text.")
+    ] = Audience.RADIOLOGIST,
 ) -> None:
     """Draft a report for each film.
 
@@ -54,6 +64,8 @@ def report(
         plainfilm report pa.dcm lateral.dcm --together --indication "Cough and fever."
         plainfilm report films/*.png --format html -o reports.html
     """
+    if audience is Audience.PATIENT and format is not Format.TEXT:
+        raise InputError(f"--audience patient is written as text, not as {format}")
     if output is not None and not output.parent.is_dir():
         raise InputError(f"cannot write {output}: there is no folder {output.parent}")
     from plainfilm.pipeline import load_model
@@ -62,7 +74,7 @@ def report(
     studies, refused = _studies(files, together=together, indication=indication)
     drafted = list(zip(studies, drafting.reports(studies), strict=True))
     if drafted:
-        text = _render(drafted, format)
+        text = _render(drafted, format, audience)
         if output is None:
             typer.echo(text)
         else:
@@ -97,8 +109,12 @@ def _studies(
     return studies, refused
 
 
-def _render(drafted: list[tuple["Study", "Report"]], format: Format) -> str:
+def _render(drafted: list[tuple["Study", "Report"]], format: Format, audience: Audience) -> str:
     from plainfilm.export import Entry, report_json, report_page, report_text
+    from plainfilm.text.patient import explain
+
+    if audience is Audience.PATIENT:
+        return "\n\n".join(explain(draft) for _, draft in drafted)
 
     if format is Format.HTML:
         count = len(drafted)

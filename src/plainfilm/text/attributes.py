@@ -58,7 +58,7 @@ def _is_beside(items: Sequence[Item], number: int) -> bool:
     """Return whether the item is a place that something projects over, or its side."""
     end = items[number].start
     for item in items[number - 1 :: -1] if number else ():
-        if end - item.end > 1:
+        if end - item.end > 2:
             return False
         if item.cue == "adjacent":
             return True

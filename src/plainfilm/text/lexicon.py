@@ -158,7 +158,8 @@ def _add_rule(
     for phrase in finding.get("terms", ()):
         for sequence in expand(str(phrase)):
             roles = node_of(trie, sequence)
-            roles["rules"] = (*roles.get("rules", ()), rule)
+            if rule not in roles.get("rules", ()):
+                roles["rules"] = (*roles.get("rules", ()), rule)
             if "as" in finding:
                 roles["anatomy"] = finding["as"]
     for anatomy in finding.get("of", ()):

@@ -64,6 +64,13 @@ def link(readings: Sequence[Reading], scopes: Scopes) -> None:
             _inherit(later, earlier, graded=False)
 
 
+def refer(before: Sequence[Reading], readings: Sequence[Reading]) -> None:
+    """Hand on side and place from the sentence before ("This may represent pneumonia.")."""
+    given = [r for r in before if r.located and r.status is not Status.ABSENT]
+    if given:
+        _inherit(given[-1:], [r for r in readings if r.status is not Status.ABSENT], graded=False)
+
+
 def _hedge(earlier: Sequence[Reading], later: Sequence[Reading]) -> None:
     both = [*earlier, *later]
     if all(reading.status is not Status.ABSENT for reading in both):

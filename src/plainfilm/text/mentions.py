@@ -7,6 +7,7 @@ before it ("heart and mediastinum are normal").
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from plainfilm.text.lexicon import Lexicon, Rule
@@ -75,7 +76,7 @@ def _anaphors(items: Sequence[Item]) -> list[Mention]:
     """Return a mention for each "one" that stands for what was named before ("a small one")."""
     found = []
     named: Item | None = None
-    for before, item in zip(items, items[1:], strict=False):
+    for before, item in pairwise(items):
         named = before if "rules" in before.roles else named
         graded = {"severity", "side", "change"} & set(before.roles) and before.end == item.start
         if item.cue == "anaphor" and graded and named is not None:
@@ -145,24 +146,33 @@ class _Pairing:
         if close and before and (before.cue == "copula" or "anatomy" in before.roles):
             return []
         end = state.end
+        joined = True
         for number, item in enumerate(self.items[index + 1 :], index + 1):
             if item.start - end > _GAP:
                 break
             if "anatomy" in item.roles:
                 known = (item.roles["anatomy"], state.roles["state"]) in self.pairs
-                if known and not self._before_term(number):
+                if known and not (self._before_term(number) or (found and self._has_verb(number))):
                     found.append(item)
                 elif not (found or "place" in item.roles):
                     break
             elif "rules" in item.roles or not (
                 (_PASSED & set(item.roles) and not (found and "state" in item.roles))
                 or item.cue == "article"
+                or ("state" in item.roles and not found and item.start == end)
                 or (found and item.cue in ("and", "comma"))
                 or (item.cue == "copula" and not found and not predicate)
             ):
                 break
+            if item.cue in ("and", "comma"):
+                joined = item.cue == "and"
             end = item.end
-        return found
+        return found if joined else found[:1]
+
+    def _has_verb(self, index: int) -> bool:
+        """Return whether a verb follows, which the item is the subject of."""
+        after = self.items[index + 1] if index + 1 < len(self.items) else None
+        return after is not None and after.cue in ("copula", "verb")
 
     def _pair_all(self, subjects: Sequence[Item], index: int) -> bool:
         state = self.items[index]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from plainfilm.core import Change, Finding, InputError, Observation, Side, Status
 from plainfilm.text.attributes import Attributes, attach, combine
 from plainfilm.text.lexicon import Lexicon, Rule, load_lexicon
-from plainfilm.text.links import Reading, link
+from plainfilm.text.links import Reading, link, refer
 from plainfilm.text.mentions import Mention, find_items, find_mentions
 from plainfilm.text.scope import Scopes
 from plainfilm.text.sections import readable
@@ -101,16 +101,21 @@ def explain(text: str, *, language: str = "en") -> Iterator[Fired]:
         )
     lexicon = load_lexicon(language)
     for section in readable(text, lexicon.headings):
+        before: list[Reading] = []
         for start, end in split_sentences(text, lexicon.boundaries, section.start, section.end):
-            yield from _read_sentence(text[start:end], start, lexicon)
+            sentence = text[start:end]
+            words, spans = tokenize(sentence)
+            before = _read_sentence(words, lexicon, before)
+            for reading in before:
+                yield from _fire(reading, sentence, spans, start, lexicon)
 
 
-def _read_sentence(sentence: str, offset: int, lexicon: Lexicon) -> Iterator[Fired]:
-    words, spans = tokenize(sentence)
+def _read_sentence(words: list[str], lexicon: Lexicon, before: list[Reading]) -> list[Reading]:
+    """Return what a sentence says, given the readings of the sentence before it."""
     items = find_items(words, lexicon)
     mentions = _without_weak(find_mentions(items, lexicon))
     if not mentions:
-        return
+        return []
     scopes = Scopes(items, mentions)
     readings = []
     for mention, qualifiers in zip(mentions, attach(items, mentions), strict=True):
@@ -121,17 +126,21 @@ def _read_sentence(sentence: str, offset: int, lexicon: Lexicon) -> Iterator[Fir
                 readings.append(Reading(mention, rule, status, cues, attributes, qualifiers))
     readings = _without_void(readings)
     link(readings, scopes)
-    for reading in readings:
-        where = tuple(
-            (offset + spans[start][0], offset + spans[end - 1][1])
-            for start, end in reading.mention.tokens
-        )
-        words_of_cues = tuple(
-            sentence[spans[c.start][0] : spans[c.end - 1][1]] for c in reading.cues
-        )
-        for one in reading.attributes:
-            finding = _finding(reading, one, sentence, where, lexicon)
-            yield Fired(finding, reading.rule, words_of_cues)
+    if items[0].cue == "pronoun" and items[0].start == 0:
+        refer(before, readings)
+    return readings
+
+
+def _fire(
+    reading: Reading, sentence: str, spans: list[tuple[int, int]], offset: int, lexicon: Lexicon
+) -> Iterator[Fired]:
+    where = tuple(
+        (offset + spans[start][0], offset + spans[end - 1][1])
+        for start, end in reading.mention.tokens
+    )
+    cues = tuple(sentence[spans[c.start][0] : spans[c.end - 1][1]] for c in reading.cues)
+    for attributes in reading.attributes:
+        yield Fired(_finding(reading, attributes, sentence, where, lexicon), reading.rule, cues)
 
 
 def _without_weak(mentions: list[Mention]) -> list[Mention]:
