@@ -35,7 +35,7 @@ def test_every_block_of_the_readme_runs(tmp_path: Path) -> None:
         for argv in commands(block) if language == "console" else []:
             assert argv[0] == "plainfilm"
             run(
-                [sys.executable, "-c", "from plainfilm.cli import main; main()", *argv[1:]],
+                [sys.executable, "-m", *argv],
                 tmp_path,
             )
             ran += 1

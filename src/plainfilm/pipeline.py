@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
+import transformers
 from transformers import PreTrainedModel, ProcessorMixin
 
 from plainfilm.core import (
@@ -35,6 +36,9 @@ from plainfilm.vision.preparation import film_area
 
 SHIPPED = Path(__file__).parent / "models" / "weights"
 """Where the models that come with the package lie, a folder each."""
+
+_SURE = 0.75
+"""The probability from which the classifier's word against the text's is worth a warning."""
 
 FAMILIES = {
     "radscribe": ("RadScribeForConditionalGeneration", "RadScribeProcessor"),
@@ -73,6 +77,7 @@ class ReportModel:
             )
         card = Card.from_dict(_read_json(folder / "card.json"))
         module = import_module(f"plainfilm.models.{family}")
+        transformers.utils.logging.disable_progress_bar()
         model_class, processor_class = (getattr(module, name) for name in FAMILIES[family])
         try:
             model = model_class.from_pretrained(
@@ -237,13 +242,13 @@ def _doubts(statements: Sequence[Finding], evidence: Sequence[Evidence]) -> tupl
     for item in evidence:
         if item.probability is None or item.observation is Observation.NO_FINDING:
             continue
-        if item.observation in said[Status.PRESENT] and item.probability < 0.5:
+        if item.observation in said[Status.PRESENT] and item.probability < 1 - _SURE:
             doubts.append(
                 f"{item.observation} is written as present, but the classifier gives it "
                 f"{item.probability:.0%}"
             )
         if item.observation not in said[Status.PRESENT] | said[Status.UNCERTAIN] and (
-            item.probability >= 0.5
+            item.probability >= _SURE
         ):
             doubts.append(
                 f"{item.observation} is not written as present, but the classifier gives it "

@@ -80,7 +80,7 @@ def test_kill_9_and_resume_ends_in_the_same_weights(
 ) -> None:
     killed = tmp_path / "killed"
     command = [
-        sys.executable, "-c", "from plainfilm.cli import main; main()", "train", str(TINY),
+        sys.executable, "-m", "plainfilm", "train", str(TINY),
         "--output", str(killed), "--quiet", "--set", f"data={{dataset: {dataset.path}}}",
     ]  # fmt: skip
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)

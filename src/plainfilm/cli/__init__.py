@@ -55,7 +55,7 @@ app.add_typer(data_app)
 def main() -> None:
     """Run the command line; a mistake of the user's is one line on standard error and status 1."""
     try:
-        app()
+        app(prog_name="plainfilm")
     except PlainfilmError as error:
         typer.echo(f"plainfilm: {error}", err=True)
         sys.exit(1)

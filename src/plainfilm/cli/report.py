@@ -1,15 +1,15 @@
 """``plainfilm report``: films in, draft reports out."""
 
+from collections import deque
+from collections.abc import Iterator
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from plainfilm.core import InputError, PlainfilmError, write_atomically
-
-if TYPE_CHECKING:
-    from plainfilm.core import Report, Study
+from plainfilm.core import InputError, PlainfilmError, Study, write_atomically
 
 
 class Format(StrEnum):
@@ -58,7 +58,8 @@ def report(
     """Draft a report for each film.
 
     Each file, or folder, is one study (`--together` makes all files one). A film that cannot be
-    read is named on standard error, the others go on, and the exit status is 1.
+    read is named on standard error, the others go on, and the exit status is 1. Several studies
+    come as one text, one JSON array or one page.
 
         plainfilm report chest.dcm
         plainfilm report pa.dcm lateral.dcm --together --indication "Cough and fever."
@@ -68,18 +69,14 @@ def report(
         raise InputError(f"--audience patient is written as text, not as {format}")
     if output is not None and not output.parent.is_dir():
         raise InputError(f"cannot write {output}: there is no folder {output.parent}")
-    from plainfilm.pipeline import load_model
-
-    drafting = load_model(model)
-    studies, refused = _studies(files, together=together, indication=indication)
-    drafted = list(zip(studies, drafting.reports(studies), strict=True))
-    if drafted:
-        text = _render(drafted, format, audience)
-        if output is None:
-            typer.echo(text)
-        else:
-            write_atomically(output, text + "\n")
-            typer.echo(f"wrote {output} ({len(drafted)} draft report(s))", err=True)
+    refused: list[str] = []
+    studies = _studies(files, refused, together=together, indication=indication)
+    text = _draft(studies, model, format, audience)
+    if text is not None and output is None:
+        typer.echo(text)
+    elif text is not None and output is not None:
+        write_atomically(output, text + "\n")
+        typer.echo(f"wrote {output}", err=True)
     for message in refused:
         typer.echo(f"plainfilm: {message}", err=True)
     if refused:
@@ -87,42 +84,59 @@ def report(
 
 
 def _studies(
-    files: list[Path], *, together: bool, indication: str | None
-) -> tuple[list["Study"], list[str]]:
-    """Return the studies that can be read, and why the others can't."""
+    files: list[Path], refused: list[str], *, together: bool, indication: str | None
+) -> Iterator[Study]:
+    """Read one study after the other; why one can't be read goes into ``refused``."""
+    from rich.console import Console
     from rich.progress import track
 
     from plainfilm.data import load_study
 
-    studies, refused = [], []
     groups = [files] if together else [[file] for file in files]
     for group in track(
-        groups, description="reading films", transient=True, disable=len(groups) < 8
+        groups,
+        description="drafting reports",
+        console=Console(stderr=True),
+        transient=True,
+        disable=len(groups) < 2,
     ):
         try:
             study = load_study(*group, indication=indication)
             if study.frontal is None:
                 raise InputError(f"{group[0]}: no frontal film; the models read frontal films")
-            studies.append(study)
         except PlainfilmError as error:
             refused.append(str(error))
-    return studies, refused
+        else:
+            yield study
 
 
-def _render(drafted: list[tuple["Study", "Report"]], format: Format, audience: Audience) -> str:
+def _draft(studies: Iterator[Study], model: str, format: Format, audience: Audience) -> str | None:
+    """Return the studies' drafts, written out; None where no study could be read.
+
+    Only a page keeps the films; text and JSON are written as they come.
+    """
+    first = next(studies, None)
+    if first is None:
+        return None
     from plainfilm.export import Entry, report_json, report_page, report_text
+    from plainfilm.pipeline import load_model
     from plainfilm.text.patient import explain
 
-    if audience is Audience.PATIENT:
-        return "\n\n".join(explain(draft) for _, draft in drafted)
+    waiting: deque[Study] = deque()
 
-    if format is Format.HTML:
-        count = len(drafted)
-        title = "Draft report" if count == 1 else f"{count} draft reports"
-        return report_page(
-            [Entry(study=study, report=draft) for study, draft in drafted], title=title
-        )
+    def feed() -> Iterator[Study]:
+        for study in chain([first], studies):
+            waiting.append(study)
+            yield study
+
+    drafts = ((waiting.popleft(), draft) for draft in load_model(model).reports(feed()))
+    if audience is Audience.PATIENT:
+        return "\n\n".join(explain(draft) for _, draft in drafts)
+    if format is Format.TEXT:
+        return "\n\n".join(report_text(study, draft) for study, draft in drafts)
     if format is Format.JSON:
-        texts = [report_json(study, draft) for study, draft in drafted]
+        texts = [report_json(study, draft) for study, draft in drafts]
         return texts[0] if len(texts) == 1 else "[" + ",\n".join(texts) + "]"
-    return "\n\n".join(report_text(study, draft) for study, draft in drafted)
+    entries = [Entry(study=study, report=draft) for study, draft in drafts]
+    title = "Draft report" if len(entries) == 1 else f"{len(entries)} draft reports"
+    return report_page(entries, title=title)

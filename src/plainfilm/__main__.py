@@ -1,0 +1,6 @@
+"""``python -m plainfilm`` is ``plainfilm``."""
+
+from plainfilm.cli import main
+
+if __name__ == "__main__":
+    main()
