@@ -172,7 +172,8 @@ class Card:
         found = [row.observation for row in rows if row.status == Status.PRESENT]
         possible = [row.observation for row in rows if row.status == Status.UNCERTAIN]
         doubtful = [f"possible {name}" for name in possible if name not in found]
-        return ", ".join(dict.fromkeys([*found, *doubtful])) or "nothing abnormal"
+        nothing = "nothing abnormal" if rows else "the draft says nothing"
+        return ", ".join(dict.fromkeys([*found, *doubtful])) or nothing
 
 
 class _Heats:

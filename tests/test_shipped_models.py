@@ -1,0 +1,51 @@
+"""The models that ship: small, safe, carded, and better than a template."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import plainfilm
+from plainfilm.core import Observation
+from plainfilm.data.phantom import prepare_phantom
+from plainfilm.pipeline import SHIPPED
+from plainfilm.training.evaluation import MOST_COMMON, NEAREST, evaluate
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = sorted(path.parent for path in SHIPPED.glob("*/config.json"))
+
+
+def size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def test_the_default_model_ships() -> None:
+    assert "plainfilm-small" in [folder.name for folder in FOLDERS]
+    assert size(SHIPPED) <= 40_000_000
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_small_safe_and_carded(folder: Path) -> None:
+    assert size(folder) <= 20_000_000
+    suffixes = {path.suffix for path in folder.rglob("*") if path.is_file()}
+    assert suffixes <= {".safetensors", ".json", ".md"}
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    for heading in ("Data", "Recipe", "Scores", "Limits", "Licence"):
+        assert f"## {heading}" in card
+    assert (ROOT / "recipes" / "radscribe" / f"{folder.name}.yaml").exists()
+    facts = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    assert facts["name"] == folder.name
+    assert facts["domain"] == "simulated"
+
+
+def test_the_default_model_sees(tmp_path: Path) -> None:
+    """On films of a series that it never saw it is far ahead of both template rows."""
+    dataset = prepare_phantom(420, tmp_path / "films", seed=31_000_000, size=192, progress=False)
+    model = plainfilm.load_model("plainfilm-small")
+    result = evaluate(model, dataset, metrics=["micro-f1-14"], progress=False)
+    ours, common, nearest = (
+        result.scores[row]["micro-f1-14"].value for row in (model.card.name, MOST_COMMON, NEAREST)
+    )
+    assert ours > max(common, nearest) + 0.2
+    edema = result.scores[model.card.name]["micro-f1-14"].parts[str(Observation.EDEMA)]
+    assert edema > 0.8
