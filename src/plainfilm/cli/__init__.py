@@ -14,6 +14,7 @@ from plainfilm.cli.demo import demo
 from plainfilm.cli.doctor import doctor
 from plainfilm.cli.evaluate import evaluate
 from plainfilm.cli.metrics import metrics
+from plainfilm.cli.read import read
 from plainfilm.cli.report import report
 from plainfilm.cli.score import score
 from plainfilm.cli.train import train
@@ -46,7 +47,7 @@ def _root(
     pass
 
 
-for command in (report, train, evaluate, score, compare, demo, doctor):
+for command in (report, read, train, evaluate, score, compare, demo, doctor):
     app.command()(command)
 app.add_typer(metrics, name="metrics")
 app.add_typer(data_app)

@@ -140,7 +140,8 @@ class _Pairing:
 
     def _following(self, index: int, *, predicate: bool) -> list[Item]:
         """Return the anatomies that the state at ``index`` stands before."""
-        state, found = self.items[index], []
+        state = self.items[index]
+        found: list[Item] = []
         before = self.items[index - 1] if index else None
         close = before is not None and before.end == state.start and predicate
         if close and before and (before.cue == "copula" or "anatomy" in before.roles):

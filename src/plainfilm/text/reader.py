@@ -9,7 +9,7 @@ pass over the text, in time linear in its length.
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from plainfilm.core import Change, Finding, InputError, Observation, Side, Status
+from plainfilm.core import Change, Finding, InputError, Observation, Side, Span, Status
 from plainfilm.text.attributes import Attributes, attach, combine
 from plainfilm.text.lexicon import Lexicon, Rule, load_lexicon
 from plainfilm.text.links import Reading, link, refer
@@ -49,17 +49,17 @@ def read(text: str, *, language: str = "en") -> list[Finding]:
     Raises:
         InputError: ``text`` is not a ``str``, or there are no rules for ``language``.
     """
-    findings: dict[tuple[str | None, ...], Finding] = {}
+    found: dict[tuple[str | None, ...], tuple[Finding, list[Span]]] = {}
     for fired in explain(text, language=language):
-        finding = fired.finding
-        if finding.observation is Observation.NO_FINDING:
-            continue
-        known = findings.setdefault(finding.statement, finding)
-        if known is not finding:
-            findings[finding.statement] = known.model_copy(
-                update={"spans": (*known.spans, *finding.spans)}
-            )
-    return list(findings.values())
+        if fired.finding.observation is not Observation.NO_FINDING:
+            _, spans = found.setdefault(fired.finding.statement, (fired.finding, []))
+            spans.extend(fired.finding.spans)
+    return [
+        finding
+        if len(spans) == len(finding.spans)
+        else finding.model_copy(update={"spans": tuple(spans)})
+        for finding, spans in found.values()
+    ]
 
 
 def labels(text: str, *, language: str = "en") -> dict[Observation, Status]:

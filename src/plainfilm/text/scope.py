@@ -4,6 +4,7 @@ A cue reaches forward ("no effusion or pneumothorax") or backward ("effusion has
 something ends its reach: a boundary ("but"), a verb after what it governs, a new statement.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 from plainfilm.core import Status
@@ -27,6 +28,8 @@ class Scopes:
         self.items = items
         self.cues = [item for item in items if item.cue and "rules" not in item.roles]
         self.heads = sorted({(mention.start, mention.end) for mention in mentions})
+        self.first_end = min((end for _, end in self.heads), default=0)
+        self.choices = [cue.start for cue in self.cues if cue.cue in ("or", "versus")]
         self.kinds = [self._resolved(index) for index in range(len(self.cues))]
         self.at = {item.start: item for item in items}
 
@@ -99,7 +102,7 @@ class Scopes:
         return found
 
     def _past_a_mention(self, cue: Item) -> bool:
-        return any(end <= cue.start for _, end in self.heads)
+        return bool(self.heads) and self.first_end <= cue.start
 
     def _ends_list(self, index: int) -> bool:
         """Return whether the verb closes what came before ("no effusion is seen and …")."""
@@ -108,10 +111,8 @@ class Scopes:
 
     def _goes_on(self, cue: Item, start: int) -> bool:
         """Return whether the list goes on after ``cue`` to an "or" or a "versus"."""
-        return any(
-            kind in ("or", "versus") and cue.end <= other.start < start + _NEARBY
-            for other, kind in zip(self.cues, self.kinds, strict=True)
-        )
+        at = bisect_left(self.choices, cue.end)
+        return at < len(self.choices) and self.choices[at] < start + _NEARBY
 
     def _opens_statement(self, cue: Item) -> bool:
         """Return whether a positive statement of its own follows a comma, "and" or "with"."""
