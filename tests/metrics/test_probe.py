@@ -7,6 +7,8 @@ import pytest
 
 from plainfilm.core import Change, Finding, Observation, Status
 from plainfilm.metrics import probe as probing
+from plainfilm.metrics import score
+from plainfilm.text import read
 
 TEXT = "There is a small left effusion. No pneumothorax. The heart is normal."
 FINDINGS = [
@@ -93,3 +95,12 @@ def test_an_edit_without_any_place_is_undefined():
     reaction = probing.probe(["Clear."], ["rouge-l"])["side swapped"]
     assert reaction.applied == 0
     assert math.isnan(reaction.drop("rouge-l"))
+
+
+def test_values_are_those_of_score():
+    reports = [TEXT, "Clear lungs. Moderate cardiomegaly. No effusion.", "Normal chest."]
+    reaction = probing.probe(reports, ["cider-d", "bleu-2"])["finding hallucinated"]
+    chance = random.Random(0)
+    edited = [probing.hallucinate(text, read(text), chance) for text in reports]
+    expected = score(reports, edited, ["cider-d", "bleu-2"])
+    assert reaction.after == pytest.approx({name: one.value for name, one in expected.items()})

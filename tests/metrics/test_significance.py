@@ -99,3 +99,14 @@ def test_welch_needs_runs(runs, message):
 def test_too_few_samples():
     with pytest.raises(MetricError, match="samples must be at least 100 for a p-value, got 10"):
         compare(["a"], ["a"], ["a"], ["bleu-1"], samples=10)
+
+
+def test_the_references_are_read_once():
+    seen = []
+
+    def track(texts, task):
+        seen.extend(texts)
+        return texts
+
+    compare(["a", "b"], ["c", "d"], ["e", "d"], ["rouge-l"], samples=100, track=track)
+    assert sorted(seen) == ["a", "b", "c", "d", "e"]

@@ -1,9 +1,9 @@
 """Pairs: references and predictions side by side, with what several metrics read from them."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from plainfilm.core import Finding, Observation, Status, UncertaintyPolicy
 from plainfilm.metrics.ngrams import Counts, Overlap, count_ngrams, overlap
@@ -31,6 +31,8 @@ class Pairs:
     """Reads labels in place of plainfilm's reader, where given."""
     track: Track = lambda texts, task: texts
     """Wraps a long iteration, named, to show its progress."""
+    read: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What → text → what was read; ``dataclasses.replace`` shares it with the new pairs."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -70,10 +72,10 @@ class Pairs:
 
     def _each(self, make: Callable[[str], Made], task: str) -> Both[Made]:
         """Return ``make`` of every text; equal texts are read once."""
-        made = {
-            text: make(text)
-            for text in self.track(dict.fromkeys(self.references + self.predictions), task)
-        }
+        made = self.read.setdefault(task, {})
+        new = [t for t in dict.fromkeys(self.references + self.predictions) if t not in made]
+        for text in self.track(new, task):
+            made[text] = make(text)
         return [made[text] for text in self.references], [made[text] for text in self.predictions]
 
 

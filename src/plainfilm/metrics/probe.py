@@ -9,9 +9,7 @@ offers no place for an edit is left out of its row.
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-
-import numpy as np
+from dataclasses import dataclass, replace
 
 from plainfilm.core import Finding, Observation, Status, UncertaintyPolicy
 from plainfilm.metrics.pairs import Track
@@ -181,19 +179,18 @@ def _react(
     policy: UncertaintyPolicy,
     track: Track | None,
 ) -> Reaction:
-    """Return the reaction to (original, edited) reports.
-
-    Originals are paired with themselves and with their edited copies in one set, so that each text
-    is read once; a metric's rows of the first half are then before, of the second half after.
-    """
-    truth = [original for original, _ in edited]
-    said = [*truth, *(copy for _, copy in edited)]
-    pairs = align([*truth, *truth], said, policy=policy, track=track)
-    before, after = {}, {}
-    for name, metric in metrics.items():
-        found = metric.measure(pairs)
-        halves = np.split(found.rows, 2)
-        before[name], after[name] = (float(found.value(half.sum(axis=0))) for half in halves)
+    """Return the reaction to (original, edited) reports; each text is read once."""
+    originals = [original for original, _ in edited]
+    perfect = align(originals, originals, policy=policy, track=track)
+    wrong = replace(perfect, predictions=tuple(copy for _, copy in edited))
+    before, after = (
+        {
+            name: float(found.value(found.totals))
+            for name, metric in metrics.items()
+            for found in [metric.measure(pairs)]
+        }
+        for pairs in (perfect, wrong)
+    )
     return Reaction(len(edited), before, after)
 
 

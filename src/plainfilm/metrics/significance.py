@@ -11,7 +11,7 @@ Where several metrics are tested, p-values are corrected by Holm's method (1979)
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -74,6 +74,7 @@ def compare(
         raise MetricError(f"samples must be at least 100 for a p-value, got {samples}")
     chosen = resolve(metrics)
     sides = [align(references, said, policy=policy, track=track) for said in (first, second)]
+    sides[1] = replace(sides[1], read=sides[0].read)  # the references are read once
     measured = [{name: metric.measure(pairs) for name, metric in chosen.items()} for pairs in sides]
     bootstrap = Bootstrap(samples=samples // 10, seed=seed)
     draws = [bootstrap.values(found) for found in measured]
