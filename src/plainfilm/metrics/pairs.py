@@ -18,6 +18,11 @@ Both = tuple[list[Made], list[Made]]
 """(of references, of predictions)"""
 
 
+def untracked(texts: Iterable[str], task: str) -> Iterable[str]:
+    """Return ``texts`` as they are: shows no progress."""
+    return texts
+
+
 @dataclass(frozen=True)
 class Pairs:
     """References and predictions in the same order; what is read from them is read once."""
@@ -29,7 +34,7 @@ class Pairs:
     """What an uncertain mention counts as in label metrics."""
     chexbert: "Chexbert | None" = None
     """Reads labels in place of plainfilm's reader, where given."""
-    track: Track = lambda texts, task: texts
+    track: Track = untracked
     """Wraps a long iteration, named, to show its progress."""
     read: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What → text → what was read; ``dataclasses.replace`` shares it with the new pairs."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import plainfilm
 from plainfilm.core import MetricError, Score, Signature, UncertaintyPolicy
 from plainfilm.metrics.bootstrap import Bootstrap
-from plainfilm.metrics.pairs import Pairs, Track
+from plainfilm.metrics.pairs import Pairs, Track, untracked
 from plainfilm.metrics.registry import resolve
 from plainfilm.metrics.statistics import Statistics
 
@@ -125,7 +125,7 @@ def align(
         predictions=tuple(prediction_of[key] for key in reference_of),
         policy=UncertaintyPolicy(policy),
         chexbert=chexbert,
-        **({} if track is None else {"track": track}),
+        track=track or untracked,
     )
 
 
