@@ -103,7 +103,7 @@ def _owners(
     apart = any(
         last.end <= stop.start < item.start and stop.cue in ("with", "negation") for stop in stops
     )
-    if apart and not {"side", "place"} & set(item.roles):
+    if apart and "severity" in item.roles:
         return []
     return _named_alike(last, mentions)
 
@@ -121,6 +121,8 @@ def _goes_before(
     last, first = max(mentions[i].end for i in before), mentions[after[0]]
     parted_left = any(last <= stop.start < item.start for stop in stops)
     parted_right = any(item.end <= stop.start < first.start for stop in stops)
+    if any(stop.cue == "with" and stop.end == item.start for stop in stops):
+        return True
     return parted_left and not parted_right
 
 

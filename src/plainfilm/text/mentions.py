@@ -187,6 +187,13 @@ class _Pairing:
             return False
         first, last = sorted((subject, state), key=lambda item: item.start)
         tokens = ((first.start, first.end), (last.start, last.end))
+        named = (subject.start, subject.end)
+        for mention in self.mentions:
+            if mention.rules == rules and named in mention.tokens:
+                mention.tokens = tuple(sorted({*mention.tokens, *tokens}))
+                mention.start = min(mention.start, first.start)
+                mention.end = max(mention.end, last.end)
+                return True
         predicate = state.start if verb else None
         self.mentions.append(Mention(rules, first.start, last.end, tokens, predicate))
         return True

@@ -93,6 +93,8 @@ class Scopes:
                     blocked.add("uncertainty")
                 if self._opens_statement(cue):
                     blocked |= {"negation", "uncertainty"}
+            elif kind == "closer" and self._closes(index):
+                blocked |= {"negation", "uncertainty", "differential"}
             elif kind in _FORWARD and kind not in blocked:
                 found.append(index)
                 if kind == "uncertainty" and self._after_list_mark(index):
@@ -108,6 +110,12 @@ class Scopes:
         """Return whether the verb closes what came before ("no effusion is seen and …")."""
         relative = index > 0 and self.kinds[index - 1] == "relative"
         return not relative and self._past_a_mention(self.cues[index])
+
+    def _closes(self, index: int) -> bool:
+        """Return whether the participle closes what came before ("no effusion seen, …")."""
+        after = index + 1 < len(self.cues) and self.cues[index + 1].start == self.cues[index].end
+        listed = after and self.kinds[index + 1] in _LIST
+        return bool(listed and self._past_a_mention(self.cues[index]))
 
     def _goes_on(self, cue: Item, start: int) -> bool:
         """Return whether the list goes on after ``cue`` to an "or" or a "versus"."""
