@@ -58,6 +58,8 @@ class RadScribeConfig(PreTrainedConfig):
         for name in ("pad_token_id", "eos_token_id", "decoder_start_token_id"):
             default = self.decoder.get(name, 1 if name == "eos_token_id" else 0)
             kwargs.setdefault(name, default)
+        # T5 ties its output to its embeddings; T5 1.1 says tie_word_embeddings: false.
+        kwargs.setdefault("tie_word_embeddings", self.decoder.get("tie_word_embeddings", True))
         kwargs["is_encoder_decoder"] = True
         super().__init__(**kwargs)
 

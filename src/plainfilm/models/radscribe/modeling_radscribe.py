@@ -209,6 +209,7 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
             "backbone": ("encoder.backbone.",),
             "classifier": ("encoder.classifier.",),
             "label_attention": ("encoder.label_attention.",),
+        "joint": ("encoder.joint.", "encoder.image_projection."),
             "encoder": ("encoder.",),
             "decoder": ("decoder.", "bridge.", "lm_head."),
         }
@@ -305,7 +306,9 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
             use_cache=labels is None if use_cache is None else use_cache,
             **kwargs,
         )
-        hidden = decoded.last_hidden_state * self.decoder.config.d_model**-0.5
+        hidden = decoded.last_hidden_state
+        if self.config.tie_word_embeddings:  # as T5; T5 1.1, whose output is its own, does not
+            hidden = hidden * self.decoder.config.d_model**-0.5
         logits = self.lm_head(hidden)
 
         report_loss = None
