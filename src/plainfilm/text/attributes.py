@@ -33,7 +33,7 @@ def attach(items: Sequence[Item], mentions: Sequence[Mention]) -> list[list[Item
             continue
         if _grades_change(items, number, mentions):
             continue
-        predicate = {"change", "place"} & set(item.roles) and _is_predicate(items, number)
+        predicate = {"change", "place", "side"} & set(item.roles) and _is_predicate(items, number)
         if _is_beside(items, number):
             item = item._replace(roles={**item.roles, "beside": True})
         for index in _owners(item, mentions, stops, predicate=bool(predicate)):
@@ -103,7 +103,8 @@ def _owners(
     apart = any(
         last.end <= stop.start < item.start and stop.cue in ("with", "negation") for stop in stops
     )
-    if apart and "severity" in item.roles:
+    clause = any(last.end <= s.start < item.start and s.cue == "boundary" for s in stops)
+    if (apart and "severity" in item.roles) or (clause and {"side", "place"} & set(item.roles)):
         return []
     return _named_alike(last, mentions)
 
@@ -156,6 +157,7 @@ def _is_named_by(item: Item, mention: Mention) -> bool:
 def combine(items: Sequence[Item]) -> list[Attributes]:
     """Return what ``items`` say of one mention: one group per side and place."""
     groups: list[dict[str, Any]] = [{}]
+    items = _told_by_side(items)
     for item, roles in zip(items, _completed(items), strict=True):
         fresh = {k: roles[k] for k in ("side", "place", "severity", "change") if k in roles}
         if "beside" in roles and "place" in groups[-1]:
@@ -173,6 +175,15 @@ def combine(items: Sequence[Item]) -> list[Attributes]:
             groups[-1]["side"] = Side.BILATERAL
     _share(groups)
     return _merged(groups)
+
+
+def _told_by_side(items: Sequence[Item]) -> Sequence[Item]:
+    """Leave out "bilateral" where each side is told: "moderate on the right, small on the left"."""
+    sides = {item.roles.get("side") for item in items}
+    grades = {item.roles.get("severity") for item in items} - {None}
+    if sides >= set(Side) and len(grades) > 1:
+        return [item for item in items if item.roles.get("side") is not Side.BILATERAL]
+    return items
 
 
 def _opens_group(items: Sequence[Item], item: Item) -> bool:

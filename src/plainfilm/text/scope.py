@@ -143,13 +143,21 @@ class Scopes:
 
     def _after(self, mention: Mention) -> list[int]:
         """Return the backward cue that reaches the mention, if any."""
+        comma = -1
         for index, (cue, kind) in enumerate(zip(self.cues, self.kinds, strict=True)):
             if cue.start < mention.end:
                 continue
             if kind in _BACKWARD:
-                return [index]
+                apart = any(0 <= comma <= start < cue.start for start, _ in self.heads)
+                return [] if apart else [index]
             if kind in ("boundary", "paren", "uncertainty", "negation", "affirmed", "advice"):
                 break
             if kind in _LIST and self._opens_statement(cue):
                 break
+            if kind == "with" and any(start >= cue.end for start, _ in self.heads):
+                break
+            if kind == "comma":
+                comma = cue.end
+            elif kind in ("and", "or"):
+                comma = -1
         return []
