@@ -51,9 +51,7 @@ def _as_pixels(value: Any) -> Pixels:
     if not np.isfinite(pixels).all():
         raise ValueError("pixels must be finite")
     if pixels.min() < 0 or pixels.max() > 1:
-        raise ValueError(
-            f"pixels must lie in [0, 1], got [{pixels.min():.4g}, {pixels.max():.4g}]"
-        )
+        raise ValueError(f"pixels must lie in [0, 1], got [{pixels.min():.4g}, {pixels.max():.4g}]")
     pixels.flags.writeable = False
     return pixels
 

@@ -33,6 +33,8 @@ def attach(items: Sequence[Item], mentions: Sequence[Mention]) -> list[list[Item
             continue
         if _grades_change(items, number, mentions):
             continue
+        if "side" in item.roles and _means_all(items, number):
+            continue
         predicate = {"change", "place", "side"} & set(item.roles) and _is_predicate(items, number)
         if _is_beside(items, number):
             item = item._replace(roles={**item.roles, "beside": True})
@@ -54,6 +56,15 @@ def _grades_change(items: Sequence[Item], number: int, mentions: Sequence[Mentio
     return graded and not naming and following.start == item.end
 
 
+def _means_all(items: Sequence[Item], number: int) -> bool:
+    """Return whether "both" means both findings, not both sides ("both improved")."""
+    if items[number].roles["side"] is not Side.BILATERAL or number + 1 == len(items):
+        return False
+    after = items[number + 1]
+    later = any({"rules", "anatomy"} & set(item.roles) for item in items[number + 1 :])
+    return "change" in after.roles and after.start == items[number].end and not later
+
+
 def _is_beside(items: Sequence[Item], number: int) -> bool:
     """Return whether the item is a place that something projects over, or its side."""
     end = items[number].start
@@ -71,6 +82,8 @@ def _is_beside(items: Sequence[Item], number: int) -> bool:
 def _is_predicate(items: Sequence[Item], number: int) -> bool:
     """Return whether a verb says the item ("are unchanged", "are present in the right base")."""
     end = items[number].start
+    if "change" in items[number].roles and _stands_alone(items, number):
+        return True
     for item in items[number::-1]:
         if end - item.end > 2:
             return False
@@ -80,6 +93,15 @@ def _is_predicate(items: Sequence[Item], number: int) -> bool:
             return False
         end = item.start
     return False
+
+
+def _stands_alone(items: Sequence[Item], number: int) -> bool:
+    """Return whether the item closes a list after a comma ("effusion and edema, unchanged")."""
+    before = items[number - 1] if number else None
+    if before is not None and before.roles.get("side") is Side.BILATERAL:
+        before = items[number - 2] if number > 1 else None
+    later = any("rules" in item.roles or "anatomy" in item.roles for item in items[number + 1 :])
+    return before is not None and before.cue == "comma" and not later
 
 
 def _owners(

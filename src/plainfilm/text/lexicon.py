@@ -67,9 +67,11 @@ _SIDED_PLACES = {"left_place": Side.LEFT, "right_place": Side.RIGHT, "both_place
 
 
 def _rule_files(language: str) -> list[tuple[str, dict[str, Any]]]:
-    folder = files("plainfilm.text") / "rules" / language
+    languages = files("plainfilm.text") / "rules"
+    folder = languages / language
     if not folder.is_dir():
-        raise InputError(f"no reader rules for language {language!r}; there are: en")
+        known = sorted(entry.name for entry in languages.iterdir() if entry.is_dir())
+        raise InputError(f"no rules for language {language!r}; there are: {', '.join(known)}")
     found = []
     for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if entry.name.endswith(".yaml"):

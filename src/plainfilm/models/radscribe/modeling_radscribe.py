@@ -209,7 +209,7 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
             "backbone": ("encoder.backbone.",),
             "classifier": ("encoder.classifier.",),
             "label_attention": ("encoder.label_attention.",),
-        "joint": ("encoder.joint.", "encoder.image_projection."),
+            "joint": ("encoder.joint.", "encoder.image_projection."),
             "encoder": ("encoder.",),
             "decoder": ("decoder.", "bridge.", "lm_head."),
         }
