@@ -16,7 +16,8 @@ from plainfilm.text.lexicon import load_lexicon
 from plainfilm.text.phrases import expand
 from plainfilm.text.sentences import LONGEST_SENTENCE
 
-RULES = files("plainfilm.text") / "rules" / "en"
+RULES = files("plainfilm.text") / "rules"
+LANGUAGES = sorted(folder.name for folder in RULES.iterdir() if folder.is_dir())
 
 
 def line(finding: Finding) -> str:
@@ -29,19 +30,24 @@ def line(finding: Finding) -> str:
 
 def examples() -> list[Any]:
     return [
-        pytest.param(example["text"], example["expect"], id=f"{file.name}: {example['text']}")
-        for file in sorted(RULES.iterdir(), key=lambda file: file.name)
+        pytest.param(
+            language, example["text"], example["expect"], id=f"{language}: {example['text']}"
+        )
+        for language in LANGUAGES
+        for file in sorted((RULES / language).iterdir(), key=lambda file: file.name)
         for example in yaml.safe_load(file.read_text("utf-8")).get("examples", ())
     ]
 
 
-@pytest.mark.parametrize(("text", "expected"), examples())
-def test_example_in_the_rules(text: str, expected: list[str]) -> None:
-    assert sorted(map(line, read(text))) == sorted(expected)
+@pytest.mark.parametrize(("language", "text", "expected"), examples())
+def test_example_in_the_rules(language: str, text: str, expected: list[str]) -> None:
+    assert sorted(map(line, read(text, language=language))) == sorted(expected)
 
 
-def test_every_file_of_rules_has_examples() -> None:
-    without = [f.name for f in RULES.iterdir() if "\nexamples:" not in f.read_text("utf-8")]
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_file_of_rules_has_examples(language: str) -> None:
+    folder = RULES / language
+    without = [f.name for f in folder.iterdir() if "\nexamples:" not in f.read_text("utf-8")]
     assert without == ["sections.yaml"], "headings are tested in test_reader_sections.py"
 
 
@@ -111,7 +117,7 @@ def test_what_is_no_text(bad: Any, name: str) -> None:
 
 
 def test_an_unknown_language() -> None:
-    with pytest.raises(InputError, match="'tlh'; there are: en"):
+    with pytest.raises(InputError, match="'tlh'; there are: en, es"):
         read("effusion", language="tlh")
 
 

@@ -1,6 +1,7 @@
 """Words and punctuation of a text, with their offsets."""
 
 import re
+import unicodedata
 from typing import NamedTuple
 
 # A hyphen inside a word parts it ("air-space" is "air space"); a number keeps its decimal point.
@@ -16,9 +17,16 @@ class Tokens(NamedTuple):
 
 
 def tokenize(text: str) -> Tokens:
-    """Split ``text`` into words and punctuation marks."""
+    """Split ``text`` into words, without their accents, and punctuation marks."""
     words, spans = [], []
     for match in _TOKEN.finditer(_INNER_HYPHEN.sub(" ", text)):
-        words.append(match.group().lower())
+        words.append(_plain(match.group().lower()))
         spans.append(match.span())
     return Tokens(words, spans)
+
+
+def _plain(word: str) -> str:
+    if word.isascii():
+        return word
+    parts = unicodedata.normalize("NFD", word)
+    return "".join(part for part in parts if not unicodedata.combining(part))
