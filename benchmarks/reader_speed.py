@@ -1,11 +1,11 @@
 """The reader's time per report, beside negspacy with the same vocabulary, and its growth in length.
 
-    python benchmarks/reader_speed.py --reports NLMCXR_reports.tgz [--peer negspacy=VENV/bin/python]
+    python benchmarks/reader_speed.py --reports NLMCXR_reports.tgz [--peer VENV/bin/python]
 
 Best of three runs over the same reports, in CPU time of one process (wall clock would measure the
-machine's other work). The peers know every phrase that the reader's rules know, and run in
-environments of their own (``python -m venv VENV && VENV/bin/pip install spacy negspacy``, another
-for ``medspacy``). The growth is measured on text of 10 kB to 10 MB: reports end to end, one word
+machine's other work). The peer, negspacy, knows every phrase that the reader's rules know, and runs
+in an environment of its own (``python -m venv VENV && VENV/bin/pip install spacy negspacy``).
+The growth is measured on text of 10 kB to 10 MB: reports end to end, one word
 without spaces, nested parentheses, one endless sentence, and nothing but negations.
 """
 
@@ -57,11 +57,11 @@ def long_texts(reports: list[str]) -> dict[str, Callable[[int], str]]:
     }
 
 
-def run_peer(name: str, python: Path, reports: list[str]) -> dict:
+def run_peer(python: Path, reports: list[str]) -> dict:
     given = {"phrases": sorted(phrases(load_lexicon().terms)), "reports": reports}
     peer = Path(__file__).with_name("spacy_peer.py")
     done = subprocess.run(  # noqa: S603 (the user's own interpreter)
-        [python, peer, name], input=json.dumps(given), stdout=subprocess.PIPE, text=True, check=True
+        [python, peer], input=json.dumps(given), stdout=subprocess.PIPE, text=True, check=True
     )
     return {**json.loads(done.stdout.splitlines()[-1]), "phrases": len(given["phrases"])}
 
@@ -70,9 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--reports", type=Path, required=True, help="NLMCXR_reports.tgz")
     parser.add_argument("--reserved", type=Path, help="file of reserved study ids")
-    parser.add_argument(
-        "--peer", action="append", default=[], metavar="NAME=PYTHON", help="negspacy or medspacy"
-    )
+    parser.add_argument("--peer", type=Path, help="interpreter with spacy and negspacy")
     parser.add_argument("--largest", type=int, default=SIZES[-1], help="characters, default 10 MB")
     given = parser.parse_args()
     reserved = given.reserved or given.reports.with_name("reserved.txt")
@@ -82,12 +80,11 @@ def main() -> None:
     ours = best_of_three(lambda: [read(text) for text in reports])
     print(f"{len(reports)} reports, {sum(map(len, reports)) / len(reports):.0f} characters each")
     print(f"plainfilm  {1000 * ours / len(reports):.3f} ms per report")
-    for peer in given.peer:
-        name, _, python = peer.partition("=")
-        result = run_peer(name, Path(python), reports)
+    if given.peer:
+        peer = run_peer(given.peer, reports)
         print(
-            f"{result['name']}  {result['ms_per_report']:.3f} ms per report "
-            f"({result['entities']} entities of {result['phrases']} phrases)"
+            f"{peer['name']}  {peer['ms_per_report']:.3f} ms per report "
+            f"({peer['entities']} entities of {peer['phrases']} phrases)"
         )
     for name, make in long_texts(reports).items():
         for size in (size for size in SIZES if size <= given.largest):
