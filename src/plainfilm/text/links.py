@@ -47,12 +47,13 @@ def link(readings: Sequence[Reading], scopes: Scopes) -> None:
         else:
             groups.append([reading])
     pairs = [(a, b, scopes.between(a[0].mention, b[0].mention)) for a, b in pairwise(groups)]
-    for earlier, later, kinds in pairs:
-        if kinds & _ALTERNATIVE and not kinds & _APART:
+    for earlier, later, order in pairs:
+        if _are_alternatives(order):
             _hedge(earlier, later)
-    for earlier, later, kinds in pairs:
+    for earlier, later, order in pairs:
+        kinds = set(order)
         hedged = later[0].status is Status.UNCERTAIN
-        alternative = kinds & _ALTERNATIVE and not kinds & _APART and hedged
+        alternative = _are_alternatives(order) and hedged
         cause = kinds & _CAUSE and not kinds & _NO_CAUSE
         joint = kinds & _JOINT and not kinds & _APART
         pair = _is_pair(earlier[0], later[0], kinds)
@@ -62,6 +63,12 @@ def link(readings: Sequence[Reading], scopes: Scopes) -> None:
             _inherit(earlier, later, graded=alike or pair)
         if alike or "slash" in kinds:
             _inherit(later, earlier, graded=False)
+
+
+def _are_alternatives(kinds: Sequence[str]) -> bool:
+    """Return whether an "or" joins two mentions, and no hedge stands before it."""
+    joining = next((k for k in kinds if k in _ALTERNATIVE or k in _CAUSE), None)
+    return joining in _ALTERNATIVE and not _APART & set(kinds)
 
 
 def refer(before: Sequence[Reading], readings: Sequence[Reading]) -> None:

@@ -61,13 +61,13 @@ class Scopes:
             return Status.UNCERTAIN, fired
         return stated, fired
 
-    def between(self, first: Mention, second: Mention) -> set[str]:
-        """Return the kinds of the cues that stand between two mentions."""
-        return {
+    def between(self, first: Mention, second: Mention) -> list[str]:
+        """Return the kinds of the cues that stand between two mentions, in order."""
+        return [
             kind
             for cue, kind in zip(self.cues, self.kinds, strict=True)
             if first.end <= cue.start and cue.end <= second.start
-        }
+        ]
 
     def _before(self, mention: Mention) -> list[int]:
         """Return the forward cues that reach the mention, nearest first."""
