@@ -8,11 +8,10 @@ from plainfilm.core import Score
 
 
 def score_table(rows: Mapping[str, Mapping[str, Score]], title: str) -> Table:
-    """Return a table of scores: a row for each system, a column for each metric."""
-    metrics = list(next(iter(rows.values())))
-    table = Table("", *metrics, title=title)
-    for name, scores in rows.items():
-        table.add_row(name, *(_with_interval(scores[metric]) for metric in metrics))
+    """Return a table of scores: a row for each metric, a column for each system."""
+    table = Table("", *rows, title=title)
+    for metric in next(iter(rows.values())):
+        table.add_row(metric, *(_with_interval(scores[metric]) for scores in rows.values()))
     return table
 
 
@@ -31,9 +30,9 @@ def signature_lines(scores: Mapping[str, Score]) -> list[str]:
 
 
 def _with_interval(score: Score) -> str:
-    """Return the value and, under it, its confidence interval where there is one."""
+    """Return the value and, behind it, its confidence interval where there is one."""
     value = _cell(score.value)
-    return f"{value}\n[{' '.join(map(_cell, score.interval))}]" if score.interval else value
+    return f"{value} [{', '.join(map(_cell, score.interval))}]" if score.interval else value
 
 
 def _cell(value: float) -> str:
