@@ -108,6 +108,36 @@ def test_kill_9_while_simulating(tmp_path: Path) -> None:
     assert resumed.fingerprint == whole.fingerprint
 
 
+def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
+    """Else each killed preparation leaves processes behind that wait for ever."""
+    out = tmp_path / "d"
+    script = tmp_path / "prepare_many.py"
+    script.write_text(
+        "from plainfilm.data.phantom import prepare_phantom; from pathlib import Path\n"
+        "if __name__ == '__main__':\n"
+        f"    prepare_phantom(5000, Path({str(out)!r}), size=32, workers=2, progress=False)\n"
+    )
+    read, write = os.pipe()  # every process of the preparation holds the end that is written to
+    process = subprocess.Popen([sys.executable, str(script)], stderr=write, close_fds=True)
+    os.close(write)
+    rows = tmp_path / ".d.part" / "rows"
+    deadline = time.monotonic() + 60
+    while len(list(rows.glob("*.json"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    os.set_blocking(read, False)
+    deadline, ended = time.monotonic() + 30, False
+    while not ended and time.monotonic() < deadline:
+        try:
+            ended = os.read(read, 4096) == b""  # the end of the file: nobody is left
+        except BlockingIOError:
+            time.sleep(0.05)
+    os.close(read)
+    assert ended, "a worker outlives the killed preparation"
+    assert not out.exists()
+
+
 def test_the_number_of_workers_changes_nothing(tmp_path: Path) -> None:
     one = prepare_phantom(6, tmp_path / "one", size=32, workers=1, progress=False)
     two = prepare_phantom(6, tmp_path / "two", size=32, workers=2, progress=False)
@@ -232,6 +262,23 @@ def test_masks_are_never_unpickled(tmp_path: Path) -> None:
     np.savez(tmp_path / "m.npz", evil=np.array([{"a": 1}], dtype=object))
     with pytest.raises(DatasetError, match="cannot read the masks"):
         read_masks(tmp_path / "m.npz")
+
+
+def test_damaged_masks_are_one_clear_error(tmp_path: Path) -> None:
+    path = tmp_path / "m.npz"
+    whole = pack_masks({"heart": np.random.default_rng(0).random((32, 32)) > 0.5})
+    messages = []
+    for place in range(0, len(whole), 7):
+        turned = bytearray(whole)
+        turned[place] ^= 0x5A
+        for content in (whole[:place], bytes(turned)):
+            path.write_bytes(content)
+            try:
+                assert read_masks(path)["heart"].shape == (32, 32)  # a byte that nobody reads
+            except DatasetError as error:
+                messages.append(str(error))
+    assert len(messages) > len(whole) / 7
+    assert {message.split(":")[0] for message in messages} == {f"cannot read the masks in {path}"}
 
 
 def test_masks_of_two_shapes_are_refused() -> None:

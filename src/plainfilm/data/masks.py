@@ -1,6 +1,8 @@
 """Masks stored small: bits packed eight to a byte, compressed, one file a study."""
 
 import io
+import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +14,9 @@ from plainfilm.core import DatasetError
 Mask = npt.NDArray[np.bool_]
 
 _SHAPE = "(height, width)"
+_UNREADABLE = (
+    OSError, EOFError, KeyError, NotImplementedError, ValueError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 def pack_masks(masks: Mapping[str, Mask]) -> bytes:
@@ -41,5 +46,5 @@ def read_masks(path: Path) -> dict[str, Mask]:
                 for name in packed.files
                 if name != _SHAPE
             }
-    except (OSError, KeyError, ValueError) as error:
+    except _UNREADABLE as error:
         raise DatasetError(f"cannot read the masks in {path}: {error}") from error

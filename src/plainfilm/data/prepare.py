@@ -6,12 +6,14 @@ study. At the end the rows become the manifest and the folder takes its name.
 """
 
 import json
+import os
 import shutil
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -138,8 +140,22 @@ def _built(
         yield from map(make, todo.items())
         return
     # Fresh processes: a fork of one that runs threads (torch, pyarrow) may lock up.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    context = get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
         yield from pool.map(make, todo.items(), chunksize=8)
+
+
+def _end_with_parent() -> None:
+    """Let this worker end when the process that started it is killed; else it waits for ever."""
+    parent = parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _make(build: Build[Item], part: Path, entry: tuple[str, Item]) -> None:
