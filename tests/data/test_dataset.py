@@ -264,6 +264,18 @@ def test_masks_are_never_unpickled(tmp_path: Path) -> None:
         read_masks(tmp_path / "m.npz")
 
 
+def test_an_empty_directory_is_filled_and_any_other_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert len(make(tmp_path / "empty").rows) == 12
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "note.txt").write_text("keep")
+    (tmp_path / "file").write_text("keep")
+    for name in ("mine", "file"):
+        with pytest.raises(DatasetError, match=f"{name} exists and is no dataset: choose another"):
+            make(tmp_path / name)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "file", "mine"]
+
+
 def test_damaged_masks_are_one_clear_error(tmp_path: Path) -> None:
     path = tmp_path / "m.npz"
     whole = pack_masks({"heart": np.random.default_rng(0).random((32, 32)) > 0.5})

@@ -166,6 +166,22 @@ def test_mistakes_of_the_split_file(tmp_path, reports, pngs):
         prepare(tmp_path, images=pngs, reports=reports, split=path)
 
 
+def test_a_damaged_archive_is_one_line(tmp_path, reports):
+    whole, path = reports.read_bytes(), tmp_path / "damaged.tgz"
+    messages = []
+    for place in range(0, len(whole), max(1, len(whole) // 60)):
+        turned = bytearray(whole)
+        turned[place] ^= 0x5A
+        for content in (whole[:place], bytes(turned)):
+            path.write_bytes(content)
+            try:
+                read_reports(path)
+            except DatasetError as error:
+                messages.append(str(error))
+    assert len(messages) > 60
+    assert not any("\n" in message for message in messages)
+
+
 def test_mistakes_of_the_sources(tmp_path, reports, pngs, film):
     with pytest.raises(DatasetError, match=r"gone.tgz: cannot be read .*NLMCXR_reports.tgz"):
         read_reports(tmp_path / "gone.tgz")

@@ -14,6 +14,7 @@ import json
 import os
 import re
 import tarfile
+import zlib
 from collections import Counter
 from collections.abc import Mapping
 from functools import partial
@@ -66,9 +67,10 @@ def read_reports(path: Path) -> list[IuReport]:
                 for name, file in files
                 if file is not None and name.endswith(".xml")
             ]
-    except (OSError, EOFError, tarfile.TarError) as error:
+    except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
+        reason = str(error).partition("\n")[0].rstrip(":-( ")  # tarfile goes on, a line a method
         raise DatasetError(
-            f"{path}: cannot be read ({error}); expected Open-i's NLMCXR_reports.tgz"
+            f"{path}: cannot be read ({reason}); expected Open-i's NLMCXR_reports.tgz"
         ) from error
     if not reports:
         raise DatasetError(f"{path}: holds no .xml report; expected Open-i's NLMCXR_reports.tgz")

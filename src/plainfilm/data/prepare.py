@@ -54,7 +54,8 @@ def prepare(
     """Prepare a dataset directory and open it.
 
     Args:
-        out: the directory to make. One made from the same source is opened as it is.
+        out: the directory to make; it may exist if it is empty. One made from the same source is
+            opened as it is.
         items: study id → what ``build`` needs to make the study; the ids become file names.
         build: makes one study; a top-level function (or a partial of one) where ``workers`` > 1.
         source: the kind of source and its settings, JSON values; decides whether two preparations
@@ -71,7 +72,9 @@ def prepare(
             prepare, or a patient lies in two splits.
     """
     source = json.loads(json.dumps(source))
-    if out.exists():
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        if not (out / CARD).is_file():
+            raise DatasetError(f"{out} exists and is no dataset: choose another directory")
         dataset = Dataset(out)
         if dataset.card.source != source:
             raise DatasetError(f"{out} holds another dataset: choose another directory")
