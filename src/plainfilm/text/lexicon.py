@@ -5,7 +5,7 @@ it) or ``of`` and ``is`` (an anatomy and a state that together say it: heart, en
 ``words.yaml`` names anatomies, states, attributes and cues; ``sections.yaml`` the headings.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import yaml
 
 from plainfilm.core import Change, InputError, Observation, Severity, Side, Status
-from plainfilm.text.phrases import Trie, expand, node_of
+from plainfilm.text.phrases import Trie, expand, meanings, node_of, words_of
 from plainfilm.text.sections import Headings, compile_headings
 from plainfilm.text.sentences import Boundaries, compile_boundaries
+from plainfilm.text.spelling import compile_spelling
 
 
 class Rule(NamedTuple):
@@ -54,6 +55,8 @@ class Lexicon(NamedTuple):
     """(detail, state) → finer detail: granuloma, calcified → calcified granuloma."""
     headings: Headings
     boundaries: Boundaries
+    mend: Callable[[str], str]
+    """Gives a misspelled word of a term as it was meant."""
     rules: tuple[Rule, ...]
 
 
@@ -108,6 +111,7 @@ def load_lexicon(language: str = "en") -> Lexicon:
                 _add_rule(terms, pairs, rule, finding)
                 for state, detail in finding.get("refined", {}).items():
                     refined[rule.detail or "", state] = detail
+    meant = meanings(terms)
     return Lexicon(
         terms,
         vocabulary,
@@ -115,6 +119,7 @@ def load_lexicon(language: str = "en") -> Lexicon:
         refined,
         compile_headings(sections["sections"], sections["read"]),
         compile_boundaries(sections["abbreviations"], sections["openers"]),
+        compile_spelling(meant, {*meant, *words_of(vocabulary), *sections.get("real_words", ())}),
         tuple(every),
     )
 

@@ -79,6 +79,15 @@ def refer(before: Sequence[Reading], readings: Sequence[Reading]) -> None:
 
 
 def _hedge(earlier: Sequence[Reading], later: Sequence[Reading]) -> None:
+    shared = [item for item in earlier[0].qualifiers if "through_list" in item.roles]
+    if shared:  # "no change in effusion or edema" leaves no choice between the two
+        for reading in later:
+            reading.qualifiers = [*reading.qualifiers, *shared]
+            reading.attributes = [
+                one._replace(change=one.change or shared[0].roles["change"])
+                for one in reading.attributes
+            ]
+        return
     both = [*earlier, *later]
     if all(reading.status is not Status.ABSENT for reading in both):
         for reading in both:

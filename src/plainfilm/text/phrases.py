@@ -6,7 +6,7 @@ as a space, so ``air space`` also finds "air-space". A phrase without a letter i
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from itertools import product
 from typing import Any, TypeAlias
 
@@ -85,3 +85,20 @@ def find(trie: Trie, words: Sequence[str]) -> Iterator[tuple[int, int, dict[str,
         else:
             yield at, best[0], best[1]
             at = best[0]
+
+
+def words_of(trie: Trie) -> set[str]:
+    """Return every word of the trie's phrases."""
+    found, waiting = set(), [trie]
+    while waiting:
+        for word, node in waiting.pop().items():
+            if word != _END:
+                found.add(word)
+                waiting.append(node)
+    return found
+
+
+def meanings(trie: Trie) -> dict[str, Hashable]:
+    """Return for every word of the trie the rules it stands for alone, or itself if for none."""
+    alone = {word: trie.get(word, {}).get(_END, {}).get("rules") for word in words_of(trie)}
+    return {word: rules or word for word, rules in alone.items()}

@@ -105,6 +105,7 @@ def explain(text: str, *, language: str = "en") -> Iterator[Fired]:
         for start, end in split_sentences(text, lexicon.boundaries, section.start, section.end):
             sentence = text[start:end]
             words, spans = tokenize(sentence)
+            words = [lexicon.mend(word) for word in words]
             before = _read_sentence(words, lexicon, before)
             for reading in before:
                 yield from _fire(reading, sentence, spans, start, lexicon)
