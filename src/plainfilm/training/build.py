@@ -98,6 +98,7 @@ def build_model(recipe: Recipe, processor: RadScribeProcessor) -> RadScribeForCo
         eos_token_id=tokens.eos_token_id,
         decoder_start_token_id=tokens.pad_token_id,
         max_new_tokens=processor.max_report_tokens,
+        num_beams=recipe.model.num_beams,
         no_repeat_ngram_size=recipe.model.no_repeat_ngram_size,
     )
     return model

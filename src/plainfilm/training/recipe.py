@@ -69,6 +69,8 @@ class Model(Word):
     """How often the film is repeated for the backbone: 3 for one pre-trained on colour pictures."""
     no_repeat_ngram_size: Annotated[int, Field(ge=0)] = 0
     """Generation never writes the same so many tokens twice; 0 lets it. Small models loop."""
+    num_beams: Annotated[int, Field(ge=1)] = 1
+    """Beams of generation."""
     save_precision: Literal["float32", "float16"] = "float32"
     """Of the finished model's weights on disk; checkpoints are always float32."""
     initial: InitialWeights = InitialWeights()
