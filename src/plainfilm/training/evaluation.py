@@ -8,7 +8,7 @@ to see.
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -143,8 +143,3 @@ def _thumbnails(dataset: Dataset, rows: Sequence[Row], what: str, progress: bool
     vectors -= vectors.mean(axis=1, keepdims=True)
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
     return vectors
-
-
-def per_observation(scores: Mapping[str, Score], metric: str) -> dict[str, float]:
-    """Return a clinical metric's value for each observation."""
-    return dict(scores[metric].parts)
