@@ -9,7 +9,7 @@ pass over the text, in time linear in its length.
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from plainfilm.core import Change, Finding, InputError, Observation, Side, Span, Status
+from plainfilm.core import Change, Finding, InputError, Observation, Side, Status
 from plainfilm.text.attributes import Attributes, attach, combine
 from plainfilm.text.lexicon import Lexicon, Rule, load_lexicon
 from plainfilm.text.links import Reading, link, refer
@@ -43,23 +43,53 @@ def read(text: str, *, language: str = "en") -> list[Finding]:
         language: whose rules to read by.
 
     Returns:
-        One finding per distinct statement; a normal report is read as what it denies, so that
-        ``No Finding`` is found in :func:`labels` only. Empty text gives an empty list.
+        One finding per distinct observation, finer term, status, side and place; a severity or
+        change that another mention adds is added, one that contradicts makes a second finding.
+        A normal report is read as what it denies, so that ``No Finding`` is found in
+        :func:`labels` only. Empty text gives an empty list.
 
     Raises:
         InputError: ``text`` is not a ``str``, or there are no rules for ``language``.
     """
-    found: dict[tuple[str | None, ...], tuple[Finding, list[Span]]] = {}
+    found: list[Finding] = []
+    alike: dict[tuple[str | None, ...], list[int]] = {}  # what is said where → indices of found
     for fired in explain(text, language=language):
-        if fired.finding.observation is not Observation.NO_FINDING:
-            _, spans = found.setdefault(fired.finding.statement, (fired.finding, []))
-            spans.extend(fired.finding.spans)
-    return [
-        finding
-        if len(spans) == len(finding.spans)
-        else finding.model_copy(update={"spans": tuple(spans)})
-        for finding, spans in found.values()
-    ]
+        finding = fired.finding
+        if finding.observation is Observation.NO_FINDING:
+            continue
+        same = alike.setdefault(_place(finding), [])
+        known = next((index for index in same if _agree(found[index], finding)), None)
+        if known is None:
+            same.append(len(found))
+            found.append(finding)
+        else:
+            found[known] = _completed(found[known], finding)
+    return found
+
+
+def _place(finding: Finding) -> tuple[str | None, ...]:
+    return (
+        finding.observation, finding.detail, finding.status, finding.location, finding.side
+    )  # fmt: skip
+
+
+def _agree(one: Finding, other: Finding) -> bool:
+    """Return whether neither grades or dates the finding otherwise than the other does."""
+    return one.severity in (None, other.severity or one.severity) and one.change in (
+        None,
+        other.change or one.change,
+    )
+
+
+def _completed(finding: Finding, again: Finding) -> Finding:
+    """Return the finding with what another mention of it adds."""
+    return finding.model_copy(
+        update={
+            "severity": finding.severity or again.severity,
+            "change": finding.change or again.change,
+            "spans": (*finding.spans, *again.spans),
+        }
+    )
 
 
 def labels(text: str, *, language: str = "en") -> dict[Observation, Status]:
