@@ -7,12 +7,16 @@ from typing import Any, NamedTuple
 from plainfilm.core import Change, Severity, Side
 from plainfilm.text.mentions import Item, Mention
 
-_QUALIFIERS = {"side", "place", "partial", "severity", "change", "state"}
+_QUALIFIERS = {"side", "place", "partial", "severity", "change", "state", "prior"}
 _STOPS = {
     "with", "and", "comma", "or", "versus", "boundary", "negation", "uncertainty", "affirmed",
     "history", "negation_after", "uncertainty_after", "uncertainty_either", "copula", "verb",
-    "paren",
+    "paren", "latter",
 }  # fmt: skip
+
+
+_STRENGTH = {"and": 1, "or": 1, "copula": 1, "verb": 1, "boundary": 3}
+"""How far a stop parts a word from a mention; the others part by 2."""
 
 
 class Attributes(NamedTuple):
@@ -111,15 +115,19 @@ def _owners(
     inside = [i for i, m in enumerate(mentions) if m.start <= item.start and item.end <= m.end]
     if inside:
         found = {j for i in inside for j in _named_alike(mentions[i], mentions)}
-        one_sided = "anatomy" in item.roles and item.roles.get("side") in (Side.LEFT, Side.RIGHT)
-        return [i for i in sorted(found) if one_sided or not _is_named_by(item, mentions[i])]
+        sided = {"anatomy", "side"} <= set(item.roles)
+        return [i for i in sorted(found) if sided or not _is_named_by(item, mentions[i])]
     before = [i for i, m in enumerate(mentions) if m.end <= item.start]
     after = [i for i, m in enumerate(mentions) if m.start >= item.end]
     if predicate and before and not _goes_before(item, before, after, mentions, stops):
-        return _listed(before, mentions, stops)
+        last = mentions[before[-1]].end
+        latter = any(last <= stop.start < item.start and stop.cue == "latter" for stop in stops)
+        return before[-1:] if latter else _listed(before[::-1], mentions, stops)
     if not before and not after:
         return []
     if after and (not before or _goes_before(item, before, after, mentions, stops)):
+        if "through_list" in item.roles:  # "no change in cardiomegaly, edema or effusions"
+            return _listed(after, mentions, stops)
         return _named_alike(mentions[after[0]], mentions)
     last = max((mentions[i] for i in before), key=lambda mention: mention.end)
     apart = any(
@@ -142,11 +150,16 @@ def _goes_before(
     if not before or not after:
         return bool(after)
     last, first = max(mentions[i].end for i in before), mentions[after[0]]
-    parted_left = any(last <= stop.start < item.start for stop in stops)
-    parted_right = any(item.end <= stop.start < first.start for stop in stops)
     if any(stop.cue == "with" and stop.end == item.start for stop in stops):
         return True
-    return parted_left and not parted_right
+    return _parting(stops, last, item.start) > _parting(stops, item.end, first.start)
+
+
+def _parting(stops: Sequence[Item], start: int, end: int) -> int:
+    """Return the strength of the strongest stop that stands in ``start:end``, 0 if none does."""
+    return max(
+        (_STRENGTH.get(str(stop.cue), 2) for stop in stops if start <= stop.start < end), default=0
+    )
 
 
 def _named_alike(mention: Mention, mentions: Sequence[Mention]) -> list[int]:
@@ -155,19 +168,16 @@ def _named_alike(mention: Mention, mentions: Sequence[Mention]) -> list[int]:
     return [i for i, other in enumerate(mentions) if words & set(other.tokens)]
 
 
-def _listed(before: list[int], mentions: Sequence[Mention], stops: Sequence[Item]) -> list[int]:
-    """Return the mentions of the list that ends with the last of ``before``."""
-    found = [before[-1]]
-    for earlier, later in zip(before[-2::-1], before[:0:-1], strict=True):
-        kinds = {
-            stop.cue
-            for stop in stops
-            if mentions[earlier].end <= stop.start < mentions[later].start
-        }
-        same = mentions[earlier].start == mentions[later].start
+def _listed(near: list[int], mentions: Sequence[Mention], stops: Sequence[Item]) -> list[int]:
+    """Return the mentions of the list that starts with the first of ``near``."""
+    found = near[:1]
+    for one, other in pairwise(near):
+        earlier, later = sorted((mentions[one], mentions[other]), key=lambda m: m.start)
+        kinds = {stop.cue for stop in stops if earlier.end <= stop.start < later.start}
+        same = earlier.start == later.start
         if not same and not (kinds and kinds <= {"and", "comma", "or"}):
             break
-        found.append(earlier)
+        found.append(other)
     return found
 
 

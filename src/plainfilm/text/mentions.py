@@ -90,8 +90,13 @@ def _without_headings(mentions: list[Mention], items: Sequence[Item]) -> list[Me
     colon = next((item.start for item in items if item.cue == "colon"), None)
     if colon is None or not any(mention.start > colon for mention in mentions):
         return mentions
-    if any(item.cue in ("copula", "negation") for item in items if item.start < colon):
+    before = [item for item in items if item.start < colon]
+    if any(item.cue in ("copula", "negation") for item in before):
         return mentions
+    named = {rule.observation for mention in mentions if mention.end <= colon for rule in mention.rules}
+    told = {rule.observation for mention in mentions if mention.start > colon for rule in mention.rules}
+    if any({"side", "place"} & set(item.roles) for item in before) and not named & told:
+        return mentions  # "left basilar opacity: atelectasis or pneumonia"
     return [mention for mention in mentions if mention.end > colon]
 
 
@@ -131,7 +136,21 @@ class _Pairing:
         heading = item.cue == "colon" and any(
             {"anatomy", "rules"} & set(later.roles) for later in self.items[index + 1 :]
         )
-        return item.cue == "boundary" or "rules" in item.roles or heading
+        boundary = item.cue == "boundary" and not self._goes_on(index)
+        return boundary or "rules" in item.roles or heading
+
+    def _goes_on(self, index: int) -> bool:
+        """Return whether a state right after "but" is said of the same ("enlarged but stable")."""
+        at = index + 1
+        if at < len(self.items) and self.items[at].cue == "copula":
+            at += 1
+        return (
+            at < len(self.items)
+            and "state" in self.items[at].roles
+            and self.items[at].start - self.items[index].end <= _GAP
+            and not self._before_term(at)
+            and not self._following(at, predicate=False)
+        )
 
     def _before_term(self, index: int) -> bool:
         """Return whether the item stands right before a term, as its adjective."""

@@ -215,7 +215,7 @@ def _finding(
         side = location = None
     elif rule.place == "side":
         location = None
-    location = rule.location or location
+    location = rule.location or location or rule.site
     side = rule.side or side or _IMPLIED_SIDES.get(location or "")
     detail = rule.detail
     for item in reading.qualifiers:
@@ -223,7 +223,8 @@ def _finding(
     change = rule.change or change
     if status is Status.ABSENT:
         severity = None
-        change = Change.RESOLVED if change is Change.RESOLVED else None
+        prior = any("prior" in item.roles for item in reading.qualifiers)
+        change = Change.RESOLVED if prior or change is Change.RESOLVED else None
     elif change is Change.RESOLVED:
         change = None
     return Finding(

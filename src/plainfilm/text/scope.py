@@ -52,7 +52,9 @@ class Scopes:
         fired = [self.cues[index] for index in found]
         kinds = {self.kinds[index] for index in found}
         if kinds & {"history", "advice", "left_out_after"}:
-            return (Status.PRESENT if "presupposed" in kinds else None), fired
+            if "presupposed" not in kinds:
+                return None, fired
+            kinds -= {"negation", "negation_after"}
         if stated is Status.ABSENT:
             return (Status.PRESENT if "negation" in kinds else stated), fired
         if kinds & {"negation", "negation_after"}:
@@ -143,12 +145,13 @@ class Scopes:
 
     def _after(self, mention: Mention) -> list[int]:
         """Return the backward cue that reaches the mention, if any."""
-        comma = -1
+        comma = clause = -1
         for index, (cue, kind) in enumerate(zip(self.cues, self.kinds, strict=True)):
             if cue.start < mention.end:
                 continue
             if kind in _BACKWARD:
-                apart = any(0 <= comma <= start < cue.start for start, _ in self.heads)
+                edges = [edge for edge in (comma, clause) if edge >= 0]
+                apart = any(min(edges, default=cue.start) <= s < cue.start for s, _ in self.heads)
                 return [] if apart else [index]
             if kind in ("boundary", "paren", "uncertainty", "negation", "affirmed", "advice"):
                 break
@@ -156,6 +159,8 @@ class Scopes:
                 break
             if kind == "with" and any(start >= cue.end for start, _ in self.heads):
                 break
+            if kind == "copula" and cue.end > mention.end and clause < 0:
+                clause = cue.end  # "a tube is in place, and the effusion has resolved"
             if kind == "comma":
                 comma = cue.end
             elif kind in ("and", "or"):
