@@ -58,7 +58,9 @@ class Lexicon(NamedTuple):
     headings: Headings
     boundaries: Boundaries
     mend: Callable[[str], str]
-    """Gives a misspelled word of a term as it was meant."""
+    """Gives a misspelled word of the rules as it was meant."""
+    capitals: Mapping[str, str]
+    """Abbreviation → word that it stands for where it is written in capitals."""
     rules: tuple[Rule, ...]
 
 
@@ -113,7 +115,7 @@ def load_lexicon(language: str = "en") -> Lexicon:
                 _add_rule(terms, pairs, rule, finding)
                 for state, detail in finding.get("refined", {}).items():
                     refined[rule.detail or "", state] = detail
-    meant = meanings(terms)
+    meant = {**{word: word for word in words_of(vocabulary)}, **meanings(terms)}
     return Lexicon(
         terms,
         vocabulary,
@@ -121,7 +123,8 @@ def load_lexicon(language: str = "en") -> Lexicon:
         refined,
         compile_headings(sections["sections"], sections["read"]),
         compile_boundaries(sections["abbreviations"], sections["openers"]),
-        compile_spelling(meant, {*meant, *words_of(vocabulary), *sections.get("real_words", ())}),
+        compile_spelling(meant, {*meant, *sections.get("real_words", ())}),
+        sections.get("capitals", {}),
         tuple(every),
     )
 

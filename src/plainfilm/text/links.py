@@ -78,6 +78,19 @@ def refer(before: Sequence[Reading], readings: Sequence[Reading]) -> None:
         _inherit(given[-1:], [r for r in readings if r.status is not Status.ABSENT], graded=False)
 
 
+def date(before: Sequence[Reading], items: Sequence[Item]) -> None:
+    """Give the last finding of the sentence before its change ("This has increased.")."""
+    change = next((item.roles["change"] for item in items if "change" in item.roles), None)
+    if change is None or not before:
+        return
+    last = before[-1]
+    for reading in before:
+        if reading.mention.tokens == last.mention.tokens and reading.status is not Status.ABSENT:
+            reading.attributes = [
+                one._replace(change=one.change or change) for one in reading.attributes
+            ]
+
+
 def _hedge(earlier: Sequence[Reading], later: Sequence[Reading]) -> None:
     shared = [item for item in earlier[0].qualifiers if "through_list" in item.roles]
     if shared:  # "no change in effusion or edema" leaves no choice between the two

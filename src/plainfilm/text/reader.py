@@ -12,7 +12,7 @@ from typing import NamedTuple
 from plainfilm.core import Change, Finding, InputError, Observation, Side, Status
 from plainfilm.text.attributes import Attributes, attach, combine
 from plainfilm.text.lexicon import Lexicon, Rule, load_lexicon
-from plainfilm.text.links import Reading, link, refer
+from plainfilm.text.links import Reading, date, link, refer
 from plainfilm.text.mentions import Mention, find_items, find_mentions
 from plainfilm.text.scope import Scopes
 from plainfilm.text.sections import readable
@@ -132,20 +132,41 @@ def explain(text: str, *, language: str = "en") -> Iterator[Fired]:
     lexicon = load_lexicon(language)
     for section in readable(text, lexicon.headings):
         before: list[Reading] = []
+        waiting: list[Iterator[Fired]] = []  # for what the next sentence says of them
         for start, end in split_sentences(text, lexicon.boundaries, section.start, section.end):
             sentence = text[start:end]
             words, spans = tokenize(sentence)
             words = [lexicon.mend(word) for word in words]
+            if any(capital in sentence for capital in lexicon.capitals):
+                words = _spelled_out(words, spans, sentence, lexicon)
             before = _read_sentence(words, lexicon, before)
-            for reading in before:
-                yield from _fire(reading, sentence, spans, start, lexicon)
+            for fired in waiting:
+                yield from fired
+            waiting = [_fire(reading, sentence, spans, start, lexicon) for reading in before]
+        for fired in waiting:
+            yield from fired
+
+
+def _spelled_out(
+    words: list[str], spans: list[tuple[int, int]], sentence: str, lexicon: Lexicon
+) -> list[str]:
+    """Return ``words`` with the abbreviations in capitals spelled out, but not after a number."""
+    return [
+        lexicon.capitals.get(sentence[slice(*span)], word)
+        if not before[:1].isdigit()
+        else word
+        for before, word, span in zip(["", *words], words, spans, strict=False)
+    ]
 
 
 def _read_sentence(words: list[str], lexicon: Lexicon, before: list[Reading]) -> list[Reading]:
     """Return what a sentence says, given the readings of the sentence before it."""
     items = find_items(words, lexicon)
     mentions = _without_weak(find_mentions(items, lexicon))
+    about_before = bool(items) and items[0].cue == "pronoun" and items[0].start == 0
     if not mentions:
+        if about_before:
+            date(before, items)
         return []
     scopes = Scopes(items, mentions)
     readings = []
@@ -157,7 +178,7 @@ def _read_sentence(words: list[str], lexicon: Lexicon, before: list[Reading]) ->
                 readings.append(Reading(mention, rule, status, cues, attributes, qualifiers))
     readings = _without_void(readings)
     link(readings, scopes)
-    if items[0].cue == "pronoun" and items[0].start == 0:
+    if about_before:
         refer(before, readings)
     return readings
 

@@ -2,7 +2,8 @@
 
 A slip is a letter lost, added, changed or swapped with its neighbour (pneumothrax, atelectisis).
 The first and the last letter must be right and the meaning the only one, so that a real word which
-the rules merely lack, or an ending of theirs, is left as it is.
+the rules merely lack, or an ending of theirs, is left as it is. In a short word only a swap is
+mended (likley), since short words are too close to each other for more.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -10,7 +11,9 @@ from functools import lru_cache
 
 SHORTEST = 8
 LONGEST = 24
-"""Letters of a meant word: short words are too close to each other."""
+"""Letters of a meant word that may have any slip."""
+SHORTEST_SWAPPED = 5
+"""Letters of a meant word that may have two neighbours swapped."""
 
 
 def compile_spelling(terms: Mapping[str, Hashable], known: Iterable[str]) -> Callable[[str], str]:
@@ -23,13 +26,13 @@ def compile_spelling(terms: Mapping[str, Hashable], known: Iterable[str]) -> Cal
     right = frozenset(known)
     shortened: dict[str, set[str]] = {}  # a word with a letter left out, or none → words
     for term in terms:
-        if SHORTEST <= len(term) <= LONGEST and term.isalpha():
+        if SHORTEST_SWAPPED <= len(term) <= LONGEST and term.isalpha():
             for short in _shortened(term):
                 shortened.setdefault(short, set()).add(term)
 
     @lru_cache(maxsize=8192)
     def mend(word: str) -> str:
-        if word in right or not SHORTEST - 1 <= len(word) <= LONGEST + 1:
+        if word in right or not SHORTEST_SWAPPED <= len(word) <= LONGEST + 1:
             return word
         near = {
             term
@@ -49,10 +52,10 @@ def _shortened(word: str) -> set[str]:
 def _one_slip(word: str, term: str) -> bool:
     """Return whether one slip makes ``word`` of ``term``, with which it shares a shortened form."""
     if len(word) != len(term):
-        return True  # one is the other and a letter
+        return len(term) >= SHORTEST  # one is the other and a letter
     wrong = [at for at, (a, b) in enumerate(zip(word, term, strict=True)) if a != b]
     if len(wrong) == 1:
-        return True
+        return len(term) >= SHORTEST
     first, second = wrong[0], wrong[-1]
     return (
         len(wrong) == 2
