@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from plainfilm.core import Change, Severity, Side
+from plainfilm.core import Change, Observation, Severity, Side
 from plainfilm.text.mentions import Item, Mention
 
 _QUALIFIERS = {"side", "place", "partial", "severity", "change", "state", "prior"}
@@ -31,6 +31,7 @@ class Attributes(NamedTuple):
 def attach(items: Sequence[Item], mentions: Sequence[Mention]) -> list[list[Item]]:
     """Return for each mention the items that qualify it, in order."""
     owned: list[list[Item]] = [[] for _ in mentions]
+    shared: list[tuple[int, Item]] = []
     stops = [item for item in items if item.cue in _STOPS and "rules" not in item.roles]
     for number, item in enumerate(items):
         if not _QUALIFIERS & set(item.roles) or "rules" in item.roles:
@@ -42,9 +43,31 @@ def attach(items: Sequence[Item], mentions: Sequence[Mention]) -> list[list[Item
         predicate = {"change", "place", "side"} & set(item.roles) and _is_predicate(items, number)
         if _is_beside(items, number):
             item = item._replace(roles={**item.roles, "beside": True})
-        for index in _owners(item, mentions, stops, predicate=bool(predicate)):
+        owners = _owners(item, mentions, stops, predicate=bool(predicate))
+        for index in owners:
+            owned[index].append(item)
+        if {"side", "place"} & set(item.roles) and not predicate:
+            shared += [(index, item) for index in _also(item, owners, mentions, stops)]
+    located = [any({"side", "place"} & set(item.roles) for item in items) for items in owned]
+    for index, item in shared:
+        if not located[index]:
             owned[index].append(item)
     return owned
+
+
+def _also(
+    item: Item, owners: Sequence[int], mentions: Sequence[Mention], stops: Sequence[Item]
+) -> list[int]:
+    """Return the mention that an "and" joins to the one before the item ("X and Y on the left")."""
+    if not owners or owners[0] == 0 or mentions[owners[0]].end > item.start:
+        return []
+    this, other = mentions[owners[0]], mentions[owners[0] - 1]
+    apart = (Observation.FRACTURE, Observation.SUPPORT_DEVICES)
+    if any(rule.observation in apart for mention in (this, other) for rule in mention.rules):
+        return []
+    between = [stop.cue for stop in stops if other.end <= stop.start < this.start]
+    after = [stop for stop in stops if this.end <= stop.start < item.start]
+    return [owners[0] - 1] if between == ["and"] and not after else []
 
 
 def _grades_change(items: Sequence[Item], number: int, mentions: Sequence[Mention]) -> bool:
@@ -61,10 +84,13 @@ def _grades_change(items: Sequence[Item], number: int, mentions: Sequence[Mentio
 
 
 def _means_all(items: Sequence[Item], number: int) -> bool:
-    """Return whether "both" means both findings, not both sides ("both improved")."""
+    """Return whether "both" means both findings ("both improved", "both edema and effusion")."""
     if items[number].roles["side"] is not Side.BILATERAL or number + 1 == len(items):
         return False
     after = items[number + 1]
+    if "all" in items[number].roles and "rules" in after.roles and number + 3 < len(items):
+        following = items[number + 2 : number + 4]
+        return following[0].cue == "and" and "rules" in following[1].roles
     later = any({"rules", "anatomy"} & set(item.roles) for item in items[number + 1 :])
     return "change" in after.roles and after.start == items[number].end and not later
 
@@ -150,8 +176,9 @@ def _goes_before(
     if not before or not after:
         return bool(after)
     last, first = max(mentions[i].end for i in before), mentions[after[0]]
-    if any(stop.cue == "with" and stop.end == item.start for stop in stops):
-        return True
+    adjacent = next((stop.cue for stop in stops if stop.end == item.start), None)
+    if adjacent in ("with", "paren"):
+        return adjacent == "with"  # "effusion (left)"
     return _parting(stops, last, item.start) > _parting(stops, item.end, first.start)
 
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from plainfilm.core import Observation, Status
-from plainfilm.text.attributes import Attributes
+from plainfilm.core import Change, Observation, Status
+from plainfilm.text.attributes import Attributes, combine
 from plainfilm.text.lexicon import Rule
 from plainfilm.text.mentions import Item, Mention
 from plainfilm.text.scope import Scopes
@@ -57,9 +57,10 @@ def link(readings: Sequence[Reading], scopes: Scopes) -> None:
         cause = kinds & _CAUSE and not kinds & _NO_CAUSE
         joint = kinds & _JOINT and not kinds & _APART
         pair = _is_pair(earlier[0], later[0], kinds)
+        inside = "paren" in kinds and kinds <= {"paren", "copula"} | _CAUSE
         guess = kinds == {"comma"} and hedged and earlier[0].status is Status.PRESENT
         alike = alternative and earlier[0].status is Status.UNCERTAIN
-        if alternative or cause or guess or joint or pair:
+        if alternative or cause or guess or joint or pair or inside:
             _inherit(earlier, later, graded=alike or pair)
         if alike or "slash" in kinds:
             _inherit(later, earlier, graded=False)
@@ -78,17 +79,41 @@ def refer(before: Sequence[Reading], readings: Sequence[Reading]) -> None:
         _inherit(given[-1:], [r for r in readings if r.status is not Status.ABSENT], graded=False)
 
 
-def date(before: Sequence[Reading], items: Sequence[Item]) -> None:
-    """Give the last finding of the sentence before its change ("This has increased.")."""
-    change = next((item.roles["change"] for item in items if "change" in item.roles), None)
-    if change is None or not before:
-        return
-    last = before[-1]
-    for reading in before:
-        if reading.mention.tokens == last.mention.tokens and reading.status is not Status.ABSENT:
-            reading.attributes = [
-                one._replace(change=one.change or change) for one in reading.attributes
-            ]
+def describe(before: Sequence[Reading], items: Sequence[Item]) -> None:
+    """Tell of the last finding of the sentence before ("This has increased and is now large.")."""
+    first = combine(items)[0]
+    gone = first.change is Change.RESOLVED
+    for reading in _last(before):
+        if reading.status is Status.ABSENT:
+            continue
+        if gone:
+            reading.status = Status.ABSENT
+        reading.attributes = [
+            Attributes(*(own or new for own, new in zip(one, first, strict=True)))
+            for one in reading.attributes
+        ]
+
+
+def deny(before: Sequence[Reading], items: Sequence[Item]) -> list[Reading]:
+    """Return the denial of what the sentence before was about ("None on the right.")."""
+    none = items[0]
+    mention_of = {"start": none.start, "end": none.end, "tokens": ((none.start, none.end),)}
+    return [
+        Reading(
+            Mention(reading.mention.rules, **mention_of),
+            reading.rule,
+            Status.ABSENT,
+            [none],
+            combine(items[1:]),
+            [],
+        )
+        for reading in _last(before)
+    ]
+
+
+def _last(before: Sequence[Reading]) -> list[Reading]:
+    """Return the readings of the last mention."""
+    return [r for r in before if r.mention.tokens == before[-1].mention.tokens]
 
 
 def _hedge(earlier: Sequence[Reading], later: Sequence[Reading]) -> None:

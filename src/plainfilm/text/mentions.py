@@ -78,7 +78,8 @@ def _anaphors(items: Sequence[Item]) -> list[Mention]:
     named: Item | None = None
     for before, item in pairwise(items):
         named = before if "rules" in before.roles else named
-        graded = {"severity", "side", "change"} & set(before.roles) and before.end == item.start
+        graded = {"severity", "side", "change", "place"} & set(before.roles)
+        graded = graded and before.end == item.start
         if item.cue == "anaphor" and graded and named is not None:
             tokens = ((item.start, item.end),)
             found.append(Mention(named.roles["rules"], item.start, item.end, tokens))

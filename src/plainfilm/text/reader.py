@@ -12,7 +12,7 @@ from typing import NamedTuple
 from plainfilm.core import Change, Finding, InputError, Observation, Side, Status
 from plainfilm.text.attributes import Attributes, attach, combine
 from plainfilm.text.lexicon import Lexicon, Rule, load_lexicon
-from plainfilm.text.links import Reading, date, link, refer
+from plainfilm.text.links import Reading, deny, describe, link, refer
 from plainfilm.text.mentions import Mention, find_items, find_mentions
 from plainfilm.text.scope import Scopes
 from plainfilm.text.sections import readable
@@ -163,11 +163,11 @@ def _read_sentence(words: list[str], lexicon: Lexicon, before: list[Reading]) ->
     """Return what a sentence says, given the readings of the sentence before it."""
     items = find_items(words, lexicon)
     mentions = _without_weak(find_mentions(items, lexicon))
-    about_before = bool(items) and items[0].cue == "pronoun" and items[0].start == 0
+    opener = items[0].cue if items and items[0].start == 0 else None
     if not mentions:
-        if about_before:
-            date(before, items)
-        return []
+        if opener == "pronoun":
+            describe(before, items)
+        return deny(before, items) if opener == "none" else []
     scopes = Scopes(items, mentions)
     readings = []
     for mention, qualifiers in zip(mentions, attach(items, mentions), strict=True):
@@ -176,9 +176,9 @@ def _read_sentence(words: list[str], lexicon: Lexicon, before: list[Reading]) ->
             if status is not None:
                 attributes = combine(qualifiers)
                 readings.append(Reading(mention, rule, status, cues, attributes, qualifiers))
-    readings = _without_void(readings)
+    readings = _without_void(readings, scopes)
     link(readings, scopes)
-    if about_before:
+    if opener == "pronoun":
         refer(before, readings)
     return readings
 
@@ -206,7 +206,7 @@ def _without_weak(mentions: list[Mention]) -> list[Mention]:
     return found
 
 
-def _without_void(readings: list[Reading]) -> list[Reading]:
+def _without_void(readings: list[Reading], scopes: Scopes) -> list[Reading]:
     """Leave out a "fracture" that is the fracture of a device."""
     return [
         reading
@@ -215,7 +215,10 @@ def _without_void(readings: list[Reading]) -> list[Reading]:
         or not any(
             other.rule.observation == reading.rule.not_of
             and (
-                0 <= other.mention.start - reading.mention.end <= _RIGHT_BEFORE
+                (
+                    0 <= other.mention.start - reading.mention.end <= _RIGHT_BEFORE
+                    and not scopes.between(reading.mention, other.mention)
+                )
                 or 0 <= reading.mention.start - other.mention.end <= _RIGHT_AFTER
             )
             for other in readings

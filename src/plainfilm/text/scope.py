@@ -74,6 +74,7 @@ class Scopes:
     def _before(self, mention: Mention) -> list[int]:
         """Return the forward cues that reach the mention, nearest first."""
         found: list[int] = []
+        alone = False
         start = mention.start if mention.predicate is None else mention.predicate
         low = -1 if mention.predicate is None else mention.start
         blocked: set[str] = set()
@@ -89,14 +90,19 @@ class Scopes:
                 blocked |= {"negation", "uncertainty", "history", "differential"}
             elif kind == "with":
                 blocked.add("history")
+            if kind == "comma" and len(mention.tokens) > 1:
+                blocked.add("history")  # "s/p CABG, lungs clear"
             if kind in _LIST and self._past_a_mention(cue):
                 blocked.add("history" if kind != "and" else "")
                 if not self._goes_on(cue, start):
                     blocked.add("uncertainty")
+                    alone = alone or kind == "comma"
                 if self._opens_statement(cue):
                     blocked |= {"negation", "uncertainty"}
             elif kind == "closer" and self._closes(index):
                 blocked |= {"negation", "uncertainty", "differential"}
+            elif kind == "negation" and alone and self._after_list_mark(index):
+                blocked.add(kind)  # "no effusion, no pneumothorax, chest tube on the right"
             elif kind in _FORWARD and kind not in blocked:
                 found.append(index)
                 if kind == "uncertainty" and self._after_list_mark(index):

@@ -9,7 +9,7 @@ mended (likley), since short words are too close to each other for more.
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import lru_cache
 
-SHORTEST = 8
+SHORTEST = 7
 LONGEST = 24
 """Letters of a meant word that may have any slip."""
 SHORTEST_SWAPPED = 5
