@@ -50,10 +50,15 @@ def link(readings: Sequence[Reading], scopes: Scopes) -> None:
     for earlier, later, order in pairs:
         if _are_alternatives(order):
             _hedge(earlier, later)
+        elif _is_other_choice(order):
+            _hedge(later, later)
+    for group in groups[-1:]:
+        if scopes.offers_another(group[0].mention):
+            _hedge(group, group)
     for earlier, later, order in pairs:
         kinds = set(order)
         hedged = later[0].status is Status.UNCERTAIN
-        alternative = _are_alternatives(order) and hedged
+        alternative = (_are_alternatives(order) or _is_other_choice(order)) and hedged
         cause = kinds & _CAUSE and not kinds & _NO_CAUSE
         joint = kinds & _JOINT and not kinds & _APART
         pair = _is_pair(earlier[0], later[0], kinds)
@@ -68,8 +73,13 @@ def link(readings: Sequence[Reading], scopes: Scopes) -> None:
 
 def _are_alternatives(kinds: Sequence[str]) -> bool:
     """Return whether an "or" joins two mentions, and no hedge stands before it."""
-    joining = next((k for k in kinds if k in _ALTERNATIVE or k in _CAUSE), None)
+    joining = next((k for k in kinds if k in _ALTERNATIVE or k in _CAUSE or k == "comma"), None)
     return joining in _ALTERNATIVE and not _APART & set(kinds)
+
+
+def _is_other_choice(kinds: Sequence[str]) -> bool:
+    """Return whether the second mention is a choice beside an unknown one ("X, sarcoid or Y")."""
+    return list(kinds) in (["comma", "or"], ["comma", "versus"])
 
 
 def refer(before: Sequence[Reading], readings: Sequence[Reading]) -> None:

@@ -155,8 +155,16 @@ class _Pairing:
 
     def _before_term(self, index: int) -> bool:
         """Return whether the item stands right before a term, as its adjective."""
-        after = self.items[index + 1] if index + 1 < len(self.items) else None
-        return after is not None and "rules" in after.roles and after.start == self.items[index].end
+        end = self.items[index].end
+        for after in self.items[index + 1 :]:
+            if after.start != end:
+                return False
+            if "rules" in after.roles:
+                return True
+            if not {"side", "severity"} & set(after.roles) or "anatomy" in after.roles:
+                return False
+            end = after.end
+        return False
 
     def _following(self, index: int, *, predicate: bool) -> list[Item]:
         """Return the anatomies that the state at ``index`` stands before."""

@@ -64,12 +64,30 @@ class Scopes:
         return stated, fired
 
     def between(self, first: Mention, second: Mention) -> list[str]:
-        """Return the kinds of the cues that stand between two mentions, in order."""
+        """Return the kinds of the cues that stand between two mentions, in order.
+
+        A comma right before another cue (", or") is left out.
+        """
         return [
             kind
-            for cue, kind in zip(self.cues, self.kinds, strict=True)
+            for index, (cue, kind) in enumerate(zip(self.cues, self.kinds, strict=True))
             if first.end <= cue.start and cue.end <= second.start
+            and not (kind == "comma" and self._adjoins_next(index))
         ]
+
+    def offers_another(self, mention: Mention) -> bool:
+        """Return whether an "or" right after the mention offers what no rule knows instead."""
+        return any(
+            kind in ("or", "versus")
+            and cue.start == mention.end
+            and not any(start >= cue.end for start, _ in self.heads)
+            and not {"change", "severity"} & set(getattr(self.at.get(cue.end), "roles", ()))
+            for cue, kind in zip(self.cues, self.kinds, strict=True)
+        )
+
+    def _adjoins_next(self, index: int) -> bool:
+        after = index + 1 < len(self.cues) and self.cues[index + 1]
+        return bool(after and after.start == self.cues[index].end)
 
     def _before(self, mention: Mention) -> list[int]:
         """Return the forward cues that reach the mention, nearest first."""
@@ -121,8 +139,7 @@ class Scopes:
 
     def _closes(self, index: int) -> bool:
         """Return whether the participle closes what came before ("no effusion seen, …")."""
-        after = index + 1 < len(self.cues) and self.cues[index + 1].start == self.cues[index].end
-        listed = after and self.kinds[index + 1] in _LIST
+        listed = self._adjoins_next(index) and self.kinds[index + 1] in _LIST
         return bool(listed and self._past_a_mention(self.cues[index]))
 
     def _goes_on(self, cue: Item, start: int) -> bool:

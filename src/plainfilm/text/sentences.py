@@ -13,6 +13,8 @@ class Boundaries(NamedTuple):
 
     pattern: re.Pattern[str]
     abbreviations: frozenset[str]
+    openers: re.Pattern[str]
+    """White space and a word that opens a sentence."""
 
 
 _LAST_WORD = re.compile(r"[^\W_]+(?:\.[^\W_]+)*\Z")
@@ -30,7 +32,7 @@ def compile_boundaries(abbreviations: Iterable[str], openers: Iterable[str]) -> 
         rf"|(?P<line>\n[ \t]*\n|\n(?=[ \t]*(?:[-*•]|\(?\d{{1,2}}[.)]|[A-Z][a-z]))|\n(?=[A-Z]{{2}}))"
         rf"|(?P<lost>(?<=[a-z)\]])\s+(?=(?:{lost})\b))"
     )
-    return Boundaries(pattern, frozenset(abbreviations))
+    return Boundaries(pattern, frozenset(abbreviations), re.compile(rf"\s+(?:{lost})\b"))
 
 
 def split_sentences(
@@ -59,7 +61,7 @@ def _ends(text: str, begin: int, stop: re.Match[str], boundaries: Boundaries) ->
     last = _LAST_WORD.search(before)
     word = last.group() if last else ""
     if len(word) == 1 and word.isalpha() and word.isupper():
-        return False
+        return bool(boundaries.openers.match(text, stop.end()))
     follows = text[stop.end() : stop.end() + 2].strip()
     return word.lower() not in boundaries.abbreviations or follows[:1].isupper() or not follows
 
