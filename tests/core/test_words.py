@@ -164,3 +164,10 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'raed'"):
         plainfilm.raed  # noqa: B018
     assert "read" in dir(plainfilm)
+
+
+def test_an_undefined_score_counts_what_is_undefined():
+    signature = Signature(metric="micro-f1-14", version="1", count=1)
+    with pytest.raises(ValidationError, match="must count at least 1 undefined, got 0"):
+        Score(value=math.nan, signature=signature)
+    assert Score(value=math.nan, undefined=1, signature=signature).undefined == 1

@@ -1,9 +1,15 @@
 """score: alignment, messages, signatures."""
 
+import math
+import re
+import shutil
+from pathlib import Path
+
 import pytest
 
+import plainfilm.text
 from plainfilm.core import MetricError
-from plainfilm.metrics import DEFAULT_METRICS, METRICS, score
+from plainfilm.metrics import DEFAULT_METRICS, METRICS, clinical, score
 
 LEXICAL = ["bleu-1", "rouge-l"]
 
@@ -65,7 +71,52 @@ def test_default_metrics_are_in_the_table():
 
 def test_the_signature_names_what_was_scored():
     found = score(["a", "b"], ["a", "b"], ["rouge-l"], section="findings", split="test")["rouge-l"]
-    assert str(found.signature).endswith("|section:findings|split:test|count:2")
+    assert re.search(
+        r"\|section:findings\|split:test\|references:[0-9a-f]{8}\|count:2$", str(found.signature)
+    )
+
+
+def test_the_signature_names_the_data():
+    def digest(references):
+        return score(references, references, ["rouge-l"])["rouge-l"].signature.references
+
+    first = digest({"a": "no effusion", "b": "edema"})
+    assert first == digest({"b": "edema", "a": "no effusion"})
+    assert first != digest({"a": "edema", "b": "no effusion"})
+    assert first != digest({"a": "no effusion", "b": "edema."})
+    assert first != digest({"a": "no effusion", "c": "edema"})
+
+
+def test_other_predictions_are_scored_by_the_same_protocol():
+    signatures = [
+        {name: found.signature for name, found in score(["edema", "x"], said).items()}
+        for said in (["edema", "y"], ["", ""])
+    ]
+    assert signatures[0] == signatures[1]
+
+
+def test_the_signature_says_what_became_of_undefined_classes():
+    found = score(["edema"], ["edema"], ["micro-f1-14", "macro-f1-14", "example-f1-14"])
+    assert [one.signature.undefined for one in found.values()] == [None, "left-out", "left-out"]
+
+
+@pytest.mark.parametrize(
+    "name", ["micro-f1-14", "micro-recall-5", "finding-f1-side", "token-f1", "macro-f1-14"]
+)
+def test_an_undefined_value_is_counted(name):
+    found = score(["", ""], ["", ""], [name])[name]
+    assert math.isnan(found.value)
+    assert found.undefined >= 1
+
+
+def test_the_labeler_changes_with_the_code_of_the_reader(monkeypatch, tmp_path):
+    shutil.copytree(Path(plainfilm.text.__file__).parent, tmp_path / "text")
+    monkeypatch.setattr(clinical, "files", lambda package: tmp_path / "text")
+    before = clinical.labeler.__wrapped__()
+    assert before == clinical.labeler.__wrapped__()
+    reader = tmp_path / "text" / "reader.py"
+    reader.write_text(reader.read_text(encoding="utf-8") + "\n# changed\n", encoding="utf-8")
+    assert clinical.labeler.__wrapped__() != before
 
 
 def test_progress_is_reported_for_every_distinct_text():
@@ -85,6 +136,6 @@ def test_scores_of_different_protocols_do_not_compare():
     second = score(["a b", "c"], ["a b", "c"], ["bleu-1"])["bleu-1"]
     assert second.difference(first) == pytest.approx(1 - first.value)
     other = score(["a b"], ["a"], ["bleu-1"], split="test")["bleu-1"]
-    message = r"do not compare \(split: None ≠ test; count: 2 ≠ 1\): score both systems"
+    message = r"do not compare \(split: None ≠ test; references: \w+ ≠ \w+; count: 2 ≠ 1\): score"
     with pytest.raises(MetricError, match=message):
         first.difference(other)

@@ -3,7 +3,7 @@
 import math
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, PlainSerializer
+from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
 from plainfilm.core.errors import MetricError
 from plainfilm.core.word import Word
@@ -29,7 +29,12 @@ class Signature(Word):
     labels: str | None = None
     """The set of labels and the uncertainty policy of a clinical metric."""
     labeler: str | None = None
+    """Who read the labels or findings: a name, a version, and a digest of its rules."""
+    undefined: str | None = None
+    """What became of undefined parts of an average: ``left-out``, or a value such as ``0``."""
     split: str | None = None
+    references: str | None = None
+    """What data: a digest over the sorted ids and the reference texts."""
     count: Annotated[int, Field(ge=0)]
     checkpoint: str | None = None
 
@@ -52,7 +57,7 @@ class Score(Word):
     value: Value
     signature: Signature
     undefined: Annotated[int, Field(ge=0)] = 0
-    """How many of the parts averaged into ``value`` were undefined and left out."""
+    """How many of the parts averaged into ``value`` were undefined; at least 1 if it is NaN."""
     interval: tuple[Value, Value] | None = None
     """A confidence interval (lower, upper), where asked for."""
     interval_method: str | None = None
@@ -61,6 +66,12 @@ class Score(Word):
     """The values behind it by name, e.g. F1 per observation."""
     reports: tuple[Value, ...] = ()
     """The value of each report by itself, in the order given, where asked for."""
+
+    @model_validator(mode="after")
+    def _undefined_is_counted(self) -> "Score":
+        if math.isnan(self.value) and self.undefined == 0:
+            raise ValueError("an undefined value (NaN) must count at least 1 undefined, got 0")
+        return self
 
     def difference(self, other: "Score") -> float:
         """Return this value less ``other``'s, of two systems scored by one protocol.

@@ -33,12 +33,13 @@ _OBSERVATIONS: dict[int, tuple[Observation, ...]] = {14: OBSERVATIONS, 5: FIVE_O
 
 @cache
 def labeler() -> str:
-    """Return the reader's name for signatures: its version, and a digest of its rules."""
+    """Return the reader's name for signatures: its version, and a digest of its rules and code."""
     digest = sha256()
-    rules = files("plainfilm.text") / "rules" / "en"
-    for rule_file in sorted(rules.iterdir(), key=lambda file: file.name):
-        if rule_file.is_file():
-            digest.update(rule_file.read_bytes())
+    room = files("plainfilm.text")
+    code = (file for file in room.iterdir() if file.name.endswith(".py"))
+    for file in sorted([*code, *(room / "rules" / "en").iterdir()], key=lambda file: file.name):
+        if file.is_file():
+            digest.update(file.read_bytes())
     return f"plainfilm-reader-{plainfilm.__version__}+{digest.hexdigest()[:8]}"
 
 
@@ -83,7 +84,7 @@ def sembscore(pairs: Pairs) -> Statistics:
     )
     lengths = np.linalg.norm(references, axis=1) * np.linalg.norm(predictions, axis=1)
     cosines = ratio((references * predictions).sum(axis=1), lengths)
-    return mean_of(cosines, checkpoint=pairs.chexbert.name)
+    return mean_of(cosines, checkpoint=pairs.chexbert.name, undefined="left-out")
 
 
 def _decisions(pairs: Pairs, classes: int) -> tuple[Decisions, Decisions]:
@@ -115,7 +116,7 @@ def from_decisions(
         [references & predictions, ~references & predictions, references & ~predictions], axis=1
     ).astype(np.float64)  # (reports, [true positives, false positives, false negatives], classes)
     if average == "example":
-        return mean_of(_MEASURES[measure](counts.sum(axis=2)), **protocol)
+        return mean_of(_MEASURES[measure](counts.sum(axis=2)), **protocol, undefined="left-out")
 
     def per_class(totals: Array) -> Array:
         shaped = totals.reshape(*totals.shape[:-1], 3, len(names))
@@ -142,10 +143,8 @@ def from_decisions(
         rows=counts.reshape(len(counts), -1),
         value=value,
         parts=parts,
-        undefined=lambda totals: (
-            0 if average == "micro" else int(np.isnan(per_class(totals)).sum())
-        ),
-        protocol=protocol,
+        undefined=None if average == "micro" else lambda t: int(np.isnan(per_class(t)).sum()),
+        protocol=protocol if average == "micro" else {**protocol, "undefined": "left-out"},
     )
 
 

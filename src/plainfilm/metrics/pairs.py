@@ -1,8 +1,10 @@
 """Pairs: references and predictions side by side, with what several metrics read from them."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from plainfilm.core import Finding, Observation, Status, UncertaintyPolicy
@@ -41,6 +43,14 @@ class Pairs:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @cached_property
+    def digest(self) -> str:
+        """What data this is: a digest over the sorted ids and the texts of the references."""
+        digest = sha256()
+        for entry in sorted(zip(self.ids, self.references, strict=True)):
+            digest.update(json.dumps(entry).encode())
+        return digest.hexdigest()[:8]
 
     @cached_property
     def tokens(self) -> Both[list[str]]:

@@ -64,27 +64,34 @@ def score(
     return {
         name: Score(
             value=float(found.value(found.totals)),
-            undefined=found.undefined(found.totals),
+            undefined=found.undefined_count(),
             parts=found.parts(found.totals),
             interval=found_intervals.get(name),
             interval_method=str(bootstrap) if bootstrap else None,
             reports=tuple(found.value(found.rows).tolist()) if per_report else (),
-            signature=_signature(name, found, len(pairs), section, split),
+            signature=signature(name, found, pairs, section=section, split=split),
         )
         for name, found in measured.items()
     }
 
 
-def _signature(
-    name: str, statistics: Statistics, count: int, section: str | None, split: str | None
+def signature(
+    metric: str,
+    statistics: Statistics,
+    pairs: Pairs,
+    *,
+    section: str | None = None,
+    split: str | None = None,
 ) -> Signature:
+    """Return the protocol of a metric's value on ``pairs``."""
     return Signature.model_validate(
         {
-            "metric": name,
+            "metric": metric,
             "version": SIGNATURE_VERSION,
             "section": section,
             "split": split,
-            "count": count,
+            "references": pairs.digest,
+            "count": len(pairs),
             **statistics.protocol,
         }
     )

@@ -26,8 +26,9 @@ class Statistics:
     """From sums of rows, (..., columns), to values, (...,); NaN where undefined."""
     parts: Callable[[Array], dict[str, float]] = lambda totals: {}
     """From one sum of rows, (columns,), to the values behind the value, by name."""
-    undefined: Callable[[Array], int] = lambda totals: 0
-    """From one sum of rows, (columns,), to how many parts of an average were undefined."""
+    undefined: Callable[[Array], int] | None = None
+    """From one sum of rows, (columns,), to how many parts of an average were undefined; None for a
+    value that is no average of parts."""
     protocol: dict[str, str] = field(default_factory=dict)
     """The signature's fields that this metric sets: tokenizer, case, labels, labeler…"""
 
@@ -36,6 +37,12 @@ class Statistics:
         """The sum over all reports, shape (columns,)."""
         totals: Array = self.rows.sum(axis=0)
         return totals
+
+    def undefined_count(self) -> int:
+        """Return how many parts of the value are undefined, 1 where it has none and is itself."""
+        if self.undefined is not None:
+            return self.undefined(self.totals)
+        return int(np.isnan(self.value(self.totals)))
 
 
 def ratio(numerator: Array, denominator: Array) -> Array:
@@ -49,10 +56,10 @@ def ratio(numerator: Array, denominator: Array) -> Array:
 
 def mean_of(values: Array, **protocol: str) -> Statistics:
     """Return the statistics of a mean over reports; a NaN in ``values`` (reports,) is left out."""
-    defined = ~np.isnan(values)
+    undefined = np.isnan(values)
     return Statistics(
-        rows=np.column_stack([np.where(defined, values, 0.0), defined.astype(np.float64)]),
+        rows=np.column_stack([np.where(undefined, 0.0, values), ~undefined, undefined]),
         value=lambda totals: ratio(totals[..., 0], totals[..., 1]),
-        undefined=lambda totals: len(values) - int(totals[1]),
+        undefined=lambda totals: int(totals[2]),
         protocol=protocol,
     )

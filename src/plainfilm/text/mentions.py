@@ -94,8 +94,12 @@ def _without_headings(mentions: list[Mention], items: Sequence[Item]) -> list[Me
     before = [item for item in items if item.start < colon]
     if any(item.cue in ("copula", "negation") for item in before):
         return mentions
-    named = {rule.observation for mention in mentions if mention.end <= colon for rule in mention.rules}
-    told = {rule.observation for mention in mentions if mention.start > colon for rule in mention.rules}
+    named = {
+        rule.observation for mention in mentions if mention.end <= colon for rule in mention.rules
+    }
+    told = {
+        rule.observation for mention in mentions if mention.start > colon for rule in mention.rules
+    }
     if any({"side", "place"} & set(item.roles) for item in before) and not named & told:
         return mentions  # "left basilar opacity: atelectasis or pneumonia"
     return [mention for mention in mentions if mention.end > colon]

@@ -152,9 +152,7 @@ def _spelled_out(
 ) -> list[str]:
     """Return ``words`` with the abbreviations in capitals spelled out, but not after a number."""
     return [
-        lexicon.capitals.get(sentence[slice(*span)], word)
-        if not before[:1].isdigit()
-        else word
+        lexicon.capitals.get(sentence[slice(*span)], word) if not before[:1].isdigit() else word
         for before, word, span in zip(["", *words], words, spans, strict=False)
     ]
 

@@ -71,7 +71,8 @@ class Scopes:
         return [
             kind
             for index, (cue, kind) in enumerate(zip(self.cues, self.kinds, strict=True))
-            if first.end <= cue.start and cue.end <= second.start
+            if first.end <= cue.start
+            and cue.end <= second.start
             and not (kind == "comma" and self._adjoins_next(index))
         ]
 
