@@ -9,7 +9,7 @@ pass over the text, in time linear in its length.
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from plainfilm.core import Change, Finding, InputError, Observation, Side, Status
+from plainfilm.core import Change, Finding, InputError, Observation, Side, Span, Status
 from plainfilm.text.attributes import Attributes, attach, combine
 from plainfilm.text.lexicon import Lexicon, Rule, load_lexicon
 from plainfilm.text.links import Reading, deny, describe, link, refer
@@ -51,20 +51,20 @@ def read(text: str, *, language: str = "en") -> list[Finding]:
     Raises:
         InputError: ``text`` is not a ``str``, or there are no rules for ``language``.
     """
-    found: list[Finding] = []
-    alike: dict[tuple[str | None, ...], list[int]] = {}  # what is said where → indices of found
+    found: list[_Statement] = []
+    alike: dict[tuple[str | None, ...], list[_Statement]] = {}
     for fired in explain(text, language=language):
         finding = fired.finding
         if finding.observation is Observation.NO_FINDING:
             continue
         same = alike.setdefault(_place(finding), [])
-        known = next((index for index in same if _agree(found[index], finding)), None)
+        known = next((statement for statement in same if statement.agrees(finding)), None)
         if known is None:
-            same.append(len(found))
-            found.append(finding)
-        else:
-            found[known] = _completed(found[known], finding)
-    return found
+            known = _Statement(finding)
+            same.append(known)
+            found.append(known)
+        known.add(finding)
+    return [statement.finding() for statement in found]
 
 
 def _place(finding: Finding) -> tuple[str | None, ...]:
@@ -73,23 +73,31 @@ def _place(finding: Finding) -> tuple[str | None, ...]:
     )  # fmt: skip
 
 
-def _agree(one: Finding, other: Finding) -> bool:
-    """Return whether neither grades or dates the finding otherwise than the other does."""
-    return one.severity in (None, other.severity or one.severity) and one.change in (
-        None,
-        other.change or one.change,
-    )
+class _Statement:
+    """A finding and what its later mentions add."""
 
+    def __init__(self, first: Finding) -> None:
+        self.first = first
+        self.severity, self.change = first.severity, first.change
+        self.spans: list[Span] = []
 
-def _completed(finding: Finding, again: Finding) -> Finding:
-    """Return the finding with what another mention of it adds."""
-    return finding.model_copy(
-        update={
-            "severity": finding.severity or again.severity,
-            "change": finding.change or again.change,
-            "spans": (*finding.spans, *again.spans),
-        }
-    )
+    def agrees(self, other: Finding) -> bool:
+        """Return whether neither grades or dates the finding otherwise than the other does."""
+        return self.severity in (None, other.severity or self.severity) and self.change in (
+            None,
+            other.change or self.change,
+        )
+
+    def add(self, again: Finding) -> None:
+        self.severity = self.severity or again.severity
+        self.change = self.change or again.change
+        self.spans += again.spans
+
+    def finding(self) -> Finding:
+        if len(self.spans) == len(self.first.spans):
+            return self.first
+        told = {"severity": self.severity, "change": self.change, "spans": tuple(self.spans)}
+        return self.first.model_copy(update=told)
 
 
 def labels(text: str, *, language: str = "en") -> dict[Observation, Status]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-LONGEST_SENTENCE = 1_000
+LONGEST_SENTENCE = 500
 """Characters after which a sentence is cut, so that reading stays linear in the text's length."""
 
 
