@@ -11,11 +11,11 @@ _QUALIFIERS = {"side", "place", "partial", "severity", "change", "state", "prior
 _STOPS = {
     "with", "and", "comma", "or", "versus", "boundary", "negation", "uncertainty", "affirmed",
     "history", "negation_after", "uncertainty_after", "uncertainty_either", "copula", "verb",
-    "paren", "latter",
+    "paren", "paren_end", "latter", "article",
 }  # fmt: skip
 
 
-_STRENGTH = {"and": 1, "or": 1, "copula": 1, "verb": 1, "boundary": 3}
+_STRENGTH = {"and": 1, "or": 1, "copula": 1, "verb": 1, "article": 1, "boundary": 3}
 """How far a stop parts a word from a mention; the others part by 2."""
 
 
@@ -65,7 +65,11 @@ def _also(
     apart = (Observation.FRACTURE, Observation.SUPPORT_DEVICES)
     if any(rule.observation in apart for mention in (this, other) for rule in mention.rules):
         return []
-    between = [stop.cue for stop in stops if other.end <= stop.start < this.start]
+    between = [
+        stop.cue
+        for stop in stops
+        if other.end <= stop.start < this.start and stop.cue != "article"
+    ]
     after = [stop for stop in stops if this.end <= stop.start < item.start]
     return [owners[0] - 1] if between == ["and"] and not after else []
 
@@ -179,7 +183,15 @@ def _goes_before(
     adjacent = next((stop.cue for stop in stops if stop.end == item.start), None)
     if adjacent in ("with", "paren"):
         return adjacent == "with"  # "effusion (left)"
+    if _is_in_brackets(stops, last, item.start):
+        return False
     return _parting(stops, last, item.start) > _parting(stops, item.end, first.start)
+
+
+def _is_in_brackets(stops: Sequence[Item], start: int, at: int) -> bool:
+    """Return whether brackets that open at ``start`` or later are still open ``at`` a token."""
+    edges = [stop.cue for stop in stops if start <= stop.start < at]
+    return "paren" in edges and "paren_end" not in edges
 
 
 def _parting(stops: Sequence[Item], start: int, end: int) -> int:
@@ -201,7 +213,8 @@ def _listed(near: list[int], mentions: Sequence[Mention], stops: Sequence[Item])
     for one, other in pairwise(near):
         earlier, later = sorted((mentions[one], mentions[other]), key=lambda m: m.start)
         kinds = {stop.cue for stop in stops if earlier.end <= stop.start < later.start}
-        same = earlier.start == later.start
+        kinds.discard("article")
+        same = bool(set(earlier.tokens) & set(later.tokens))
         if not same and not (kinds and kinds <= {"and", "comma", "or"}):
             break
         found.append(other)

@@ -65,6 +65,11 @@ def link(readings: Sequence[Reading], scopes: Scopes) -> None:
         inside = "paren" in kinds and kinds <= {"paren", "copula"} | _CAUSE
         guess = kinds == {"comma"} and hedged and earlier[0].status is Status.PRESENT
         alike = alternative and earlier[0].status is Status.UNCERTAIN
+        if kinds == {"and"} and _shares_side(earlier[0], later[0]):
+            for reading in later:
+                reading.attributes = [
+                    one._replace(side=earlier[0].attributes[0].side) for one in reading.attributes
+                ]
         if alternative or cause or guess or joint or pair or inside:
             _inherit(earlier, later, graded=alike or pair)
         if alike or "slash" in kinds:
@@ -104,23 +109,6 @@ def describe(before: Sequence[Reading], items: Sequence[Item]) -> None:
         ]
 
 
-def deny(before: Sequence[Reading], items: Sequence[Item]) -> list[Reading]:
-    """Return the denial of what the sentence before was about ("None on the right.")."""
-    none = items[0]
-    mention_of = {"start": none.start, "end": none.end, "tokens": ((none.start, none.end),)}
-    return [
-        Reading(
-            Mention(reading.mention.rules, **mention_of),
-            reading.rule,
-            Status.ABSENT,
-            [none],
-            combine(items[1:]),
-            [],
-        )
-        for reading in _last(before)
-    ]
-
-
 def _last(before: Sequence[Reading]) -> list[Reading]:
     """Return the readings of the last mention."""
     return [r for r in before if r.mention.tokens == before[-1].mention.tokens]
@@ -140,6 +128,16 @@ def _hedge(earlier: Sequence[Reading], later: Sequence[Reading]) -> None:
     if all(reading.status is not Status.ABSENT for reading in both):
         for reading in both:
             reading.status = Status.UNCERTAIN
+
+
+def _shares_side(first: Reading, second: Reading) -> bool:
+    """Return whether a side is said for both ("left effusion and basilar atelectasis")."""
+    one, other = first.attributes[0], second.attributes[0]
+    devices = Observation.SUPPORT_DEVICES in (first.rule.observation, second.rule.observation)
+    return bool(
+        one.side and not one.location and other.location and not other.side
+        and first.status is second.status is not Status.ABSENT and not devices
+    )  # fmt: skip
 
 
 def _is_pair(first: Reading, second: Reading, kinds: set[str]) -> bool:
@@ -163,7 +161,8 @@ def _inherit(source: Sequence[Reading], target: Sequence[Reading], *, graded: bo
         if given is None or reading.located or reading.rule.place == "none":
             continue
         own = reading.attributes[0]
+        of_bone = given.rule.observation is Observation.FRACTURE
         reading.attributes = [
-            own._replace(side=attributes.side, location=attributes.location)
-            for attributes in given.attributes
+            own._replace(side=there.side, location=None if of_bone else there.location)
+            for there in given.attributes
         ]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from plainfilm.core import Status
 from plainfilm.text.lexicon import Lexicon, Rule
 from plainfilm.text.phrases import find
 
@@ -59,30 +60,47 @@ def find_items(words: Sequence[str], lexicon: Lexicon) -> list[Item]:
     return sorted(items, key=lambda item: item.start)
 
 
-def find_mentions(items: Sequence[Item], lexicon: Lexicon) -> list[Mention]:
-    """Return the mentions that ``items`` make, in the order of their first word."""
+def find_mentions(
+    items: Sequence[Item], lexicon: Lexicon, before: tuple[Rule, ...] = ()
+) -> list[Mention]:
+    """Return the mentions that ``items`` make, in the order of their first word.
+
+    ``before`` is what the sentence before named last, which "one" and "none" may stand for.
+    """
     mentions = [
         Mention(item.roles["rules"], item.start, item.end, ((item.start, item.end),))
         for item in items
         if "rules" in item.roles
     ]
-    mentions += _anaphors(items)
+    mentions += _anaphors(items, before)
     mentions += _Pairing(items, lexicon).mentions
     mentions.sort(key=lambda mention: (mention.start, mention.end))
     return _without_headings(mentions, items)
 
 
-def _anaphors(items: Sequence[Item]) -> list[Mention]:
-    """Return a mention for each "one" that stands for what was named before ("a small one")."""
+def _anaphors(items: Sequence[Item], named: tuple[Rule, ...]) -> list[Mention]:
+    """Return a mention for each "one" or "none" that stands for what was ``named`` before.
+
+    "One" has to be described ("a small one", "the right one"), "none" to begin a clause.
+    """
     found = []
-    named: Item | None = None
-    for before, item in pairwise(items):
-        named = before if "rules" in before.roles else named
-        graded = {"severity", "side", "change", "place"} & set(before.roles)
-        graded = graded and before.end == item.start
-        if item.cue == "anaphor" and graded and named is not None:
-            tokens = ((item.start, item.end),)
-            found.append(Mention(named.roles["rules"], item.start, item.end, tokens))
+    for before, item in pairwise([None, *items]):
+        if item is None:
+            continue
+        named = item.roles.get("rules", named)
+        begins = before is None or before.cue in ("boundary", "comma")
+        described = (
+            before is not None
+            and {"severity", "side", "change", "place"} & set(before.roles)
+            and before.end == item.start
+        )
+        if not named or item.cue not in ("anaphor", "none"):
+            continue
+        rules = named
+        if item.cue == "none":
+            rules = tuple(rule._replace(status=Status.ABSENT) for rule in named)
+        if begins if item.cue == "none" else described:
+            found.append(Mention(rules, item.start, item.end, ((item.start, item.end),)))
     return found
 
 

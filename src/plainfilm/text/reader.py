@@ -12,7 +12,7 @@ from typing import NamedTuple
 from plainfilm.core import Change, Finding, InputError, Observation, Side, Span, Status
 from plainfilm.text.attributes import Attributes, attach, combine
 from plainfilm.text.lexicon import Lexicon, Rule, load_lexicon
-from plainfilm.text.links import Reading, deny, describe, link, refer
+from plainfilm.text.links import Reading, describe, link, refer
 from plainfilm.text.mentions import Mention, find_items, find_mentions
 from plainfilm.text.scope import Scopes
 from plainfilm.text.sections import readable
@@ -168,12 +168,13 @@ def _spelled_out(
 def _read_sentence(words: list[str], lexicon: Lexicon, before: list[Reading]) -> list[Reading]:
     """Return what a sentence says, given the readings of the sentence before it."""
     items = find_items(words, lexicon)
-    mentions = _without_weak(find_mentions(items, lexicon))
+    named = before[-1].mention.rules if before else ()
+    mentions = _without_weak(find_mentions(items, lexicon, named))
     opener = items[0].cue if items and items[0].start == 0 else None
     if not mentions:
         if opener == "pronoun":
             describe(before, items)
-        return deny(before, items) if opener == "none" else []
+        return []
     scopes = Scopes(items, mentions)
     readings = []
     for mention, qualifiers in zip(mentions, attach(items, mentions), strict=True):
