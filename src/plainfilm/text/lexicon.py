@@ -33,6 +33,8 @@ class Rule(NamedTuple):
     """Whether it is an abnormality, so that the report is not without finding."""
     weak: bool = False
     """Whether it yields to any other mention of its observation in the sentence."""
+    explained: bool = False
+    """Nothing by itself where the sentence gives its cause ("blunted by pleural thickening")."""
     site: str | None = None
     """The place where none is said: a device's site, where its tip is not told."""
     place: str = "own"
@@ -66,7 +68,7 @@ class Lexicon(NamedTuple):
 
 _KEYS = {
     "detail", "status", "side", "location", "severity", "change", "blocks", "weak", "place",
-    "code", "not_of", "site", "as", "terms", "of", "is", "refined",
+    "code", "not_of", "site", "explained", "as", "terms", "of", "is", "refined",
 }  # fmt: skip
 _ROLES = {"side": Side, "severity": Severity, "change": Change}
 _SIDED_PLACES = {"left_place": Side.LEFT, "right_place": Side.RIGHT, "both_place": Side.BILATERAL}

@@ -38,8 +38,9 @@ class Reading:
         return any(a.side or a.location for a in self.attributes)
 
 
-def link(readings: Sequence[Reading], scopes: Scopes) -> None:
-    """Settle alternatives, and hand side and place from opacity to cause."""
+def link(readings: Sequence[Reading], scopes: Scopes) -> list[Reading]:
+    """Settle alternatives, hand side and place from opacity to cause; return what stays."""
+    explained: list[Reading] = []
     groups: list[list[Reading]] = []
     for reading in readings:
         if groups and groups[-1][0].mention.tokens == reading.mention.tokens:
@@ -65,15 +66,18 @@ def link(readings: Sequence[Reading], scopes: Scopes) -> None:
         inside = "paren" in kinds and kinds <= {"paren", "copula"} | _CAUSE
         guess = kinds == {"comma"} and hedged and earlier[0].status is Status.PRESENT
         alike = alternative and earlier[0].status is Status.UNCERTAIN
+        if (cause or guess) and later[0].status is Status.PRESENT:
+            explained += [reading for reading in earlier if reading.rule.explained]
         if kinds == {"and"} and _shares_side(earlier[0], later[0]):
             for reading in later:
                 reading.attributes = [
                     one._replace(side=earlier[0].attributes[0].side) for one in reading.attributes
                 ]
         if alternative or cause or guess or joint or pair or inside:
-            _inherit(earlier, later, graded=alike or pair)
+            _inherit(earlier, later, graded=pair or (alike and "article" not in kinds))
         if alike or "slash" in kinds:
             _inherit(later, earlier, graded=False)
+    return [reading for reading in readings if not any(reading is one for one in explained)]
 
 
 def _are_alternatives(kinds: Sequence[str]) -> bool:

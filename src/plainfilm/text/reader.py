@@ -21,6 +21,8 @@ from plainfilm.text.tokens import tokenize
 
 _ORDER = {Status.ABSENT: 0, Status.UNCERTAIN: 1, Status.PRESENT: 2}
 _IMPLIED_SIDES = {"lingula": Side.LEFT, "middle lobe": Side.RIGHT}
+_OF_ABSENT = (Change.RESOLVED, Change.STABLE)
+"""What an absent finding may have done ("the lungs remain clear")."""
 _RIGHT_BEFORE = 5
 _RIGHT_AFTER = 1
 """Tokens between a fracture and the device it is of ("fracture of the lateral screw", "screw is
@@ -184,7 +186,7 @@ def _read_sentence(words: list[str], lexicon: Lexicon, before: list[Reading]) ->
                 attributes = combine(qualifiers)
                 readings.append(Reading(mention, rule, status, cues, attributes, qualifiers))
     readings = _without_void(readings, scopes)
-    link(readings, scopes)
+    readings = link(readings, scopes)
     if opener == "pronoun":
         refer(before, readings)
     return readings
@@ -255,7 +257,7 @@ def _finding(
     if status is Status.ABSENT:
         severity = None
         prior = any("prior" in item.roles for item in reading.qualifiers)
-        change = Change.RESOLVED if prior or change is Change.RESOLVED else None
+        change = Change.RESOLVED if prior else change if change in _OF_ABSENT else None
     elif change is Change.RESOLVED:
         change = None
     return Finding(

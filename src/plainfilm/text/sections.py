@@ -13,6 +13,7 @@ BODY = "body"
 """The name of text that stands under no heading."""
 
 _BLANK_LINE = re.compile(r"\n[ \t]*\n")
+_FIRST_STOP = re.compile(r"(?<=[a-z\d)]{2})[.?][ \t]+(?=[A-Z])")
 
 
 class Section(NamedTuple):
@@ -51,8 +52,8 @@ def compile_headings(sections: Mapping[str, Sequence[str]], read: Iterable[str])
 def split_sections(text: str, headings: Headings) -> list[Section]:
     """Return the sections of ``text`` in order; all of it is one ``body`` where no heading stands.
 
-    A paragraph after a blank line inside a section that is not read (a comparison, say) is body
-    text, unless the report has a section that is.
+    Where the report has no section that is read, what follows the first paragraph of one that is
+    not (a comparison, say) is body text; without a blank line, what follows its first sentence.
     """
     marks = list(headings.pattern.finditer(text))
     names = [headings.names[(m["line"] or m["inline"] or m["alone"]).lower()] for m in marks]
@@ -62,7 +63,10 @@ def split_sections(text: str, headings: Headings) -> list[Section]:
         found.append(Section(BODY, 0, edges[0]))
     told = any(name in headings.read for name in names)
     for mark, name, end in zip(marks, names, edges[1:], strict=True):
-        blank = None if told or name in headings.read else _BLANK_LINE.search(text, mark.end(), end)
+        blank = None
+        if not told and name not in headings.read:
+            blank = _BLANK_LINE.search(text, mark.end(), end)
+            blank = blank or (mark is marks[-1] and _FIRST_STOP.search(text, mark.end(), end)) or None
         found.append(Section(name, mark.end(), blank.start() if blank else end))
         if blank and text[blank.end() : end].strip():
             found.append(Section(BODY, blank.end(), end))
