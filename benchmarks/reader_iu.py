@@ -49,8 +49,8 @@ class Coded(NamedTuple):
         return iu_coding.observations(self.codes)
 
 
-def read_archive(path: Path) -> Iterator[Coded]:
-    """Yield every study of the archive that has a report and a coding."""
+def read_archive(path: Path, *, coded: bool = True) -> Iterator[Coded]:
+    """Yield every study of the archive that has a report and, if ``coded``, a coding."""
     with tarfile.open(path) as archive:
         for member in archive:
             stream = archive.extractfile(member)
@@ -63,7 +63,7 @@ def read_archive(path: Path) -> Iterator[Coded]:
             }
             parts = (section.get("FINDINGS", ""), section.get("IMPRESSION", ""))
             codes = tuple(element.text.strip() for element in root.iter("major") if element.text)
-            if any(parts) and codes and codes[0].lower() != NOT_CODED:
+            if any(parts) and (not coded or (codes and codes[0].lower() != NOT_CODED)):
                 yield Coded(root.find("uId").get("id"), "\n".join(p for p in parts if p), codes)
 
 

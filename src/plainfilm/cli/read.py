@@ -12,12 +12,17 @@ if TYPE_CHECKING:
 
 
 def read(
-    file: Annotated[Path, typer.Argument(help="A report as text; - reads standard input.")],
+    file: Annotated[
+        Path | None, typer.Argument(help="A report as text; - reads standard input.")
+    ] = None,
     labels: Annotated[
         bool, typer.Option("--labels", help="Print the 14 CheXpert observations instead.")
     ] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show which rule fired on which words.")
+    ] = False,
+    vocabulary: Annotated[
+        bool, typer.Option("--vocabulary", help="Print what the reader knows, with codes.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     language: Annotated[str, typer.Option(help="The report's language.")] = "en",
@@ -30,10 +35,22 @@ def read(
     """
     from json import dumps
 
+    from plainfilm.core import InputError
     from plainfilm.text import explain as explain_text
     from plainfilm.text import labels as label_text
     from plainfilm.text import read as read_text
 
+    if vocabulary:
+        from plainfilm.text import vocabulary as terms_of
+
+        terms = terms_of(language)
+        if json:
+            typer.echo(dumps([term._asdict() for term in terms], indent=2))
+        for term in () if json else terms:
+            typer.echo(f"{term.observation:<28}{term.detail or '':<32}{term.code or ''}")
+        return
+    if file is None:
+        raise InputError("no report to read; give a text file, or - for standard input")
     text = _text_of(file)
     if labels:
         found = label_text(text, language=language)

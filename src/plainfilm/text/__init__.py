@@ -1,6 +1,7 @@
 """Report text: the reader (text → findings) and the writer (findings → text)."""
 
 from plainfilm.text.labeler import labels
+from plainfilm.text.lexicon import vocabulary
 from plainfilm.text.reader import explain, read
 
-__all__ = ["explain", "labels", "read"]
+__all__ = ["explain", "labels", "read", "vocabulary"]

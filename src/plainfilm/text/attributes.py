@@ -66,9 +66,7 @@ def _also(
     if any(rule.observation in apart for mention in (this, other) for rule in mention.rules):
         return []
     between = [
-        stop.cue
-        for stop in stops
-        if other.end <= stop.start < this.start and stop.cue != "article"
+        stop.cue for stop in stops if other.end <= stop.start < this.start and stop.cue != "article"
     ]
     after = [stop for stop in stops if this.end <= stop.start < item.start]
     return [owners[0] - 1] if between == ["and"] and not after else []

@@ -66,6 +66,32 @@ class Lexicon(NamedTuple):
     rules: tuple[Rule, ...]
 
 
+class Term(NamedTuple):
+    """A finding that the rules know."""
+
+    observation: Observation
+    detail: str | None
+    """The finer term; None for the observation itself."""
+    code: str | None
+    """SNOMED CT (``SCT:…``) or RadLex (``RID:…``), where one is known to mean the same."""
+
+
+def vocabulary(language: str = "en") -> tuple[Term, ...]:
+    """Return the findings that the reader knows, by observation and finer term.
+
+    Raises:
+        InputError: there are no rules for ``language``.
+    """
+    found: dict[tuple[Observation, str | None], str | None] = {}
+    for rule in load_lexicon(language).rules:
+        found[rule.observation, rule.detail] = (
+            found.get((rule.observation, rule.detail)) or rule.code
+        )
+    order = {observation: number for number, observation in enumerate(Observation)}
+    terms = (Term(observation, detail, code) for (observation, detail), code in found.items())
+    return tuple(sorted(terms, key=lambda term: (order[term.observation], term.detail or "")))
+
+
 _KEYS = {
     "detail", "status", "side", "location", "severity", "change", "blocks", "weak", "place",
     "code", "not_of", "site", "explained", "as", "terms", "of", "is", "refined",

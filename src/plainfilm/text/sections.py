@@ -66,7 +66,9 @@ def split_sections(text: str, headings: Headings) -> list[Section]:
         blank = None
         if not told and name not in headings.read:
             blank = _BLANK_LINE.search(text, mark.end(), end)
-            blank = blank or (mark is marks[-1] and _FIRST_STOP.search(text, mark.end(), end)) or None
+            blank = (
+                blank or (mark is marks[-1] and _FIRST_STOP.search(text, mark.end(), end)) or None
+            )
         found.append(Section(name, mark.end(), blank.start() if blank else end))
         if blank and text[blank.end() : end].strip():
             found.append(Section(BODY, blank.end(), end))
