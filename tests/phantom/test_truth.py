@@ -21,7 +21,7 @@ from plainfilm.phantom.truth import (
 from plainfilm.text import labels
 
 SIZE = 160
-NOTHING = dict.fromkeys(PREVALENCE, 0.0)
+NOTHING = dict.fromkeys(set(PREVALENCE) - {"normal"}, 0.0)
 DISEASES = sorted(set(PREVALENCE) - {"normal", "cardiomegaly", "wide mediastinum"})
 
 

@@ -1,5 +1,6 @@
 """``plainfilm data``: any source into one layout on disk."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -33,15 +34,27 @@ def phantom(
     out: Out,
     seed: Annotated[int, typer.Option(min=0, help="The series; another seed, other patients.")] = 0,
     size: Annotated[int, typer.Option(min=32, max=4096, help="Side of the films in pixels.")] = 256,
+    prevalence: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=SHARE",
+            help="Share of the studies with a disease, like pneumothorax=.3; give it once for "
+            "each. An unknown name lists all.",
+            show_default=False,
+        ),
+    ] = None,
     workers: Workers = None,
 ) -> None:
     """Simulate chest films whose truth is known exactly.
 
-    plainfilm data phantom 500 phantom/
+    plainfilm data phantom 500 phantom/ --prevalence pneumothorax=.3
     """
     from plainfilm.data.phantom import prepare_phantom
 
-    _done(prepare_phantom(studies, out, seed=seed, size=size, workers=workers).path)
+    dataset = prepare_phantom(
+        studies, out, seed=seed, size=size, prevalence=_shares(prevalence or ()), workers=workers
+    )
+    _done(dataset.path)
 
 
 @data_app.command("iu-xray")
@@ -97,6 +110,20 @@ def folder(
         table, out, description=description, licence=licence, size=size, workers=workers
     )
     _done(dataset.path)
+
+
+def _shares(texts: Iterable[str]) -> dict[str, float]:
+    """Return name → share of texts such as ``pneumothorax=.3``."""
+    from plainfilm.core import InputError
+
+    shares = {}
+    for text in texts:
+        name, _, share = text.partition("=")
+        try:
+            shares[name.strip()] = float(share)
+        except ValueError:
+            raise InputError(f"--prevalence must look like pneumothorax=.3, got {text!r}") from None
+    return shares
 
 
 def _done(path: Path) -> None:

@@ -1,6 +1,7 @@
 """The phantom as a dataset directory."""
 
 import os
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from plainfilm.data.prepare import prepare
 from plainfilm.data.raster import png_bytes
 from plainfilm.data.splits import split_of
 from plainfilm.phantom import simulate
+from plainfilm.phantom.prevalence import chances_of
 
 
 def prepare_phantom(
@@ -21,6 +23,7 @@ def prepare_phantom(
     *,
     seed: int = 0,
     size: int = 256,
+    prevalence: Mapping[str, float] | None = None,
     workers: int | None = None,
     progress: bool = True,
 ) -> Dataset:
@@ -31,16 +34,20 @@ def prepare_phantom(
         out: the directory to make.
         seed: the series; each study depends on it and on its own number only.
         size: side of the films in pixels.
+        prevalence: shares of the studies that replace those of ``plainfilm.phantom.PREVALENCE``.
         workers: processes; as many as there are cores where left out.
         progress: whether to show a progress bar.
     """
     if studies < 1:
         raise InputError(f"studies must be at least 1, got {studies}")
+    given = dict(sorted((prevalence or {}).items()))
+    chances_of(given)  # what cannot be had is said before anything is made
+    source = {"kind": "phantom", "studies": studies, "seed": seed, "size": size}
     return prepare(
         out,
         {f"phantom-{seed}-{index}": index for index in range(studies)},
-        partial(_build, seed, size),
-        source={"kind": "phantom", "studies": studies, "seed": seed, "size": size},
+        partial(_build, seed, size, given),
+        source={**source, "prevalence": given} if given else source,
         description=f"{studies} simulated frontal chest films, series {seed}, {size} x {size}",
         licence="Apache-2.0 (simulated: no patient)",
         simulated=True,
@@ -49,8 +56,10 @@ def prepare_phantom(
     )
 
 
-def _build(seed: int, size: int, study_id: str, index: int) -> tuple[Row, dict[str, bytes]]:
-    simulated = simulate(seed, index, size)
+def _build(
+    seed: int, size: int, prevalence: Mapping[str, float], study_id: str, index: int
+) -> tuple[Row, dict[str, bytes]]:
+    simulated = simulate(seed, index, size, prevalence=prevalence)
     study = simulated.study
     film, masks = f"images/{study_id}.png", f"masks/{study_id}.npz"
     report = study.report

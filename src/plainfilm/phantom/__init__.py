@@ -1,6 +1,6 @@
 """Simulated chest films whose truth is known exactly: a measuring instrument, not real data."""
 
-from plainfilm.phantom.disease import PREVALENCE
+from plainfilm.phantom.prevalence import PREVALENCE
 from plainfilm.phantom.simulate import PhantomStudy, simulate
 
 __all__ = ["PREVALENCE", "PhantomStudy", "simulate"]

@@ -1,7 +1,7 @@
 """Who is on the film: age, sex, build, and how the film was taken, drawn from distributions.
 
-Sizes in mm. The ranges are those of adults; where a source is cited the mean follows it, the rest
-is set so that the films look right beside real ones.
+Sizes in mm, of adults. A number with a published value has it and its source beside it; a number
+without one is set by eye, so that the films look right beside real ones.
 """
 
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from plainfilm.core import View
+from plainfilm.phantom.prevalence import FEMALE
 from plainfilm.phantom.solids import Camera
 
 
@@ -83,13 +84,30 @@ class Exposure:
         )
 
 
-def draw_patient(rng: np.random.Generator) -> Patient:
-    """Draw a person. Mean inner chest width, about 28 cm in men and 26 cm in women.
+AGE, AGE_SPREAD = 56, 18
+"""Mean and standard deviation of age in years, cut at 18 and 94; set by eye."""
 
-    The heart's ratio has mean .45 (s.d. .03) in healthy adults and grows slightly with age.
+
+def draw_patient(rng: np.random.Generator) -> Patient:
+    """Draw a healthy person. What is published, and what is drawn (means):
+
+    - transverse chest diameter of men 27.8 to 29.6 cm, of women 25.1 to 27.1 cm by age (Obikili and
+      Okoye, West Afr J Med 2006, 25:186; 303 adults): 28.4 and 26.0;
+    - healthy cardiothoracic ratio .42 to .50 in textbooks; .466 (Sudan, 113 adults, with the aortic
+      knob below): .45 here, s.d. .025, growing slightly with age;
+    - height of the right dome 51 mm, s.d. 11 (Alghamdi et al., Int J Biomed 2021, 11:206;
+      45 adults): 62 here, since a paraboloid of 51 looks flat beside real films;
+    - right above left hemidiaphragm by 9 to 22 mm (Mishra et al., EJBPS, 72 adults), by 12 to 15
+      (526 adults, West Afr J Med 2007): 12 here, s.d. 4;
+    - apex to dome 21.5 (women) to 22.9 cm (men) on the right (same 526 adults): shorter here,
+      about 18 cm, since films of patients are less well inspired;
+    - aortic knob 19.5 mm + .2 mm a year, 28 mm on average (the same 113 adults of Sudan; 30 mm in
+      Magera et al., Uganda 2020): a diameter of 26 mm at 40 years, .18 mm a year here;
+    - width of the mediastinum 63 mm (Gleeson et al., Emerg Med J 2001, 18:183): 56 at the vessels,
+      wider where the arch stands out.
     """
-    female = bool(rng.random() < 0.48)
-    age = int(np.clip(rng.normal(56, 18), 18, 94))
+    female = bool(rng.random() < FEMALE)
+    age = int(np.clip(rng.normal(AGE, AGE_SPREAD), 18, 94))
     habitus = float(np.clip(rng.beta(2.2, 2.8), 0.05, 0.95))
     inspiration = float(rng.normal(0, 1))
     width = (130.0 if female else 142.0) + rng.normal(0, 6) + 5 * (habitus - 0.4)

@@ -7,9 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from plainfilm.core import Finding, Image, InputError, Provenance, Study
-from plainfilm.phantom.disease import PREVALENCE, Disease, draw_disease
+from plainfilm.phantom.disease import Disease, draw_disease
 from plainfilm.phantom.film import develop
-from plainfilm.phantom.patient import Exposure, Patient, draw_exposure, draw_patient
+from plainfilm.phantom.patient import (
+    AGE,
+    AGE_SPREAD,
+    Exposure,
+    Patient,
+    draw_exposure,
+    draw_patient,
+)
+from plainfilm.phantom.prevalence import BEDSIDE, Chances, chances_of
 from plainfilm.phantom.projection import project
 from plainfilm.phantom.solids import Grid, Mask
 from plainfilm.phantom.truth import findings_of
@@ -61,30 +69,20 @@ def simulate(
         raise InputError(f"seed and index must be 0 or more, got {seed} and {index}")
     if not 32 <= size <= 4096:
         raise InputError(f"size must lie between 32 and 4096 pixels, got {size}")
-    chances = _chances(prevalence)
+    chances = chances_of(prevalence)
     streams = np.random.SeedSequence([seed, index]).spawn(4)
     who, how, noise, words = (np.random.default_rng(stream) for stream in streams)
     case = draw_case(who, how, chances)
     return render(case, size, noise, words, id=f"phantom-{seed}-{index}")
 
 
-def _chances(prevalence: Mapping[str, float] | None) -> Mapping[str, float]:
-    given = prevalence or {}
-    if unknown := sorted(set(given) - set(PREVALENCE)):
-        raise InputError(f"no such diseases: {unknown}; choose from {', '.join(PREVALENCE)}")
-    for name, chance in given.items():
-        if not 0 <= chance <= 1:
-            raise InputError(f"the prevalence of {name} must lie in [0, 1], got {chance}")
-    return {**PREVALENCE, **given}
-
-
-def draw_case(
-    who: np.random.Generator, how: np.random.Generator, prevalence: Mapping[str, float]
-) -> Case:
+def draw_case(who: np.random.Generator, how: np.random.Generator, chances: Chances) -> Case:
     """Draw a patient, what is wrong, and how the film is taken."""
-    bedside = bool(how.random() < 0.25)
+    bedside = bool(how.random() < BEDSIDE)
     patient = draw_patient(who)
-    disease = draw_disease(who, prevalence, patient.cardiothoracic_ratio, bedside)
+    age = (patient.age - AGE) / AGE_SPREAD
+    has, devices = chances.draw(who, age, patient.sex == "F", bedside)
+    disease = draw_disease(who, has, devices, bedside)
     return Case(patient, disease, draw_exposure(how, patient, bedside))
 
 
