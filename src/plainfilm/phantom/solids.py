@@ -49,13 +49,20 @@ class Grid:
             slice(int(np.searchsorted(xs, x0)), int(np.searchsorted(xs, x1))),
         )
 
+    def unmagnified(self, scale: float, centre_y: float) -> "Grid":
+        """Return where these pixels lie on a solid that is magnified by ``scale`` about (0, y)."""
+        factor, y = np.float32(1 / scale), np.float32(centre_y)
+        return Grid(self.x * factor, (self.y - y) * factor + y, self.spacing_mm / scale)
+
 
 @dataclass(frozen=True)
 class Camera:
     """Where the source and the detector stand, and how the patient is turned.
 
     ``source_mm`` is the distance from source to detector; the detector lies ``gap_mm`` beyond the
-    plane z = 0, in front of the patient for a PA film and behind for an AP film.
+    plane z = 0, in front of the patient for a PA film and behind for an AP film. A patient turned
+    by −90° stands with the left side against the detector: a lateral film, on which depth runs
+    along −x and the film's own x along z.
     """
 
     anterior_detector: bool
@@ -69,6 +76,12 @@ class Camera:
         z = np.asarray(z, dtype=np.float64)
         distance = self.gap_mm + (z if self.anterior_detector else -z)
         return (self.source_mm - self.gap_mm) / (self.source_mm - distance)
+
+    @property
+    def turn(self) -> npt.NDArray[np.float64]:
+        """The matrix that turns the patient about the upright axis."""
+        cos, sin = math.cos(self.rotation_rad), math.sin(self.rotation_rad)
+        return np.array([[cos, 0, -sin], [0, 1, 0], [sin, 0, cos]])
 
     def project(self, points: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Return points ``(..., 3)`` turned with the patient and scaled by their magnification."""
@@ -86,18 +99,50 @@ class Camera:
 
 @dataclass(frozen=True)
 class Ellipsoid:
-    """An ellipsoid with semi-axes in mm, tilted by ``tilt`` radians in the film's plane."""
+    """An ellipsoid with semi-axes in mm, tilted by ``tilt`` radians in the film's plane.
+
+    ``lean`` is how fast the middle of its chords deepens along x and y; it makes any ellipsoid,
+    seen from anywhere, one of this form.
+    """
 
     centre: tuple[float, float, float]
     radii: tuple[float, float, float]
     tilt: float = 0.0
+    lean: tuple[float, float] = (0.0, 0.0)
 
     def seen_by(self, camera: Camera) -> "Ellipsoid":
-        """Return the ellipsoid as the camera magnifies and displaces it."""
-        x, y, z = camera.project(self.centre)
+        """Return the ellipsoid as the camera turns, magnifies and displaces it.
+
+        With Q its quadratic form in the camera's axes, a ray meets it where the form's Schur
+        complement in z is below 1; that complement is the ellipse of the shadow.
+        """
+        x, y, z = (float(v) for v in camera.project(self.centre))
         scale = float(camera.magnification(z))
         a, b, c = self.radii
-        return Ellipsoid((float(x), float(y), float(z)), (a * scale, b * scale, c), self.tilt)
+        if camera.rotation_rad == 0:
+            lean = (self.lean[0] / scale, self.lean[1] / scale)
+            return Ellipsoid((x, y, z), (a * scale, b * scale, c), self.tilt, lean)
+        turn = camera.turn
+        form = turn @ self._form() @ turn.T
+        slope = -form[:2, 2] / form[2, 2]
+        shadow = form[:2, :2] - np.outer(form[:2, 2], form[:2, 2]) / form[2, 2]
+        tilt = 0.5 * math.atan2(2 * shadow[0, 1], shadow[0, 0] - shadow[1, 1])
+        cos, sin = math.cos(tilt), math.sin(tilt)
+        first, second = (
+            1 / math.sqrt(axis @ shadow @ axis) for axis in np.array([[cos, sin], [-sin, cos]])
+        )
+        return Ellipsoid(
+            (x, y, z),
+            (first * scale, second * scale, 1 / math.sqrt(form[2, 2])),
+            tilt,
+            (float(slope[0] / scale), float(slope[1] / scale)),
+        )
+
+    def _form(self) -> npt.NDArray[np.float64]:
+        """Return the matrix Q of its surface, (p − centre)ᵀ Q (p − centre) = 1."""
+        cos, sin = math.cos(self.tilt), math.sin(self.tilt)
+        axes = np.array([[cos, sin, 0], [-sin, cos, 0], [-self.lean[0], -self.lean[1], 1]])
+        return np.asarray(axes.T @ np.diag(1 / np.square(self.radii)) @ axes)
 
     @property
     def half_width(self) -> float:
@@ -129,6 +174,9 @@ class Ellipsoid:
         """Return where the rays in ``box`` enter and leave it."""
         half = np.float32(self.radii[2]) * np.sqrt(self.inside(grid, box))
         middle = np.float32(self.centre[2])
+        if any(self.lean):
+            dx, dy = grid.x[:, box[1]] - self.centre[0], grid.y[box[0]] - self.centre[1]
+            middle = middle + np.float32(self.lean[0]) * dx + np.float32(self.lean[1]) * dy
         return middle - half, middle + half
 
     def add(self, path: Array, grid: Grid, weight: float, soft: bool = False) -> None:
@@ -153,14 +201,23 @@ def length(interval: Interval) -> Array:
 
 
 def length_without(interval: Interval, holes: list[Interval]) -> Array:
-    """Return the length of ``interval`` outside the union of ``holes``, exactly."""
+    """Return the length of ``interval`` outside the union of ``holes``, exactly.
+
+    The holes are visited by the depth where they begin; time grows with their number, not with
+    the number of ways in which they may overlap.
+    """
+    near, far = interval
     if not holes:
         return length(interval)
-    (near, far), (start, end), rest = interval, holes[0], holes[1:]
-    empty = end <= start
-    before = near, np.where(empty, far, np.minimum(far, start))
-    after = np.where(empty, far, np.maximum(near, end)), far
-    return length_without(before, rest) + length_without(after, rest)
+    starts = np.stack([np.broadcast_to(start, near.shape) for start, _ in holes])
+    ends = np.maximum(starts, np.stack([np.broadcast_to(end, near.shape) for _, end in holes]))
+    order = np.argsort(starts, axis=0)
+    starts, ends = (np.take_along_axis(values, order, axis=0) for values in (starts, ends))
+    reached, open_length = near, np.zeros_like(near)
+    for start, end in zip(starts, ends, strict=True):
+        open_length += np.maximum(np.minimum(start, far) - reached, 0)
+        reached = np.maximum(reached, end)
+    return np.asarray(open_length + np.maximum(far - reached, 0), np.float32)
 
 
 def hull(intervals: list[Interval]) -> Interval:
