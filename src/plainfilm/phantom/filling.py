@@ -148,7 +148,7 @@ def vessels(
     for lung in lungs.values():
         depth = np.maximum(0.8 * lung.depth, 30)
         aerated += np.minimum(lung.tissue / depth, 1)
-    return tubes.path(grid) * aerated
+    return tubes.path(grid) * np.minimum(aerated, 1)  # a lateral ray may cross two lungs
 
 
 def _septal_lines(tubes: Tubes, patient: Patient, lung: Lung, amount: float) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from plainfilm.phantom.disease import Disease
 from plainfilm.phantom.patient import Patient
-from plainfilm.phantom.solids import Array, Grid, Interval, Mask, length, length_without
+from plainfilm.phantom.solids import Array, Camera, Grid, Interval, Mask, length, length_without
 from plainfilm.phantom.thorax import LEFT, RIGHT, Cavity, Dome, cavity, dome
 
 SOFT, LUNG = 0.0195, 0.0052
@@ -28,6 +28,10 @@ class Lung:
     """Length through the whole cavity, with all that lies in it, mm."""
     inner: Array
     """Length through the lung's envelope, with all that lies in it, mm."""
+    full: Array
+    """Length through what lung could fill: the cavity without all that lies in it, mm."""
+    below: Array
+    """Length through what lies under this side's diaphragm, mm."""
     tissue: Array
     """Length through lung tissue, mm."""
     air: Array
@@ -49,28 +53,42 @@ class Lung:
 
 
 def make_lung(
-    patient: Patient, disease: Disease, side: int, central: list[Interval], grid: Grid
+    patient: Patient,
+    disease: Disease,
+    side: int,
+    central: list[Interval],
+    grid: Grid,
+    from_the_side: Camera | None = None,
 ) -> Lung:
-    """Return one lung with its pleural space; ``central``: heart, mediastinum and spine."""
+    """Return one lung with its pleural space.
+
+    Args:
+        patient: whose.
+        disease: what fills or narrows the pleural space.
+        side: RIGHT or LEFT.
+        central: where rays meet the heart, great vessels, aortic knob and spine.
+        grid: the detector.
+        from_the_side: the camera of a lateral film, whose rays run along x; each lung is then
+            magnified at its own middle, so that the two sides part as they do on real films.
+    """
     whole = cavity(patient, side)
-    raised = 9.0 if side in disease.bands else 0.0
-    floor = dome(patient, side, raised)
-    envelope = replace(whole, fluid_top=disease.fluid_top.get(side))
-    if disease.pneumothorax and disease.pneumothorax[0] == side:
-        envelope = replace(envelope, rim_mm=disease.pneumothorax[1])
-    if disease.pleura and disease.pleura[0] == side:
-        if disease.pleura[1] == "apical cap":
-            envelope = replace(envelope, cap_mm=disease.pleura[2])
-        else:
-            envelope = replace(envelope, rind_mm=disease.pleura[2])
-    # only this side's pixels from the apex to below the recess can hold lung
-    rows = grid.box(0, 0, -5, 1.1 * patient.height_mm)[0]
-    reach = patient.width_mm + 2
-    columns = grid.box(min(0, side * reach), max(0, side * reach), 0, 0)[1]
-    part = Grid(grid.x[:, columns], grid.y[rows], grid.spacing_mm)
+    floor = dome(patient, side, 9.0 if side in disease.bands else 0.0)
+    envelope = _envelope(whole, disease)
+    if from_the_side is None:
+        # only this side's pixels from the apex to below the recess can hold lung
+        rows = grid.box(0, 0, -5, 1.1 * patient.height_mm)[0]
+        reach = patient.width_mm + 2
+        columns = grid.box(min(0, side * reach), max(0, side * reach), 0, 0)[1]
+        part = Grid(grid.x[:, columns], grid.y[rows], grid.spacing_mm)
+        below, outer = floor.interval(part), whole.interval(part)
+        inner = envelope.interval(part)
+    else:
+        rows = columns = slice(None)
+        scale = float(from_the_side.magnification(-side * 0.5 * patient.width_mm))
+        part = grid.unmagnified(scale, from_the_side.centre_y)
+        below, outer = floor.side_interval(part), whole.side_interval(part)
+        inner = envelope.side_interval(part)
     holes = [(near[rows, columns], far[rows, columns]) for near, far in central]
-    below = floor.interval(part)
-    outer, inner = whole.interval(part), envelope.interval(part)
     full = length_without(outer, [*holes, below])
     tissue = full
     if envelope != whole:
@@ -78,7 +96,9 @@ def make_lung(
     between = full - tissue
     airy = envelope.rim_mm > 0
     zero = np.zeros_like(full)
-    clear = (full > 2) & (length(below) == 0) & (length(holes[0]) == 0) & (length(holes[1]) == 0)
+    clear = (full > 2) & (length(below) == 0) & (length(holes[0]) == 0)
+    if from_the_side is None:
+        clear &= length(holes[1]) == 0
 
     def whole_grid(values: Array) -> Array:
         result = np.zeros(grid.shape, np.float32)
@@ -88,6 +108,20 @@ def make_lung(
     return Lung(
         side=side, cavity=whole, envelope=envelope, dome=floor,
         depth=whole_grid(length(outer)), inner=whole_grid(length(inner)),
+        full=whole_grid(full), below=whole_grid(length(below)),
         tissue=whole_grid(tissue), air=whole_grid(between if airy else zero),
         fluid=whole_grid(zero if airy else between), clear=whole_grid(clear.astype(np.float32)) > 0,
     )  # fmt: skip
+
+
+def _envelope(whole: Cavity, disease: Disease) -> Cavity:
+    """Return the lung's own surface, inside of the pleural cavity ``whole``."""
+    envelope = replace(whole, fluid_top=disease.fluid_top.get(whole.side))
+    if disease.pneumothorax and disease.pneumothorax[0] == whole.side:
+        envelope = replace(envelope, rim_mm=disease.pneumothorax[1])
+    if disease.pleura and disease.pleura[0] == whole.side:
+        if disease.pleura[1] == "apical cap":
+            envelope = replace(envelope, cap_mm=disease.pleura[2])
+        else:
+            envelope = replace(envelope, rind_mm=disease.pleura[2])
+    return envelope

@@ -4,6 +4,7 @@ Sizes in mm, of adults. A number with a published value has it and its source be
 without one is set by eye, so that the films look right beside real ones.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,13 +74,16 @@ class Exposure:
     """The lead letter, and its place as a fraction of the field."""
 
     def camera(self, patient: Patient) -> Camera:
-        """Return the geometry: 1.8 m PA against the front, or about 1.1 m AP against the back."""
-        anterior = self.view is View.PA
+        """Return the geometry: 1.8 m PA against the front, or about 1.1 m AP against the back.
+
+        On a lateral film the left side is against the detector, 1.8 m from the source.
+        """
+        lateral = self.view is View.LATERAL
         return Camera(
-            anterior_detector=anterior,
-            source_mm=1800 if anterior else 1100,
-            gap_mm=patient.depth_mm + 45,
-            rotation_rad=self.rotation_rad,
+            anterior_detector=self.view is not View.AP,
+            source_mm=1100 if self.view is View.AP else 1800,
+            gap_mm=(patient.width_mm if lateral else patient.depth_mm) + 45,
+            rotation_rad=self.rotation_rad - (math.pi / 2 if lateral else 0),
             centre_y=0.5 * patient.height_mm,
         )
 

@@ -7,25 +7,13 @@ import numpy as np
 from plainfilm.phantom.devices import METAL, place_device
 from plainfilm.phantom.disease import Disease
 from plainfilm.phantom.filling import fill_air_spaces, vessels
-from plainfilm.phantom.lungs import SIDE_NAMES, SOFT, Lung, make_lung
+from plainfilm.phantom.lungs import SIDE_NAMES, SOFT
 from plainfilm.phantom.patient import Exposure, Patient
+from plainfilm.phantom.scene import Scene, make_scene
 from plainfilm.phantom.skeleton import add_spine_and_plates, bones, clavicle_curve, rib_curve
-from plainfilm.phantom.solids import (
-    Array,
-    Camera,
-    Ellipsoid,
-    Grid,
-    Interval,
-    Mask,
-    Tubes,
-    hull,
-    length,
-)
-from plainfilm.phantom.thorax import LEFT, RIGHT, dome, heart, mediastinum, trunk
+from plainfilm.phantom.solids import Array, Camera, Grid, Mask, Tubes, length
+from plainfilm.phantom.thorax import LEFT, RIGHT, gas_and_breasts
 from plainfilm.phantom.vessels import add_airways, airway_curves
-
-HEART_DEPTH = -30.0
-"""Depth z of the heart's middle, mm; the beam magnifies the heart from there."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +27,8 @@ class Projection:
 
 def project(patient: Patient, disease: Disease, exposure: Exposure, grid: Grid) -> Projection:
     """Project the patient with the disease, as the exposure sees them, onto the grid."""
-    camera = exposure.camera(patient)
-    ratio = disease.ratio or patient.cardiothoracic_ratio
-    ratio *= float(camera.magnification(HEART_DEPTH))
-    hearts = heart(patient, ratio, camera)
-    heart_interval = hull([_spread(solid, grid) for solid in hearts])
-    central = [heart_interval, *mediastinum(patient, disease.mediastinum_mm, camera, grid)]
-    body = trunk(patient, grid)
-    lungs = {side: make_lung(patient, disease, side, central, grid) for side in (RIGHT, LEFT)}
+    scene = make_scene(patient, disease, exposure, grid)
+    camera, lungs, body = scene.camera, scene.lungs, scene.body
     masks: dict[str, Mask] = {}
     measures: dict[str, float] = {}
 
@@ -54,104 +36,100 @@ def project(patient: Patient, disease: Disease, exposure: Exposure, grid: Grid) 
     attenuation = SOFT * np.maximum(body - aerated, 0)
     for lung in lungs.values():
         attenuation += lung.attenuation * lung.tissue
-    attenuation += fill_air_spaces(patient, disease, lungs, grid, masks, measures)
+    in_place = replace(grid, turned=camera) if scene.lateral else grid
+    attenuation += fill_air_spaces(patient, disease, lungs, in_place, masks, measures)
     attenuation += vessels(patient, disease, lungs, camera, grid)
-    _abdomen_and_breasts(patient, camera, grid, attenuation)
+    _abdomen_and_breasts(scene, attenuation)
 
-    ribs, others = bones(patient, disease, camera)
+    ribs, others = bones(patient, disease, camera, arms_raised=scene.lateral)
     rib_path = ribs.path(grid)
     attenuation += rib_path + others.path(grid)
-    add_spine_and_plates(patient, camera, grid, attenuation)
+    add_spine_and_plates(patient, camera, grid, attenuation, arms_raised=scene.lateral)
     airways = Tubes(camera)
     add_airways(airways, patient, -SOFT)
     attenuation += airways.path(grid)
-    _pleura(disease, lungs, grid, attenuation, masks, measures)
+    _pleura(scene, attenuation, masks, measures)
     _devices(patient, disease, camera, grid, attenuation, masks)
 
-    masks["body"] = body > 0
     masks["ribs"] = rib_path > 0.02
-    for side, lung in lungs.items():
-        masks[f"{SIDE_NAMES[side]} lung"] = lung.clear
-    masks["heart"] = length(heart_interval) > 0
-    between = (grid.y > 0) & (grid.y < 0.6 * patient.height_mm)
-    masks["mediastinum"] = (length(central[1]) > 0) & between
-    masks["trachea"] = _trachea(patient, camera, grid)
-    clavicles = Tubes(camera)
-    for side in (RIGHT, LEFT):
-        clavicles.add(clavicle_curve(patient, side), 6.0, 1.0)
-    masks["clavicles"] = clavicles.path(grid) > 1
+    masks |= _structures(scene)
     if disease.fracture is not None:
         name = f"{SIDE_NAMES[disease.fracture[0]]} fracture"
         masks[name] = _fracture_mask(patient, disease.fracture, camera, grid)
-    measures["cardiothoracic_ratio"] = ratio
+    measures["cardiothoracic_ratio"] = scene.ratio
     measures["mediastinal_width_mm"] = 2 * (patient.mediastinum_mm + disease.mediastinum_mm)
     return Projection(np.maximum(attenuation, 0), masks, measures)
 
 
-def _spread(solid: Ellipsoid, grid: Grid) -> Interval:
-    """Return an ellipsoid's interval over the whole grid."""
-    near, far = np.zeros(grid.shape, np.float32), np.zeros(grid.shape, np.float32)
-    box = solid.box(grid)
-    near[box], far[box] = solid.interval(grid, box)
-    return near, far
+def _structures(scene: Scene) -> dict[str, Mask]:
+    """Return the masks that every study carries; the rest are made by name, on demand."""
+    masks = {"body": scene.body > 0, "heart": length(scene.heart) > 0}
+    for lung in scene.lungs.values():
+        masks[f"{lung.name} lung"] = lung.clear
+    y = scene.grid.y
+    between = (y > 0) & (y < 0.6 * scene.patient.height_mm)
+    masks["mediastinum"] = (length(scene.great) > 0) & between
+    masks["trachea"] = _trachea(scene.patient, scene.camera, scene.grid)
+    clavicles = Tubes(scene.camera)
+    for side in (RIGHT, LEFT):
+        clavicles.add(clavicle_curve(scene.patient, side), 6.0, 1.0)
+    masks["clavicles"] = clavicles.path(scene.grid) > 1
+    return masks
 
 
-def _abdomen_and_breasts(patient: Patient, camera: Camera, grid: Grid, path: Array) -> None:
-    rng = np.random.default_rng([patient.anatomy_seed, 61])
-    h, w = patient.height_mm, patient.width_mm
-    floor = dome(patient, LEFT)
-    x = rng.uniform(0.38, 0.55) * w
-    stomach = Ellipsoid(
-        (x, floor.top(x) + rng.uniform(24, 32), -10), (rng.uniform(16, 34), rng.uniform(9, 17), 26)
-    )
-    solids = [(stomach, -0.9 * SOFT)]
-    for _ in range(int(rng.integers(0, 5))):
-        place = (rng.uniform(0.55, 0.95) * w, h + rng.uniform(-8, 40), -20.0)
-        solids.append((Ellipsoid(place, (rng.uniform(9, 17), rng.uniform(8, 14), 12)), -0.8 * SOFT))
-    if patient.sex == "F":
-        size = 0.75 + 0.5 * patient.habitus + 0.15 * rng.normal()
-        for side in (RIGHT, LEFT):
-            centre = (side * 0.60 * w, 0.72 * h + rng.normal(0, 4) + 14 * size, -patient.depth_mm)
-            breast = Ellipsoid(centre, (58 * size, 56 * size, 20 * size), -side * 0.12)
-            solids.append((breast, 0.88 * SOFT))
-    else:
-        for side in (RIGHT, LEFT):
-            centre = (side * 0.62 * w, 0.34 * h, -patient.depth_mm)
-            pectoral = Ellipsoid(centre, (62, 58, 9), side * 0.5)
-            solids.append((pectoral, 0.9 * SOFT))
-    for solid, weight in solids:
-        solid.seen_by(camera).add(path, grid, weight)
+def _abdomen_and_breasts(scene: Scene, path: Array) -> None:
+    camera, grid = scene.camera, scene.grid
+    gas, breasts = gas_and_breasts(scene.patient)
+    for number, bubble in enumerate(gas):
+        bubble.seen_by(camera).add(path, grid, -(0.8 if number else 0.9) * SOFT)
+    chest = np.zeros(grid.shape, np.float32)
+    for breast in breasts:
+        breast.seen_by(camera).add(chest, grid, (0.88 if scene.patient.sex == "F" else 0.9) * SOFT)
+    if scene.lateral:  # seen edge on they count where they stand out from the trunk
+        chest = np.maximum(chest - SOFT * scene.body, 0)
+        path += _raised_arms(scene.patient, camera).path(grid)
+    path += chest
 
 
-def _pleura(
-    disease: Disease,
-    lungs: dict[int, Lung],
-    grid: Grid,
-    path: Array,
-    masks: dict[str, Mask],
-    measures: dict[str, float],
-) -> None:
-    """Measure what lies between lung and chest wall, and draw the visceral pleura's line."""
+def _raised_arms(patient: Patient, camera: Camera) -> Tubes:
+    """Return the upper arms as they stand up beside the neck on a lateral film."""
+    arms = Tubes(camera)
+    for side in (RIGHT, LEFT):
+        x = side * patient.width_mm
+        axis = [(1.06 * x, -8, 10), (0.95 * x, -60, -30), (0.8 * x, -140, -80)]
+        arms.add(axis, 32 + 12 * patient.habitus, 0.5 * SOFT)
+        arms.add(axis, 11.0, 0.016 * patient.bone)
+    return arms
+
+
+def _pleura(scene: Scene, path: Array, masks: dict[str, Mask], measures: dict[str, float]) -> None:
+    """Measure what lies between lung and chest wall, and draw the visceral pleura's line.
+
+    A mask holds what can be seen and would be outlined: fluid where neither heart nor abdomen lies
+    before it, a cap at the apex alone.
+    """
+    disease, grid = scene.disease, scene.grid
     area = grid.spacing_mm**2
-    for side, lung in lungs.items():
-        name = SIDE_NAMES[side]
+    for side, lung in scene.lungs.items():
+        name = lung.name
         if lung.envelope.fluid_top is not None:
             top = lung.cavity.top + lung.envelope.fluid_top * lung.cavity.height
             fluid = np.where(grid.y > top, lung.fluid, 0)  # above it may lie an apical cap
             measures[f"{name}_effusion_ml"] = float(fluid.sum()) * area / 1000
-            masks[f"{name} effusion"] = fluid > 6
+            shown = lung.clear if lung.clear[fluid > 0].any() else fluid > 0
+            masks[f"{name} effusion"] = (fluid > np.maximum(0.05 * lung.depth, 2)) & shown
         if lung.envelope.rim_mm:
-            measures["pneumothorax_rim_mm"] = lung.envelope.rim_mm
-            line = lung.inner - length(
-                replace(lung.envelope, rim_mm=lung.envelope.rim_mm + 1.0).interval(grid)
-            )
-            path += np.where(lung.depth > 0, 0.022 * np.maximum(line, 0), 0)
+            measures[f"{name}_pneumothorax_rim_mm"] = lung.envelope.rim_mm
             masks[f"{name} pneumothorax"] = (lung.air > 2) & (lung.inner <= 0)
+            if not scene.lateral:
+                wider = replace(lung.envelope, rim_mm=lung.envelope.rim_mm + 1.0)
+                line = np.maximum(lung.inner - length(wider.interval(grid)), 0)
+                path += np.where(lung.depth > 0, 0.022 * line, 0)
         if disease.pleura and disease.pleura[0] == side:
-            measures["pleural_thickness_mm"] = disease.pleura[2]
-            masks[f"{name} pleural thickening"] = (lung.fluid > 10) & (
-                grid.y < (0.4 if disease.pleura[1] == "apical cap" else 0.85) * lung.cavity.height
-            )
+            measures[f"{name}_pleural_thickness_mm"] = disease.pleura[2]
+            cap = disease.pleura[1] == "apical cap"
+            lowest = disease.pleura[2] + 25 if cap else 0.85 * lung.cavity.height
+            masks[f"{name} pleural thickening"] = (lung.fluid > 10) & (grid.y < lowest)
 
 
 def _devices(

@@ -42,8 +42,10 @@ def _reach(number: int) -> float:
     return float(np.interp(number, [1, 2, 6, 9, 10, 11, 12], [2.5, 2.55, 2.5, 2.2, 2.0, 1.5, 1.1]))
 
 
-def bones(patient: Patient, disease: Disease, camera: Camera) -> tuple[Tubes, Tubes]:
-    """Return (ribs, other bones) as tubes."""
+def bones(
+    patient: Patient, disease: Disease, camera: Camera, arms_raised: bool = False
+) -> tuple[Tubes, Tubes]:
+    """Return (ribs, other bones) as tubes; raised arms lie outside of the film."""
     ribs, others = Tubes(camera), Tubes(camera)
     mineral = patient.bone
     for side in (RIGHT, LEFT):
@@ -57,7 +59,7 @@ def bones(patient: Patient, disease: Disease, camera: Camera) -> tuple[Tubes, Tu
                 ribs.add(pieces[0][-3:], height + 3.0, 0.022 * mineral, 6.0)
                 ribs.add(pieces[1][:3], height + 3.0, 0.022 * mineral, 6.0)
         _bone(others, clavicle_curve(patient, side), 5.6, 5.0, 0.9 * mineral)
-        for curve, radius in _shoulder(patient, side):
+        for curve, radius in shoulder(patient, side)[: -1 if arms_raised else None]:
             _bone(others, curve, radius, radius, 0.9 * mineral)
     return ribs, others
 
@@ -91,8 +93,8 @@ def clavicle_curve(patient: Patient, side: int) -> npt.NDArray[np.float64]:
     return round_corners(np.stack([side * x, y, z], axis=1))
 
 
-def _shoulder(patient: Patient, side: int) -> list[tuple[npt.NDArray[np.float64], float]]:
-    """Return the scapula's borders and spine, and the arm's bone, as (curve, radius)."""
+def shoulder(patient: Patient, side: int) -> list[tuple[npt.NDArray[np.float64], float]]:
+    """Return the scapula's borders and spine, then the arm's bone, as (curve, radius)."""
     w = patient.width_mm
     out = w + 8
     medial = [(out - 30, 38, 70), (out - 20, 80, 82), (out - 4, 135, 84), (out + 4, 152, 80)]
@@ -104,29 +106,49 @@ def _shoulder(patient: Patient, side: int) -> list[tuple[npt.NDArray[np.float64]
     return [(np.array(curve) * (side, 1, 1), radius) for curve, radius in parts]
 
 
-def add_spine_and_plates(patient: Patient, camera: Camera, grid: Grid, path: Array) -> None:
-    """Add the vertebrae, sternum, humeral heads and scapular plates to ``path``, in place."""
-    h, mineral = patient.height_mm, patient.bone
-    step = 0.0805 * h
-    for level in range(-3, 15):
-        y = (-0.05 + 0.0805 * level) * h
-        width = 15 + 0.35 * max(level, 0)
-        body = Ellipsoid((0, y, 62), (width, 0.60 * step, 15))
-        _add(body, 0.009 * mineral, camera, grid, path)
-        for side in (RIGHT, LEFT):
-            pedicle = Ellipsoid((side * 0.68 * width, y - 0.12 * step, 82), (3.4, 4.6, 10))
-            _add(pedicle, 0.008 * mineral, camera, grid, path)
-        process = Ellipsoid((0, y + 0.3 * step, 100), (2.6, 6.5, 14))
-        _add(process, 0.008 * mineral, camera, grid, path)
-    sternum = Ellipsoid((0, 0.20 * h + 36, -0.92 * patient.depth_mm), (17, 0.3 * h, 5))
-    _add(sternum, 0.010 * mineral, camera, grid, path)
+def vertebra(patient: Patient, level: int) -> tuple[Ellipsoid, list[Ellipsoid]]:
+    """Return (body, pedicles and spinous process) of a vertebra; level 0 is T1, 12 is L1."""
+    step = 0.0805 * patient.height_mm
+    y = -0.05 * patient.height_mm + step * level
+    width = 15 + 0.35 * max(level, 0)
+    body = Ellipsoid((0, y, 62), (width, 0.60 * step, 15))
+    arch = [
+        Ellipsoid((side * 0.68 * width, y - 0.12 * step, 82), (3.4, 4.6, 10))
+        for side in (RIGHT, LEFT)
+    ]
+    return body, [*arch, Ellipsoid((0, y + 0.3 * step, 100), (2.6, 6.5, 14))]
+
+
+LEVELS = range(-3, 15)
+"""The vertebrae that are drawn: C5 to L3."""
+
+
+def sternum(patient: Patient) -> Ellipsoid:
+    """Return the breast bone."""
+    h = patient.height_mm
+    return Ellipsoid((0, 0.20 * h + 36, -0.92 * patient.depth_mm), (17, 0.3 * h, 5))
+
+
+def scapular_plate(patient: Patient, side: int) -> Ellipsoid:
+    """Return the thin plate between a scapula's borders."""
     out = patient.width_mm + 8
+    return Ellipsoid((side * (out + 2), 84, 72), (20, 54, 2.2), -side * 0.22)
+
+
+def add_spine_and_plates(
+    patient: Patient, camera: Camera, grid: Grid, path: Array, arms_raised: bool = False
+) -> None:
+    """Add the vertebrae, sternum, humeral heads and scapular plates to ``path``, in place."""
+    mineral = patient.bone
+    solids = []
+    for level in LEVELS:
+        body, arch = vertebra(patient, level)
+        solids += [(body, 0.009), *((part, 0.008) for part in arch)]
+    solids.append((sternum(patient), 0.010))
     for side in (RIGHT, LEFT):
-        _add(Ellipsoid((side * (out + 46), 36, 30), (23, 23, 21)), 0.012 * mineral, camera, grid,
-             path)  # fmt: skip
-        plate = Ellipsoid((side * (out + 2), 84, 72), (20, 54, 2.2), -side * 0.22)
-        _add(plate, 0.022 * mineral, camera, grid, path)
-
-
-def _add(solid: Ellipsoid, weight: float, camera: Camera, grid: Grid, path: Array) -> None:
-    solid.seen_by(camera).add(path, grid, weight)
+        if not arms_raised:
+            head = Ellipsoid((side * (patient.width_mm + 54), 36, 30), (23, 23, 21))
+            solids.append((head, 0.012))
+        solids.append((scapular_plate(patient, side), 0.022))
+    for solid, weight in solids:
+        solid.seen_by(camera).add(path, grid, weight * mineral)

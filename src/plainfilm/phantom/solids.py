@@ -7,7 +7,7 @@ a closed form: a quadratic per ray and solid, as in Siddon's and every ellipsoid
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,8 @@ class Grid:
     y: Array
     """``(size, 1)``"""
     spacing_mm: float
+    turned: "Camera | None" = None
+    """On a lateral film, where ellipsoids are given in the patient's own place: what turns them."""
 
     @classmethod
     def square(cls, size: int, field_mm: float, left_mm: float, top_mm: float) -> "Grid":
@@ -179,12 +181,22 @@ class Ellipsoid:
             middle = middle + np.float32(self.lean[0]) * dx + np.float32(self.lean[1]) * dy
         return middle - half, middle + half
 
+    def spread(self, grid: Grid) -> Interval:
+        """Return its interval over the whole grid, empty where rays miss it."""
+        near, far = np.zeros(grid.shape, np.float32), np.zeros(grid.shape, np.float32)
+        box = self.box(grid)
+        near[box], far[box] = self.interval(grid, box)
+        return near, far
+
     def add(self, path: Array, grid: Grid, weight: float, soft: bool = False) -> None:
         """Add ``weight`` times the path length to ``path``, in place.
 
         A soft ellipsoid's density falls off as 1 − r², whose line integral is
         (4/3) c (1 − q)^(3/2); a hard one's chord is 2 c (1 − q)^(1/2).
         """
+        if grid.turned is not None:
+            self.seen_by(grid.turned).add(path, replace(grid, turned=None), weight, soft)
+            return
         box = self.box(grid)
         inside = self.inside(grid, box)
         root = np.sqrt(inside)

@@ -16,6 +16,11 @@ RIGHT, LEFT = -1, 1
 """The sign of x on each side: the patient's left lies at positive x, the picture's right."""
 
 
+def _from_side(side: int, medial: Array, lateral: Array) -> Interval:
+    """Return distances from the midline on one side as depths −x (near, far)."""
+    return (-lateral, -medial) if side == LEFT else (medial, lateral)
+
+
 @dataclass(frozen=True)
 class Cavity:
     """One pleural cavity, or the lung inside it: ellipses stacked along y.
@@ -76,10 +81,22 @@ class Cavity:
         half = np.where((half_width > 0) & (self.side * grid.x > 0), half, 0)
         return middle - half, middle + half
 
+    def side_interval(self, grid: Grid) -> Interval:
+        """Return where rays along x enter and leave it, as depths −x; the grid's x holds z."""
+        centre, half_width, half_depth, middle = (
+            v.astype(np.float32) for v in self.section(grid.y.astype(np.float64))
+        )
+        v = (grid.x - middle) / np.maximum(half_depth, np.float32(1e-3))
+        reach = half_width * np.cbrt(np.maximum(1 - v * v, 0))
+        medial = np.maximum(centre - reach / np.where(centre > 1, 1, np.float32(0.6)), 0)
+        hit = (half_depth > 0) & (reach > 0)
+        return _from_side(self.side, medial, np.where(hit, centre + reach, medial))
+
     def holds(self, points: npt.NDArray[np.float64], margin: float = 0.0) -> npt.NDArray[np.bool_]:
         """Return for points ``(n, 3)`` whether they lie inside, ``margin`` mm from the wall."""
         centre, half_width, half_depth, middle = self.section(points[:, 1])
         u = (self.side * points[:, 0] - centre) / np.maximum(half_width - margin, 1e-3)
+        u = np.where((u < 0) & (centre <= 1), 0.6 * u, u)
         v = (points[:, 2] - middle) / np.maximum(half_depth - margin, 1e-3)
         result: npt.NDArray[np.bool_] = (np.abs(u) ** 3 + v * v < 1) & (
             self.side * points[:, 0] > 0
@@ -108,6 +125,14 @@ class Dome:
         half = np.float32(self.half_depth) * np.sqrt(inside)
         half = np.where(self.side * grid.x > 0, half, 0).astype(np.float32)
         return np.float32(self.z) - half, np.float32(self.z) + half
+
+    def side_interval(self, grid: Grid) -> Interval:
+        """Return where rays along x enter and leave it, as depths −x; the grid's x holds z."""
+        dz = (grid.x - np.float32(self.z)) / np.float32(self.half_depth)
+        dy = np.minimum((grid.y - np.float32(self.base)) / np.float32(self.rise), 0)
+        half = np.float32(self.half_width) * np.sqrt(np.maximum(1 - dz * dz + dy, 0))
+        medial = np.maximum(np.float32(self.x) - half, 0)
+        return _from_side(self.side, medial, np.where(half > 0, np.float32(self.x) + half, medial))
 
     def holds(self, points: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
         """Return for points ``(n, 3)`` whether they lie below the diaphragm."""
@@ -149,6 +174,38 @@ def dome(patient: Patient, side: int, raised_mm: float = 0.0) -> Dome:
     )
 
 
+def gas_and_breasts(patient: Patient) -> tuple[list[Ellipsoid], list[Ellipsoid]]:
+    """Return the gas bubbles of stomach (first) and colon, and the (right, left) breast.
+
+    A man's are his pectoral muscles.
+    """
+    rng = np.random.default_rng([patient.anatomy_seed, 61])
+    h, w = patient.height_mm, patient.width_mm
+    floor = dome(patient, LEFT)
+    x = rng.uniform(0.38, 0.55) * w
+    gas = [
+        Ellipsoid(
+            (x, floor.top(x) + rng.uniform(24, 32), -10),
+            (rng.uniform(16, 34), rng.uniform(9, 17), 26),
+        )
+    ]
+    for _ in range(int(rng.integers(0, 5))):
+        place = (rng.uniform(0.55, 0.95) * w, h + rng.uniform(-8, 40), -20.0)
+        gas.append(Ellipsoid(place, (rng.uniform(9, 17), rng.uniform(8, 14), 12)))
+    if patient.sex == "M":
+        pectorals = [
+            Ellipsoid((side * 0.62 * w, 0.34 * h, -patient.depth_mm), (62, 58, 9), side * 0.5)
+            for side in (RIGHT, LEFT)
+        ]
+        return gas, pectorals
+    breasts = []
+    size = 0.75 + 0.5 * patient.habitus + 0.15 * rng.normal()
+    for side in (RIGHT, LEFT):
+        centre = (side * 0.60 * w, 0.72 * h + rng.normal(0, 4) + 14 * size, -patient.depth_mm)
+        breasts.append(Ellipsoid(centre, (58 * size, 56 * size, 20 * size), -side * 0.12))
+    return gas, breasts
+
+
 def heart(patient: Patient, ratio: float, camera: Camera) -> list[Ellipsoid]:
     """Return the heart's ellipsoids as they are seen: left ventricle, right atrium, outflow.
 
@@ -170,40 +227,72 @@ def heart(patient: Patient, ratio: float, camera: Camera) -> list[Ellipsoid]:
     return [ventricle, atrium, outflow]
 
 
-def mediastinum(patient: Patient, extra_mm: float, camera: Camera, grid: Grid) -> list[Interval]:
-    """Return the mediastinum's intervals: great vessels with the aortic knob, and the spine's."""
-    shift = float(camera.project((0.0, 0.0, 0.0))[0])
+def _great_width(patient: Patient, extra_mm: float, grid: Grid) -> Array:
+    """Return the half-width of the great vessels' column at each row, ``(rows, 1)``."""
     y = grid.y[:, 0].astype(np.float64)
     h = patient.height_mm
     half = patient.mediastinum_mm
     knots_y = [-60, -10, 0.10 * h, 0.20 * h, 0.30 * h, 0.40 * h, 0.60 * h, 1.1 * h]
     knots = np.array([40, 36, half + 2, half + 1, 0.92 * half, 0.84 * half, 0.78 * half, 22])
     knots += np.array([0, 0.1, 0.55, 1, 1, 0.75, 0.2, 0]) * extra_mm
-    width = np.interp(y, knots_y, knots).astype(np.float32)[:, None]
-    u = (grid.x - np.float32(shift + 1)) / width
-    depth = 70 * np.sqrt(np.maximum(1 - u * u * np.abs(u), 0))
-    great = (np.float32(2) - depth, np.float32(2) + depth)
-    arch = Ellipsoid(
-        (23.0 + 0.35 * extra_mm, 0.205 * h, 8.0),
+    width: Array = np.interp(y, knots_y, knots).astype(np.float32)[:, None]
+    return width
+
+
+def aortic_knob(patient: Patient, extra_mm: float) -> Ellipsoid:
+    """Return the arch as it stands out to the left, in the patient's own place."""
+    return Ellipsoid(
+        (23.0 + 0.35 * extra_mm, 0.205 * patient.height_mm, 8.0),
         (patient.knob_mm + 0.5 * extra_mm, patient.knob_mm + 2 + 0.3 * extra_mm, 38.0),
     )
-    arch = arch.seen_by(camera)
-    box = arch.box(grid)
-    zero = np.zeros(grid.shape, np.float32)
-    near, far = zero.copy(), zero.copy()
-    near[box], far[box] = arch.interval(grid, box)
+
+
+def mediastinum(patient: Patient, extra_mm: float, camera: Camera, grid: Grid) -> list[Interval]:
+    """Return the mediastinum's intervals: great vessels with the aortic knob, and the spine's."""
+    shift = float(camera.project((0.0, 0.0, 0.0))[0])
+    u = (grid.x - np.float32(shift + 1)) / _great_width(patient, extra_mm, grid)
+    depth = 70 * np.sqrt(np.maximum(1 - u * u * np.abs(u), 0))
+    great = (np.float32(2) - depth, np.float32(2) + depth)
+    arch = aortic_knob(patient, extra_mm).seen_by(camera).spread(grid)
     spine_x = float(camera.project((0.0, 0.0, 60.0))[0])
     v = np.abs(grid.x - np.float32(spine_x)) / 24
-    column = 30 * np.sqrt(np.maximum(1 - v * v, 0)) + zero
+    column = 30 * np.sqrt(np.maximum(1 - v * v, 0)) + np.zeros(grid.shape, np.float32)
     spine = (np.float32(84) - column, np.float32(84) + column)
-    return [great, (near, far), spine]
+    return [great, arch, spine]
+
+
+def side_mediastinum(
+    patient: Patient, extra_mm: float, camera: Camera, grid: Grid
+) -> list[Interval]:
+    """Return the same three as rays along x meet them, as depths −x; the grid's x holds z."""
+    v = (grid.x - 2) / 70
+    width = _great_width(patient, extra_mm, grid) * np.cbrt(np.maximum(1 - v * v, 0))
+    great = (np.float32(-1) - width, np.float32(-1) + width)
+    arch = aortic_knob(patient, extra_mm).seen_by(camera).spread(grid)
+    w = (grid.x - 84) / 30
+    column = 24 * np.sqrt(np.maximum(1 - w * w, 0)) + np.zeros(grid.shape, np.float32)
+    return [great, arch, (-column, column)]
 
 
 def trunk(patient: Patient, grid: Grid) -> Array:
     """Return the path length through the whole trunk with neck and shoulders, mm."""
+    shoulder = 1.42 * patient.width_mm + 0.5 * patient.wall_mm
+    half_width, half_depth = _trunk_section(patient, grid, shoulder)
+    u = np.abs(grid.x) / half_width
+    return 2 * half_depth * np.sqrt(np.sqrt(np.maximum(1 - u**4, 0)))
+
+
+def side_trunk(patient: Patient, grid: Grid) -> Array:
+    """Return the same for rays along x, with the arms raised; the grid's x holds z."""
+    half_width, half_depth = _trunk_section(patient, grid, 1.05 * patient.width_mm)
+    v = np.abs(grid.x) / half_depth
+    return 2 * half_width * np.sqrt(np.sqrt(np.maximum(1 - v**4, 0)))
+
+
+def _trunk_section(patient: Patient, grid: Grid, shoulder: float) -> tuple[Array, Array]:
+    """Return the trunk's half-width and half-depth at each row, ``(rows, 1)`` each."""
     y = grid.y[:, 0].astype(np.float64)
     h, chest = patient.height_mm, patient.width_mm + patient.wall_mm
-    shoulder = 1.42 * patient.width_mm + 0.5 * patient.wall_mm
     knots = [-150, -62, -46, -28, -2, 40, 85, 125, 0.85 * h, 1.1 * h, 1.6 * h]
     widths = [64, 60, 84, 0.86 * shoulder, shoulder, shoulder + 4, chest + 18, chest + 5, chest,
               chest - 3, chest - 6]  # fmt: skip
@@ -220,5 +309,4 @@ def trunk(patient: Patient, grid: Grid) -> Array:
         for v in (half_width, half_depth)
     ]
     w, d = (v.astype(np.float32)[:, None] for v in smooth)
-    u = np.abs(grid.x) / w
-    return 2 * d * np.sqrt(np.sqrt(np.maximum(1 - u**4, 0)))
+    return w, d

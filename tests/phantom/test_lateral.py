@@ -1,0 +1,139 @@
+"""The lateral film shows the same solids from the side: volumes, places and findings agree."""
+
+import numpy as np
+import pytest
+
+from plainfilm.core import Provenance, View
+from plainfilm.phantom import PREVALENCE, simulate
+from plainfilm.phantom.disease import Disease, Lesion
+from plainfilm.phantom.lateral import lateral_exposure, render_lateral
+from plainfilm.phantom.scene import STRAIGHT, make_scene
+from plainfilm.phantom.solids import Camera, Ellipsoid, Grid, length
+from plainfilm.phantom.thorax import LEFT, RIGHT, cavity, dome
+
+SIZE = 128
+NOTHING = dict.fromkeys(PREVALENCE, 0.0)
+GRID = Grid.square(400, 420, -210, -60)
+
+
+def case_of(disease: str, index: int = 0):
+    return simulate(9, index, 32, prevalence=NOTHING | {disease: 1.0}).case
+
+
+def lateral(case, disease: Disease | None = None, seed: int = 3, size: int = SIZE):
+    disease = case.disease if disease is None else disease
+    rng = np.random.default_rng(seed)
+    return render_lateral(case.patient, disease, case.exposure, size, rng, "side")
+
+
+@pytest.mark.parametrize("side", [RIGHT, LEFT])
+@pytest.mark.parametrize("surface", [cavity, dome])
+def test_a_surface_has_one_volume_from_the_front_and_from_the_side(surface, side):
+    patient = case_of("normal").patient
+    solid = surface(patient, side)
+    front, beside = length(solid.interval(GRID)), length(solid.side_interval(GRID))
+    if surface is dome:  # below its rim it goes on for ever
+        front, beside = (np.where(GRID.y < solid.base, path, 0) for path in (front, beside))
+    assert front.sum() == pytest.approx(beside.sum(), rel=2e-3)
+    profile = np.abs(front.sum(axis=1) - beside.sum(axis=1))
+    assert profile.max() < 0.01 * front.sum(axis=1).max()
+
+
+@pytest.mark.parametrize("angle", [0.05, 0.8, -np.pi / 2])
+def test_a_turned_ellipsoid_keeps_its_volume_and_its_points(angle):
+    camera = Camera(True, 1e9, 0, angle, 0)
+    solid = Ellipsoid((12, 100, -9), (50, 30, 20), 0.6)
+    seen = solid.seen_by(camera)
+    near, far = seen.spread(GRID)
+    assert (far - near).sum() * GRID.spacing_mm**2 == pytest.approx(
+        4 / 3 * np.pi * 50 * 30 * 20, rel=2e-3
+    )
+    rng = np.random.default_rng(1)
+    points = rng.uniform(-60, 60, (4000, 3)) + solid.centre
+    dx, dy, dz = (points - solid.centre).T
+    u = (dx * np.cos(0.6) + dy * np.sin(0.6)) / 50
+    v = (dy * np.cos(0.6) - dx * np.sin(0.6)) / 30
+    inside = u**2 + v**2 + (dz / 20) ** 2 < 1
+    x, y, z = camera.project(points).T
+    column = np.searchsorted(GRID.x[0], x).clip(0, 399)
+    row = np.searchsorted(GRID.y[:, 0], y).clip(0, 399)
+    found = (z > near[row, column]) & (z < far[row, column])
+    assert (found == inside).mean() > 0.98  # the rest lies within a pixel of the surface
+
+
+def test_a_ray_between_the_lungs_meets_both():
+    case = case_of("normal")
+    rng = np.random.default_rng(0)
+    exposure = lateral_exposure(case.exposure, case.patient, rng)
+    grid = Grid.square(SIZE, exposure.field_mm, exposure.left_mm, exposure.top_mm)
+    scene = make_scene(case.patient, Disease(), exposure, grid)
+    both = (scene.lungs[LEFT].tissue > 20) & (scene.lungs[RIGHT].tissue > 20)
+    assert both.mean() > 0.1
+    straight = scene.hearts[0].seen_by(STRAIGHT)
+    assert straight.centre == pytest.approx(scene.hearts[0].centre)
+
+
+def test_the_same_numbers_give_the_same_film():
+    case = case_of("heart failure", 3)
+    (first, seen), (again, _) = lateral(case), lateral(case)
+    assert np.array_equal(first.pixels, again.pixels)
+    assert first.view is View.LATERAL
+    assert first.laterality == "L"
+    assert first.provenance is Provenance.SIMULATED
+    assert {"heart", "left lung", "right lung", "body", "ribs"} <= set(seen.masks)
+    assert 0.3 < first.pixels.mean() < 0.7
+
+
+def test_front_is_left_and_back_is_right_and_the_heart_lies_in_front():
+    case = case_of("normal")
+    _, seen = lateral(case)
+    columns = {name: np.nonzero(mask)[1].mean() for name, mask in seen.masks.items()}
+    assert columns["heart"] < columns["left lung"] < SIZE * 0.7
+    assert columns["heart"] < columns["trachea"]
+
+
+@pytest.mark.parametrize(
+    ("zone", "front"), [("middle lobe", True), ("lower lobe", False)], ids=["front", "back"]
+)
+def test_a_lesion_lies_in_front_or_behind_as_its_lobe_does(zone, front):
+    case = case_of("normal")
+    lesion = Lesion(RIGHT, zone, 24.0, True, (0.0, 0.0, 0.0))
+    film, seen = lateral(case, Disease(lesions=(lesion,)))
+    well, healthy = lateral(case, Disease())
+    mask = seen.masks["right lesion"]
+    middle = np.nonzero(healthy.masks["right lung"])[1].mean()
+    assert (np.nonzero(mask)[1].mean() < middle) == front
+    assert (film.pixels - well.pixels)[mask].mean() > 0.03
+
+
+def test_fluid_has_one_volume_from_both_sides():
+    """The two films see the lungs magnified differently and rays diverge: hence the 15 %."""
+    for index in range(6):
+        study = simulate(9, index, SIZE, prevalence=NOTHING | {"effusion": 1.0})
+        _, seen = lateral(study.case)
+        for name, volume in study.measures.items():
+            if name.endswith("effusion_ml") and volume > 150:
+                assert seen.measures[name] == pytest.approx(volume, rel=0.15)
+
+
+def test_fluids_volume_equals_one_of_random_points():
+    """One random point on each ray: inside the cavity, outside of lung, abdomen and mediastinum."""
+    for index in (0, 7):
+        study = simulate(9, index, 256, prevalence=NOTHING | {"effusion": 1.0})
+        case = study.case
+        grid = Grid.square(256, case.exposure.field_mm, case.exposure.left_mm, case.exposure.top_mm)
+        scene = make_scene(case.patient, case.disease, case.exposure, grid)
+        for lung in scene.lungs.values():
+            if lung.envelope.fluid_top is None:
+                continue
+            z = np.random.default_rng(index).uniform(-125, 125, (8, *grid.shape))
+            x, y = np.broadcast_to(grid.x, z.shape), np.broadcast_to(grid.y, z.shape)
+            points = np.stack([x, y, z], axis=-1).reshape(-1, 3).astype(float)
+            fluid = lung.cavity.holds(points) & ~lung.envelope.holds(points)
+            fluid &= ~lung.dome.holds(points)
+            fluid = fluid.reshape(z.shape)
+            for near, far in (scene.heart, scene.great, scene.arch, scene.spine):
+                fluid &= ~((z > near) & (z < far))
+            volume = fluid.sum() * grid.spacing_mm**2 * 250 / 8 / 1000
+            measured = study.measures[f"{lung.name}_effusion_ml"]
+            assert measured == pytest.approx(volume, rel=0.03)
