@@ -23,14 +23,18 @@ class StandIn:
 
 
 def test_labels_are_chexberts():
-    found = score(["a", "a", "b"], ["a", "b", "b"], ["micro-f1-14"], chexbert=StandIn())
+    found = score(["a", "a", "b"], ["a", "b", "b"], ["micro-f1-14"], models={"chexbert": StandIn()})
     assert found["micro-f1-14"].value == pytest.approx(2 / 3)
     assert found["micro-f1-14"].signature.labeler == "chexbert-12345678"
 
 
 def test_sembscore_is_the_mean_cosine():
     found = score(
-        ["a", "a", "b"], ["a", "b", ""], ["sembscore"], chexbert=StandIn(), per_report=True
+        ["a", "a", "b"],
+        ["a", "b", ""],
+        ["sembscore"],
+        models={"chexbert": StandIn()},
+        per_report=True,
     )["sembscore"]
     assert found.reports[:2] == pytest.approx((1, 0.6))
     assert math.isnan(found.reports[2])
@@ -40,6 +44,10 @@ def test_sembscore_is_the_mean_cosine():
 
 
 def test_sembscore_says_what_it_needs():
-    message = re.escape("sembscore needs CheXbert: give its checkpoint and BERT's vocabulary")
+    message = re.escape(
+        "sembscore needs CheXbert's checkpoint and the vocabulary of bert-base-uncased: give "
+        "--model chexbert=chexbert.pth,vocabulary=vocab.txt (in Python: "
+        "models={'chexbert': load_chexbert(…)})"
+    )
     with pytest.raises(MetricError, match=message):
         score(["a"], ["a"], ["sembscore"])

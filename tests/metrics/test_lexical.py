@@ -92,3 +92,24 @@ def test_longest_common_subsequence():
 def test_the_tokenizer_is_in_the_signature():
     found = score(["a b"], ["a b"], ["bleu-4"])["bleu-4"]
     assert "|tokenizer:ptb-3.4.1-coco|case:lower|" in str(found.signature)
+
+
+def test_token_accuracy_is_the_share_of_right_decisions_over_the_vocabulary():
+    references, predictions = _pairs(30, 5)
+    words = {word for text in references for word in " ".join(tokenize(text)).split()}
+    sides = [
+        [set(" ".join(tokenize(text)).split()) for text in side]
+        for side in (references, predictions)
+    ]
+    right = [
+        sum((word in said) == (word in so) for word in words)
+        for so, said in zip(*sides, strict=True)
+    ]
+    found = score(references, predictions, ["token-accuracy"], per_report=True)["token-accuracy"]
+    assert found.value == pytest.approx(sum(right) / (30 * len(words)))
+    assert found.reports == pytest.approx([one / len(words) for one in right])
+    assert found.signature.labels == f"words-{len(words)}"
+
+
+def test_an_invented_word_is_no_decision_of_token_accuracy():
+    assert score(["a b"], ["a b c"], ["token-accuracy"])["token-accuracy"].value == 1

@@ -29,12 +29,12 @@ def score(
     uncertain: Annotated[
         str, typer.Option(help="What an uncertain mention counts as: positive or negative.")
     ] = "positive",
-    chexbert: Annotated[
-        Path | None,
-        typer.Option(help="A CheXbert checkpoint, to read labels in place of our reader."),
-    ] = None,
-    vocabulary: Annotated[
-        Path | None, typer.Option(help="BERT's vocab.txt, for --chexbert.")
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=PATH",
+            help="A model that a metric asks, as its page in docs/metrics says; repeatable.",
+        ),
     ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print values, parts and signatures as JSON.")
@@ -55,6 +55,7 @@ def score(
     from plainfilm.metrics import align
     from plainfilm.metrics import score as compute
     from plainfilm.metrics.files import read_reports
+    from plainfilm.metrics.models import load_models
     from plainfilm.metrics.outputs import output_profile
 
     policies = {policy.value.removeprefix("uncertain-"): policy for policy in UncertaintyPolicy}
@@ -62,13 +63,6 @@ def score(
         raise typer.BadParameter(
             f"must be {' or '.join(policies)}, got {uncertain!r}", param_hint="--uncertain"
         )
-    if (chexbert is None) != (vocabulary is None):
-        raise typer.BadParameter("give both or neither", param_hint="--chexbert, --vocabulary")
-    labeler = None
-    if chexbert is not None and vocabulary is not None:
-        from plainfilm.text.chexbert import load_chexbert
-
-        labeler = load_chexbert(chexbert, vocabulary)
     stderr = Console(stderr=True)
 
     def track(texts: Iterable[str], task: str) -> Iterable[str]:
@@ -84,7 +78,7 @@ def score(
         [name.strip() for name in metrics.split(",")] if metrics is not None else None,
         intervals=intervals,
         policy=policies[uncertain],
-        chexbert=labeler,
+        models=load_models(model or []),
         track=track,
     )
     if json:

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 import plainfilm
-from plainfilm.core import FIVE_OBSERVATIONS, OBSERVATIONS, MetricError, Observation, binarize
+from plainfilm.core import FIVE_OBSERVATIONS, OBSERVATIONS, Observation, binarize
 from plainfilm.metrics.pairs import Pairs
 from plainfilm.metrics.statistics import Array, Statistics, mean_of, ratio
 
@@ -73,18 +73,13 @@ def sembscore(pairs: Pairs) -> Statistics:
     Raises:
         MetricError: no CheXbert was given.
     """
-    if pairs.chexbert is None:
-        raise MetricError(
-            "sembscore needs CheXbert: give its checkpoint and BERT's vocabulary "
-            "(chexbert=load_chexbert(…), or --chexbert and --vocabulary)"
-        )
+    chexbert = pairs.model("chexbert", "sembscore")
     references, predictions = (
-        pairs.chexbert.embed(side).astype(np.float64)
-        for side in (pairs.references, pairs.predictions)
+        np.array(side, dtype=np.float64) for side in pairs.each(chexbert.embed, "CheXbert")
     )
     lengths = np.linalg.norm(references, axis=1) * np.linalg.norm(predictions, axis=1)
     cosines = ratio((references * predictions).sum(axis=1), lengths)
-    return mean_of(cosines, checkpoint=pairs.chexbert.name, undefined="left-out")
+    return mean_of(cosines, checkpoint=chexbert.name, undefined="left-out")
 
 
 def _decisions(pairs: Pairs, classes: int) -> tuple[Decisions, Decisions]:
@@ -99,8 +94,11 @@ def _decisions(pairs: Pairs, classes: int) -> tuple[Decisions, Decisions]:
 
 
 def _protocol(pairs: Pairs, classes: int) -> dict[str, str]:
-    name = pairs.chexbert.name if pairs.chexbert else labeler()
-    return {"labels": f"chexpert-{classes},{pairs.policy}", "labeler": name}
+    chexbert = pairs.models.get("chexbert")
+    return {
+        "labels": f"chexpert-{classes},{pairs.policy}",
+        "labeler": chexbert.name if chexbert else labeler(),
+    }
 
 
 def from_decisions(

@@ -13,7 +13,6 @@ from typing import Literal
 
 import numpy as np
 
-from plainfilm.metrics.ngrams import Counts
 from plainfilm.metrics.pairs import Pairs
 from plainfilm.metrics.statistics import Array, Statistics, mean_of, ratio
 from plainfilm.metrics.tokenizer import TOKENIZER
@@ -61,6 +60,29 @@ def token_overlap(pairs: Pairs, *, measure: Literal["precision", "recall", "f1"]
     )
 
 
+def token_accuracy(pairs: Pairs) -> Statistics:
+    """Return the share of right decisions "does the report hold this word?".
+
+    Each report has one decision for each word of the references' vocabulary; a word that only a
+    prediction has is none of them.
+    """
+    frequencies = pairs.whole.frequencies
+    words = pairs.ngrams.counts[0]
+    decided = frequencies.of(pairs.ngrams)[0][words.gram] > 0
+    said = np.bincount(words.text[decided], minlength=2 * len(pairs)).reshape(-1, 2).sum(axis=1)
+    both = np.bincount(words.text[words.shared] // 2, minlength=len(pairs))
+
+    def value(totals: Array) -> Array:
+        wrong, reports = np.moveaxis(totals, -1, 0)
+        return 1 - ratio(wrong, reports * frequencies.vocabulary)
+
+    return Statistics(
+        rows=np.column_stack([said - 2 * both, np.ones(len(pairs))]).astype(np.float64),
+        value=value,
+        protocol={**_PROTOCOL, "labels": f"words-{frequencies.vocabulary}"},
+    )
+
+
 def rouge_l(pairs: Pairs) -> Statistics:
     """Return ROUGE-L: the F-measure (β = 1.2) of the longest common subsequence, mean of reports.
 
@@ -101,18 +123,19 @@ def longest_common_subsequence(first: Sequence[str], second: Sequence[str]) -> i
 def cider_d(pairs: Pairs) -> Statistics:
     """Return CIDEr-D: ten times the mean cosine of clipped tf-idf n-gram vectors, length-penalised.
 
-    The document frequencies are those of the references given, so a report's value depends on the
+    The document frequencies are those of all references given, so a report's value depends on the
     set it is scored in, and one report alone has none: where no n-gram tells references apart, the
     value is undefined.
     """
     reports = len(pairs)
+    frequencies = pairs.whole.frequencies
+    if not frequencies.informative:
+        return mean_of(np.full(reports, np.nan), **_PROTOCOL)
     similarity = np.zeros(reports)
     length_difference: Array = np.zeros(reports)
-    informative = False
-    for size, counts in enumerate(pairs.ngrams, start=1):
-        of_reference = counts.text % 2 == 0
-        frequency = np.bincount(counts.gram[of_reference], minlength=_size(counts))
-        weight = math.log(reports) - np.log(np.maximum(1, frequency))
+    found = zip(pairs.ngrams.counts, frequencies.of(pairs.ngrams), strict=True)
+    for size, (counts, frequency) in enumerate(found, start=1):
+        weight = math.log(frequencies.references) - np.log(np.maximum(1, frequency))
         entries = counts.count * weight[counts.gram]
         norm = np.sqrt(np.bincount(counts.text, entries**2, 2 * reports))
         shared = counts.shared
@@ -120,15 +143,8 @@ def cider_d(pairs: Pairs) -> Statistics:
         product_of_report = np.bincount(counts.text[shared] // 2, product, reports)
         norms = norm[0::2] * norm[1::2]
         similarity += np.divide(product_of_report, norms, out=np.zeros(reports), where=norms != 0)
-        informative = informative or bool(entries[of_reference].any())
         if size == 2:  # pycocoevalcap measures length in bigrams
             lengths = np.bincount(counts.text, counts.count, 2 * reports).astype(np.float64)
             length_difference = lengths[1::2] - lengths[0::2]
-    if not informative:
-        return mean_of(np.full(reports, np.nan), **_PROTOCOL)
     penalty = np.exp(-(length_difference**2) / (2 * _CIDER_SIGMA**2))
     return mean_of(10 * similarity / _ORDER * penalty, **_PROTOCOL)
-
-
-def _size(counts: Counts) -> int:
-    return int(counts.gram[-1]) + 1 if len(counts.gram) else 0

@@ -5,7 +5,7 @@ n-grams then brings equal ones together, and within them the texts in order; so 
 n-gram in a pair's reference and prediction are neighbours, and no n-gram is ever looked up.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -31,6 +31,10 @@ class Counts:
     """(entries,)"""
     count: Integers
     """(entries,)"""
+    prefix: Integers
+    """(n-grams,): the number of the n-gram's first n - 1 words among those of the order before."""
+    last: Integers
+    """(n-grams,): the number of its last word."""
 
     @property
     def shared(self) -> Integers:
@@ -38,6 +42,16 @@ class Counts:
         gram, text = self.gram, self.text
         found = (gram[:-1] == gram[1:]) & (text[:-1] + 1 == text[1:]) & (text[:-1] % 2 == 0)
         return np.flatnonzero(found)
+
+
+@dataclass(frozen=True)
+class Ngrams:
+    """The n-grams of a set of pairs."""
+
+    words: list[str]
+    """The distinct words; their places are their numbers."""
+    counts: tuple[Counts, ...]
+    """Of 1-grams, 2-grams and so on."""
 
 
 @dataclass(frozen=True)
@@ -54,30 +68,37 @@ class Overlap:
 
 def count_ngrams(
     references: Sequence[Sequence[str]], predictions: Sequence[Sequence[str]], order: int
-) -> Iterator[Counts]:
-    """Yield the counts of 1-grams to ``order``-grams of all texts, given as words."""
+) -> Ngrams:
+    """Return the counts of 1-grams to ``order``-grams of all texts, given as words."""
     texts = [text for pair in zip(references, predictions, strict=True) for text in pair]
     numbers = {word: i for i, word in enumerate(dict.fromkeys(chain.from_iterable(texts)))}
     last_word = np.fromiter(map(numbers.__getitem__, chain.from_iterable(texts)), np.int64)
     text = np.repeat(np.arange(len(texts)), [len(text) for text in texts])
     gram = last_word
+    counts = []
     for size in range(1, order + 1):
         if size > 1:  # an (n-1)-gram and the last word of the next one, in the same text
             inside = text[:-1] == text[1:]
             gram = (gram[:-1] * len(numbers) + last_word[1:])[inside]
             last_word, text = last_word[1:][inside], text[:-1][inside]
         by_gram = _order(gram)
-        sorted_text = text[by_gram]
-        new_gram = _changes(gram[by_gram])
+        sorted_gram, sorted_text = gram[by_gram], text[by_gram]
+        new_gram = _changes(sorted_gram)
         start = np.flatnonzero(new_gram | _changes(sorted_text))
         number = np.cumsum(new_gram) - 1
+        prefix, last = np.divmod(sorted_gram[new_gram], max(1, len(numbers)))
         gram = np.empty_like(gram)
         gram[by_gram] = number
-        yield Counts(
-            gram=number[start],
-            text=sorted_text[start],
-            count=np.diff(start, append=len(by_gram)),
+        counts.append(
+            Counts(
+                gram=number[start],
+                text=sorted_text[start],
+                count=np.diff(start, append=len(by_gram)),
+                prefix=prefix,
+                last=last,
+            )
         )
+    return Ngrams(list(numbers), tuple(counts))
 
 
 def _order(values: Integers) -> Integers:
@@ -94,11 +115,11 @@ def _changes(values: Integers) -> npt.NDArray[np.bool_]:
     return changes
 
 
-def overlap(ngrams: Sequence[Counts], reports: int) -> Overlap:
+def overlap(ngrams: Ngrams, reports: int) -> Overlap:
     """Return what BLEU counts in each report, from the counts of 1-grams to 4-grams."""
-    matched, offered = np.zeros((2, reports, len(ngrams)))
+    matched, offered = np.zeros((2, reports, len(ngrams.counts)))
     lengths: Array = np.zeros((reports, 2))
-    for k, counts in enumerate(ngrams):
+    for k, counts in enumerate(ngrams.counts):
         shared = counts.shared
         clipped = np.minimum(counts.count[shared], counts.count[shared + 1])
         matched[:, k] = np.bincount(counts.text[shared] // 2, clipped, reports)

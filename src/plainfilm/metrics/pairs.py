@@ -1,23 +1,26 @@
 """Pairs: references and predictions side by side, with what several metrics read from them."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, TypeVar
+from itertools import islice
+from typing import Any, TypeVar
 
 from plainfilm.core import Finding, Observation, Status, UncertaintyPolicy
-from plainfilm.metrics.ngrams import Counts, Overlap, count_ngrams, overlap
+from plainfilm.metrics.frequencies import Frequencies
+from plainfilm.metrics.models import require
+from plainfilm.metrics.ngrams import Ngrams, Overlap, count_ngrams, overlap
 from plainfilm.metrics.tokenizer import tokenize
-
-if TYPE_CHECKING:
-    from plainfilm.text.chexbert import Chexbert
 
 Made = TypeVar("Made")
 Track = Callable[[Iterable[str], str], Iterable[str]]
 Both = tuple[list[Made], list[Made]]
 """(of references, of predictions)"""
+
+_ORDER = 4
+_BATCH = 64
 
 
 def untracked(texts: Iterable[str], task: str) -> Iterable[str]:
@@ -34,15 +37,58 @@ class Pairs:
     predictions: tuple[str, ...]
     policy: UncertaintyPolicy = UncertaintyPolicy.POSITIVE
     """What an uncertain mention counts as in label metrics."""
-    chexbert: "Chexbert | None" = None
-    """Reads labels in place of plainfilm's reader, where given."""
+    models: Mapping[str, Any] = field(default_factory=dict)
+    """What model-based metrics ask, loaded, by the names of ``plainfilm.metrics.models``; with
+    ``chexbert`` among them, it reads the labels in place of plainfilm's reader."""
     track: Track = untracked
     """Wraps a long iteration, named, to show its progress."""
     read: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What → text → what was read; ``dataclasses.replace`` shares it with the new pairs."""
+    block: int = 5_000
+    """How many pairs are scored at once; what is read from them is dropped before the next ones."""
+    part_of: "Pairs | None" = None
+    """The pairs that this block was cut from."""
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def whole(self) -> "Pairs":
+        """All pairs that are scored together, of which these may be a block."""
+        return self.part_of or self
+
+    def blocks(self, task: str = "pairs") -> Iterator["Pairs"]:
+        """Yield the pairs in blocks, each without what was read for the others.
+
+        One block is the pairs themselves. With more, progress is shown in pairs, not in texts.
+        """
+        size = self.block
+        if len(self) <= size:
+            yield self
+            return
+        progress = iter(self.track(self.ids, task))
+        for start in range(0, len(self), size):
+            part = slice(start, start + size)
+            yield replace(
+                self,
+                ids=self.ids[part],
+                references=self.references[part],
+                predictions=self.predictions[part],
+                track=untracked,
+                read={},
+                part_of=self.whole,
+            )
+            for _ in islice(progress, size):
+                pass
+        next(progress, None)  # lets the progress end
+
+    def model(self, name: str, metric: str) -> Any:
+        """Return a loaded model that ``metric`` asks.
+
+        Raises:
+            MetricError: it was not given.
+        """
+        return require(self.models, name, metric)
 
     @cached_property
     def digest(self) -> str:
@@ -55,13 +101,13 @@ class Pairs:
     @cached_property
     def tokens(self) -> Both[list[str]]:
         """Tokens as COCO-caption makes them."""
-        return self._each(tokenize, "tokens")
+        return self.each(lambda texts: map(tokenize, texts), "tokens")
 
     @cached_property
-    def ngrams(self) -> list[Counts]:
+    def ngrams(self) -> Ngrams:
         """Counts of 1- to 4-grams; a mixed number ("1 1/2") counts as two words here."""
         references, predictions = ([_words(tokens) for tokens in side] for side in self.tokens)
-        return list(count_ngrams(references, predictions, order=4))
+        return count_ngrams(references, predictions, _ORDER)
 
     @cached_property
     def overlap(self) -> Overlap:
@@ -69,28 +115,39 @@ class Pairs:
         return overlap(self.ngrams, len(self))
 
     @cached_property
+    def frequencies(self) -> Frequencies:
+        """In how many references each n-gram occurs."""
+        frequencies = Frequencies(_ORDER)
+        for block in self.blocks(task="document frequencies"):
+            frequencies.add(block.ngrams, len(block))
+        return frequencies
+
+    @cached_property
     def labels(self) -> Both[Mapping[Observation, Status]]:
         """The 14 observations of each report, as the labeler sees them."""
         from plainfilm.text import labels
 
-        if self.chexbert is None:
-            return self._each(labels, "labels")
-        references, predictions = map(self.chexbert.labels, (self.references, self.predictions))
-        return [*references], [*predictions]
+        if chexbert := self.models.get("chexbert"):
+            return self.each(chexbert.labels, "labels by CheXbert")
+        return self.each(lambda texts: map(labels, texts), "labels")
 
     @cached_property
     def findings(self) -> Both[list[Finding]]:
         """The findings of each report, as plainfilm's reader sees them."""
         from plainfilm.text import read
 
-        return self._each(read, "findings")
+        return self.each(lambda texts: map(read, texts), "findings")
 
-    def _each(self, make: Callable[[str], Made], task: str) -> Both[Made]:
-        """Return ``make`` of every text; equal texts are read once."""
+    def each(self, make: Callable[[Sequence[str]], Iterable[Made]], task: str) -> Both[Made]:
+        """Return what ``make`` reads from every text, of references and of predictions.
+
+        Equal texts are read once, and ``make`` gets them in batches.
+        """
         made = self.read.setdefault(task, {})
         new = [t for t in dict.fromkeys(self.references + self.predictions) if t not in made]
-        for text in self.track(new, task):
-            made[text] = make(text)
+        texts = iter(self.track(new, task))
+        while batch := list(islice(texts, _BATCH)):
+            made.update(zip(batch, make(batch), strict=True))
         return [made[text] for text in self.references], [made[text] for text in self.predictions]
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from plainfilm.core import Finding, Observation, Status, UncertaintyPolicy
 from plainfilm.metrics.pairs import Track
 from plainfilm.metrics.registry import Metric, resolve
-from plainfilm.metrics.scoring import align
+from plainfilm.metrics.scoring import align, measure
 
 Edit = Callable[[str, Sequence[Finding], random.Random], str | None]
 """From a report, its findings and a source of chance to the edited report; None if none fits."""
@@ -186,8 +186,7 @@ def _react(
     before, after = (
         {
             name: float(found.value(found.totals))
-            for name, metric in metrics.items()
-            for found in [metric.measure(pairs)]
+            for name, found in measure(pairs, metrics, rows=False).items()
         }
         for pairs in (perfect, wrong)
     )

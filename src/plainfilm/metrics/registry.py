@@ -22,6 +22,8 @@ class Metric:
     """The page under ``docs/metrics`` that explains it."""
     worst: float = 0.0
     best: float = 1.0
+    needs: str | None = None
+    """What it must know of all pairs before it measures a block of them: a property of Pairs."""
 
     @property
     def higher_is_better(self) -> bool:
@@ -40,13 +42,14 @@ class Metric:
 METRICS: dict[str, Metric] = {
     **{f"bleu-{n}": Metric("lexical:bleu", {"order": n}, "bleu") for n in (1, 2, 3, 4)},
     "rouge-l": Metric("lexical:rouge_l", card="rouge-l"),
-    "cider-d": Metric("lexical:cider_d", card="cider-d", best=10.0),
+    "cider-d": Metric("lexical:cider_d", card="cider-d", best=10.0, needs="frequencies"),
     # What COCO-caption prints as "CIDEr" is CIDEr-D by its formula: the same number.
-    "cider": Metric("lexical:cider_d", card="cider-d", best=10.0),
+    "cider": Metric("lexical:cider_d", card="cider-d", best=10.0, needs="frequencies"),
     **{
         f"token-{measure}": Metric("lexical:token_overlap", {"measure": measure}, "token-f1")
         for measure in ("precision", "recall", "f1")
     },
+    "token-accuracy": Metric("lexical:token_accuracy", card="token-f1", needs="frequencies"),
     "meteor": Metric("meteor:meteor", card="meteor"),
     **{
         f"{average}-{measure}-{classes}": Metric(

@@ -1,17 +1,18 @@
 """score: references and predictions in, metrics with their signatures out."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
 
 import plainfilm
 from plainfilm.core import MetricError, Score, Signature, UncertaintyPolicy
 from plainfilm.metrics.bootstrap import Bootstrap
+from plainfilm.metrics.models import check_names
 from plainfilm.metrics.pairs import Pairs, Track, untracked
-from plainfilm.metrics.registry import resolve
+from plainfilm.metrics.registry import Metric, resolve
 from plainfilm.metrics.statistics import Statistics
-
-if TYPE_CHECKING:
-    from plainfilm.text.chexbert import Chexbert
 
 Reports = Sequence[str] | Mapping[str, str]
 
@@ -28,7 +29,7 @@ def score(
     *,
     intervals: bool | Bootstrap = False,
     policy: UncertaintyPolicy = UncertaintyPolicy.POSITIVE,
-    chexbert: "Chexbert | None" = None,
+    models: Mapping[str, Any] | None = None,
     per_report: bool = False,
     section: str | None = None,
     split: str | None = None,
@@ -43,8 +44,9 @@ def score(
         intervals: also give a bootstrap interval; a :class:`Bootstrap` says how, True for 1000
             samples, 95 %, seed 0.
         policy: what an uncertain mention counts as in label metrics.
-        chexbert: a loaded CheXbert (``plainfilm.text.chexbert``), to read labels in place of
-            plainfilm's reader, and for ``sembscore``.
+        models: what model-based metrics ask, loaded, by the names of
+            ``plainfilm.metrics.models``; with ``chexbert`` among them, it reads the labels in place
+            of plainfilm's reader.
         per_report: also give each report's own value, in ``Score.reports``.
         section: the text that was scored (``findings``), for the signature.
         split: the data that was scored (``test``), for the signature.
@@ -57,9 +59,9 @@ def score(
         MetricError: an unknown metric, or references and predictions that do not fit together.
     """
     chosen = resolve(metrics)
-    pairs = align(references, predictions, policy=policy, chexbert=chexbert, track=track)
-    measured = {name: metric.measure(pairs) for name, metric in chosen.items()}
+    pairs = align(references, predictions, policy=policy, models=models, track=track)
     bootstrap = Bootstrap() if intervals is True else intervals or None
+    measured = measure(pairs, chosen, rows=bool(bootstrap) or per_report)
     found_intervals = bootstrap.intervals(measured) if bootstrap else {}
     return {
         name: Score(
@@ -72,6 +74,31 @@ def score(
             signature=signature(name, found, pairs, section=section, split=split),
         )
         for name, found in measured.items()
+    }
+
+
+def measure(
+    pairs: Pairs, metrics: Mapping[str, Metric], *, rows: bool = True
+) -> dict[str, Statistics]:
+    """Return each metric's statistics on ``pairs``, which are read in blocks.
+
+    Args:
+        pairs: any number of pairs.
+        metrics: name → metric.
+        rows: keep the row of every report; otherwise only their sum.
+    """
+    for need in dict.fromkeys(metric.needs for metric in metrics.values() if metric.needs):
+        getattr(pairs, need)
+    found: dict[str, list[Statistics]] = {name: [] for name in metrics}
+    for part in pairs.blocks():
+        for name, metric in metrics.items():
+            of_part = metric.measure(part)
+            if not rows:
+                of_part = replace(of_part, rows=of_part.totals[None])
+            found[name].append(of_part)
+    return {
+        name: replace(parts[0], rows=np.concatenate([part.rows for part in parts]))
+        for name, parts in found.items()
     }
 
 
@@ -102,15 +129,16 @@ def align(
     predictions: Reports,
     *,
     policy: UncertaintyPolicy = UncertaintyPolicy.POSITIVE,
-    chexbert: "Chexbert | None" = None,
+    models: Mapping[str, Any] | None = None,
     track: Track | None = None,
 ) -> Pairs:
     """Return references and predictions side by side.
 
     Raises:
         MetricError: they are not both lists or both mappings of texts, are empty, or differ in
-            length or in ids.
+            length or in ids; or ``models`` has an unknown name.
     """
+    check_names(models or {})
     reference_of = _by_id("references", references)
     prediction_of = _by_id("predictions", predictions)
     if isinstance(references, Mapping) != isinstance(predictions, Mapping):
@@ -131,7 +159,7 @@ def align(
         references=tuple(reference_of.values()),
         predictions=tuple(prediction_of[key] for key in reference_of),
         policy=UncertaintyPolicy(policy),
-        chexbert=chexbert,
+        models=models or {},
         track=track or untracked,
     )
 

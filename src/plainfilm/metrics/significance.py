@@ -19,7 +19,7 @@ from plainfilm.core import MetricError, MissingDependencyError, UncertaintyPolic
 from plainfilm.metrics.bootstrap import Bootstrap, quantiles
 from plainfilm.metrics.pairs import Track
 from plainfilm.metrics.registry import resolve
-from plainfilm.metrics.scoring import Reports, align
+from plainfilm.metrics.scoring import Reports, align, measure
 from plainfilm.metrics.statistics import Array, Statistics
 
 _CELLS_AT_ONCE = 4_000_000
@@ -75,7 +75,7 @@ def compare(
     chosen = resolve(metrics)
     sides = [align(references, said, policy=policy, track=track) for said in (first, second)]
     sides[1] = replace(sides[1], read=sides[0].read)  # the references are read once
-    measured = [{name: metric.measure(pairs) for name, metric in chosen.items()} for pairs in sides]
+    measured = [measure(pairs, chosen) for pairs in sides]
     bootstrap = Bootstrap(samples=samples // 10, seed=seed)
     draws = [bootstrap.values(found) for found in measured]
     p_values = {

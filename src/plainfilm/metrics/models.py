@@ -1,0 +1,86 @@
+"""Models that metrics ask: a plain table of names, and how each is loaded and described.
+
+None of them ships with plainfilm. A user gives the path of each (``score(…, models={…})``, or
+``--model NAME=PATH`` on the command line), and the signature names the checkpoint that answered.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from pydantic import ConfigDict, ValidationError, validate_call
+
+from plainfilm.core import MetricError
+from plainfilm.core.word import describe
+
+
+@dataclass(frozen=True)
+class Model:
+    """How a model that metrics ask is loaded."""
+
+    loader: str
+    """``module:function``, which takes the path first."""
+    example: str
+    """What to give after ``--model``."""
+    what: str
+    """What it is, and where it comes from."""
+
+
+MODELS: dict[str, Model] = {
+    "chexbert": Model(
+        "plainfilm.text.chexbert:load_chexbert",
+        "chexbert=chexbert.pth,vocabulary=vocab.txt",
+        "CheXbert's checkpoint and the vocabulary of bert-base-uncased",
+    ),
+}
+
+
+def require(models: Mapping[str, Any], name: str, metric: str) -> Any:
+    """Return ``models[name]``, which ``metric`` asks.
+
+    Raises:
+        MetricError: it was not given; the message says what to give.
+    """
+    if name in models:
+        return models[name]
+    model = MODELS[name]
+    function = model.loader.split(":")[1]
+    raise MetricError(
+        f"{metric} needs {model.what}: give --model {model.example} "
+        f"(in Python: models={{{name!r}: {function}(…)}})"
+    )
+
+
+def check_names(models: Mapping[str, Any]) -> None:
+    """Raise MetricError where ``models`` has a name that no metric asks."""
+    if unknown := [name for name in models if name not in MODELS]:
+        raise MetricError(f"no metric asks a model {unknown[0]!r}: choose from {', '.join(MODELS)}")
+
+
+def load_models(descriptions: Iterable[str]) -> dict[str, Any]:
+    """Return the models described as ``NAME=PATH`` or ``NAME=PATH,OPTION=VALUE,…``, by name.
+
+    Raises:
+        MetricError: a description is malformed, or names an unknown model or option.
+        ModelError: a file is missing, or is not what it should be.
+    """
+    models = {}
+    for description in descriptions:
+        parts = [part.partition("=") for part in description.split(",")]
+        (name, _, path), *options = ((key.strip(), sign, value) for key, sign, value in parts)
+        if not all(sign and value for _, sign, value in parts):
+            raise MetricError(
+                f"a model is given as NAME=PATH or NAME=PATH,OPTION=VALUE, got {description!r}"
+            )
+        check_names({name: path})
+        module, function = MODELS[name].loader.split(":")
+        loader = getattr(import_module(module), function)
+        checked = validate_call(config=ConfigDict(arbitrary_types_allowed=True))(loader)
+        try:
+            models[name] = checked(path, **{key: value for key, _, value in options})
+        except ValidationError as error:
+            raise MetricError(
+                f"{description!r} is no model: {describe(error)}; expected {MODELS[name].example}"
+            ) from error
+    return models
