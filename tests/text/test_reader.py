@@ -1,5 +1,6 @@
 """The reader: its interface, its rules as data, growth with length, and bad input."""
 
+import re
 import string
 from importlib.resources import files
 from typing import Any
@@ -11,8 +12,7 @@ from hypothesis import strategies as st
 
 import plainfilm
 from plainfilm.core import Change, Finding, InputError, Observation, Severity, Side, Status
-from plainfilm.text import explain, labels, read
-from plainfilm.text.lexicon import load_lexicon
+from plainfilm.text import explain, labels, read, vocabulary
 from plainfilm.text.phrases import expand
 from plainfilm.text.sentences import LONGEST_SENTENCE
 
@@ -145,13 +145,21 @@ def test_reading_sentence_by_sentence_bounds_the_work() -> None:
 
 
 def test_details_are_many_and_their_codes_well_formed() -> None:
-    rules = load_lexicon().rules
-    details = {(rule.observation, rule.detail) for rule in rules if rule.detail}
-    assert len(details) >= 60
-    codes = [rule.code for rule in rules if rule.code]
-    assert len(codes) >= 15
-    assert all(code.startswith("SCT:") and code[4:].isdigit() for code in codes)
-    assert not [c for c in set(codes) if len({r.detail for r in rules if r.code == c}) > 1]
+    terms = vocabulary()
+    assert len({term.detail for term in terms if term.detail}) >= 90
+    coded = {(term.code, term.detail) for term in terms if term.code}
+    assert len(coded) >= 60
+    assert all(re.fullmatch(r"SCT:\d{6,18}|RID:RID\d+", code) for code, _ in coded)
+    assert len({code for code, _ in coded}) == len(coded), "one code for two terms"
+
+
+def test_the_vocabulary_gives_every_term_once_with_its_parent() -> None:
+    terms = vocabulary()
+    assert len({(term.observation, term.detail) for term in terms}) == len(terms)
+    assert (Observation.SUPPORT_DEVICES, "PICC", "SCT:398176008") in terms
+    assert (Observation.OTHER, "scoliosis", "SCT:298382003") in terms
+    with pytest.raises(InputError, match="'tlh'"):
+        vocabulary("tlh")
 
 
 def test_phrases() -> None:

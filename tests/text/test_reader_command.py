@@ -34,6 +34,19 @@ def test_labels() -> None:
     assert json.loads(run("--labels", "--json"))["Pneumothorax"] == "present"
 
 
+def test_the_vocabulary_with_its_codes() -> None:
+    assert "Support Devices             PICC                            SCT:398176008" in run(
+        "--vocabulary"
+    )
+    terms = json.loads(run("--vocabulary", "--json"))
+    assert {"observation", "detail", "code"} == set(terms[0])
+
+
+def test_without_a_report_it_says_what_to_give() -> None:
+    with pytest.raises(InputError, match="give a text file, or - for standard input"):
+        RUNNER.invoke(app, ["read"], catch_exceptions=False)
+
+
 def test_explain_shows_the_words_the_rule_and_the_cue() -> None:
     output = run("--explain")
     assert "'effusion' by rule pleura/Pleural Effusion/1; turned by 'No'" in output

@@ -157,14 +157,13 @@ def _owners(
         if "through_list" in item.roles:  # "no change in cardiomegaly, edema or effusions"
             return _listed(after, mentions, stops)
         return _named_alike(mentions[after[0]], mentions)
-    last = max((mentions[i] for i in before), key=lambda mention: mention.end)
-    apart = any(
-        last.end <= stop.start < item.start and stop.cue in ("with", "negation") for stop in stops
-    )
-    clause = any(last.end <= s.start < item.start and s.cue == "boundary" for s in stops)
-    if (apart and "severity" in item.roles) or (clause and {"side", "place"} & set(item.roles)):
+    nearest = max((mentions[i] for i in before), key=lambda mention: mention.end)
+    between = {stop.cue for stop in stops if nearest.end <= stop.start < item.start}
+    if {"with", "negation"} & between and "severity" in item.roles:
         return []
-    return _named_alike(last, mentions)
+    if "boundary" in between and {"side", "place"} & set(item.roles):
+        return []
+    return _named_alike(nearest, mentions)
 
 
 def _goes_before(

@@ -7,6 +7,7 @@ causes between which the report does not choose are uncertain ("atelectasis or p
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from plainfilm.core import Change, Observation, Status
 from plainfilm.text.attributes import Attributes, combine
@@ -40,7 +41,6 @@ class Reading:
 
 def link(readings: Sequence[Reading], scopes: Scopes) -> list[Reading]:
     """Settle alternatives, hand side and place from opacity to cause; return what stays."""
-    explained: list[Reading] = []
     groups: list[list[Reading]] = []
     for reading in readings:
         if groups and groups[-1][0].mention.tokens == reading.mention.tokens:
@@ -56,28 +56,40 @@ def link(readings: Sequence[Reading], scopes: Scopes) -> list[Reading]:
     for group in groups[-1:]:
         if scopes.offers_another(group[0].mention):
             _hedge(group, group)
-    for earlier, later, order in pairs:
-        kinds = set(order)
-        hedged = later[0].status is Status.UNCERTAIN
-        alternative = (_are_alternatives(order) or _is_other_choice(order)) and hedged
-        cause = kinds & _CAUSE and not kinds & _NO_CAUSE
-        joint = kinds & _JOINT and not kinds & _APART
-        pair = _is_pair(earlier[0], later[0], kinds)
-        inside = "paren" in kinds and kinds <= {"paren", "copula"} | _CAUSE
-        guess = kinds == {"comma"} and hedged and earlier[0].status is Status.PRESENT
-        alike = alternative and earlier[0].status is Status.UNCERTAIN
-        if (cause or guess) and later[0].status is Status.PRESENT:
-            explained += [reading for reading in earlier if reading.rule.explained]
-        if kinds == {"and"} and _shares_side(earlier[0], later[0]):
-            for reading in later:
-                reading.attributes = [
-                    one._replace(side=earlier[0].attributes[0].side) for one in reading.attributes
-                ]
-        if alternative or cause or guess or joint or pair or inside:
-            _inherit(earlier, later, graded=pair or (alike and "article" not in kinds))
-        if alike or "slash" in kinds:
-            _inherit(later, earlier, graded=False)
-    return [reading for reading in readings if not any(reading is one for one in explained)]
+    explained = [id(r) for pair in pairs for r in _relate(*pair)]
+    return [reading for reading in readings if id(reading) not in explained]
+
+
+def _relate(
+    earlier: Sequence[Reading], later: Sequence[Reading], order: Sequence[str]
+) -> list[Reading]:
+    """Hand on side, place and grade between neighbours; return what the later one explains."""
+    kinds = set(order)
+    hedged = later[0].status is Status.UNCERTAIN
+    alternative = (_are_alternatives(order) or _is_other_choice(order)) and hedged
+    joint = kinds & _JOINT and not kinds & _APART
+    pair = _is_pair(earlier[0], later[0], kinds)
+    inside = "paren" in kinds and kinds <= {"paren", "copula"} | _CAUSE
+    guess = kinds == {"comma"} and hedged and earlier[0].status is Status.PRESENT
+    cause = guess or bool(kinds & _CAUSE and not kinds & _NO_CAUSE)
+    alike = alternative and earlier[0].status is Status.UNCERTAIN
+    if kinds == {"and"} and _shares_side(earlier[0], later[0]):
+        _tell(later, side=earlier[0].attributes[0].side)
+    if alternative or cause or joint or pair or inside:
+        _inherit(earlier, later, graded=pair or (alike and "article" not in kinds))
+    if alike or "slash" in kinds:
+        _inherit(later, earlier, graded=False)
+    told = cause and later[0].status is Status.PRESENT
+    return [reading for reading in earlier if reading.rule.explained and told]
+
+
+def _tell(readings: Sequence[Reading], **said: Any) -> None:
+    """Add what is ``said`` (field → value) where it is not said already."""
+    for reading in readings:
+        reading.attributes = [
+            one._replace(**{field: getattr(one, field) or value for field, value in said.items()})
+            for one in reading.attributes
+        ]
 
 
 def _are_alternatives(kinds: Sequence[str]) -> bool:
@@ -107,10 +119,7 @@ def describe(before: Sequence[Reading], items: Sequence[Item]) -> None:
             continue
         if gone:
             reading.status = Status.ABSENT
-        reading.attributes = [
-            Attributes(*(own or new for own, new in zip(one, first, strict=True)))
-            for one in reading.attributes
-        ]
+        _tell([reading], **first._asdict())
 
 
 def _last(before: Sequence[Reading]) -> list[Reading]:
@@ -123,10 +132,7 @@ def _hedge(earlier: Sequence[Reading], later: Sequence[Reading]) -> None:
     if shared:  # "no change in effusion or edema" leaves no choice between the two
         for reading in later:
             reading.qualifiers = [*reading.qualifiers, *shared]
-            reading.attributes = [
-                one._replace(change=one.change or shared[0].roles["change"])
-                for one in reading.attributes
-            ]
+        _tell(later, change=shared[0].roles["change"])
         return
     both = [*earlier, *later]
     if all(reading.status is not Status.ABSENT for reading in both):
@@ -155,11 +161,7 @@ def _is_pair(first: Reading, second: Reading, kinds: set[str]) -> bool:
 def _inherit(source: Sequence[Reading], target: Sequence[Reading], *, graded: bool) -> None:
     """Give side and place to those that have neither; where ``graded``, the severity as well."""
     if graded:
-        severity = source[0].attributes[0].severity
-        for reading in target:
-            reading.attributes = [
-                one._replace(severity=one.severity or severity) for one in reading.attributes
-            ]
+        _tell(target, severity=source[0].attributes[0].severity)
     given = next((reading for reading in source if reading.located), None)
     for reading in target:
         if given is None or reading.located or reading.rule.place == "none":

@@ -9,7 +9,7 @@ pass over the text, in time linear in its length.
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from plainfilm.core import Change, Finding, InputError, Observation, Side, Span, Status
+from plainfilm.core import Change, Finding, InputError, Observation, Severity, Side, Span, Status
 from plainfilm.text.attributes import Attributes, attach, combine
 from plainfilm.text.lexicon import Lexicon, Rule, load_lexicon
 from plainfilm.text.links import Reading, describe, link, refer
@@ -23,6 +23,8 @@ _ORDER = {Status.ABSENT: 0, Status.UNCERTAIN: 1, Status.PRESENT: 2}
 _IMPLIED_SIDES = {"lingula": Side.LEFT, "middle lobe": Side.RIGHT}
 _OF_ABSENT = (Change.RESOLVED, Change.STABLE)
 """What an absent finding may have done ("the lungs remain clear")."""
+_ALIKE = ({Severity.MILD, Severity.SMALL}, {Severity.MILD, Severity.TRACE})
+"""Severities that do not contradict each other."""
 _RIGHT_BEFORE = 5
 _RIGHT_AFTER = 1
 """Tokens between a fracture and the device it is of ("fracture of the lateral screw", "screw is
@@ -85,13 +87,13 @@ class _Statement:
 
     def agrees(self, other: Finding) -> bool:
         """Return whether neither grades or dates the finding otherwise than the other does."""
-        return self.severity in (None, other.severity or self.severity) and self.change in (
-            None,
-            other.change or self.change,
-        )
+        graded = {self.severity, other.severity} - {None}
+        dated = {self.change, other.change} - {None}
+        return (len(graded) < 2 or graded in _ALIKE) and len(dated) < 2
 
     def add(self, again: Finding) -> None:
-        self.severity = self.severity or again.severity
+        if self.severity in (None, Severity.MILD):  # "minimal", then "small"
+            self.severity = again.severity or self.severity
         self.change = self.change or again.change
         self.spans += again.spans
 
