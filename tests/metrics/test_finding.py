@@ -33,14 +33,21 @@ def _values(references, predictions):
         ({"location": "apex"}, "place"),
         ({"severity": Severity.LARGE}, "severity"),
         ({"change": None}, "change"),
-        ({"detail": "loculated"}, None),
         ({"sentence": "A small one.", "spans": ((0, 1),)}, None),
     ],
 )
 def test_each_attribute_counts_from_its_level_on(changed, first_level_that_differs):
     values, _ = _values([[EFFUSION]], [[EFFUSION.model_copy(update=changed)]])
-    index = LEVELS.index(first_level_that_differs) if first_level_that_differs else len(LEVELS)
-    assert [values[level] for level in LEVELS] == [float(i < index) for i in range(len(LEVELS))]
+    chain = [level for level in LEVELS if level != "detail"]
+    index = chain.index(first_level_that_differs) if first_level_that_differs else len(chain)
+    assert [values[level] for level in chain] == [float(i < index) for i in range(len(chain))]
+    assert values["detail"] == values["status"]
+
+
+def test_the_finer_term_counts_at_its_own_level_alone():
+    line = Finding(observation=Observation.SUPPORT_DEVICES, detail="central line")
+    values, _ = _values([[line]], [[line.model_copy(update={"detail": "pacemaker"})]])
+    assert {level for level, value in values.items() if value == 0} == {"detail"}
 
 
 def test_bilateral_is_left_and_right():

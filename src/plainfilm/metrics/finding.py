@@ -2,7 +2,9 @@
 
 A report is read into findings. At the coarsest level a statement is an observation (for Other, its
 finer term) with its status; each further level adds what the finding says more: side, place,
-severity, change. The counts of matched, invented and missed statements are summed over reports.
+severity, change. Beside that line, one level compares the finer term of every finding, so that a
+central line is no pacemaker. The counts of matched, invented and missed statements are summed over
+reports.
 "Bilateral" stands for left and right, so that one of two sides earns half.
 """
 
@@ -15,8 +17,15 @@ from plainfilm.metrics.clinical import labeler
 from plainfilm.metrics.pairs import Pairs
 from plainfilm.metrics.statistics import Array, Statistics, ratio
 
-LEVELS = ("status", "side", "place", "severity", "change")
-"""From the coarsest to the finest; each includes those before it."""
+LEVELS = {
+    "status": (),
+    "detail": ("detail",),
+    "side": ("side",),
+    "place": ("side", "location"),
+    "severity": ("side", "location", "severity"),
+    "change": ("side", "location", "severity", "change"),
+}
+"""What is compared at each level beside observation (for Other, its finer term) and status."""
 
 Statement = tuple[str | None, ...]
 
@@ -41,12 +50,12 @@ def finding_f1(pairs: Pairs, *, level: str) -> Statistics:
 
 def statements(findings: Iterable[Finding], level: str) -> Iterator[Statement]:
     """Yield what each finding says, down to ``level``; status comes first."""
-    depth = LEVELS.index(level)
+    attributes = LEVELS[level]
     for finding in findings:
-        detail = finding.detail if finding.observation is Observation.OTHER else None
+        name = finding.detail if finding.observation is Observation.OTHER else None
         for side in sides(finding):
-            finer = (side, finding.location, finding.severity, finding.change)
-            yield (finding.status, finding.observation, detail, *finer[:depth])
+            one = {**dict(finding), "side": side}
+            yield (finding.status, finding.observation, name, *(one[key] for key in attributes))
 
 
 def sides(finding: Finding) -> tuple[Side | None, ...]:

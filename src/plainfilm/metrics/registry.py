@@ -70,7 +70,7 @@ METRICS: dict[str, Metric] = {
     "finding-f1": Metric("finding:finding_f1", {"level": "status"}, "finding-f1"),
     **{
         f"finding-f1-{level}": Metric("finding:finding_f1", {"level": level}, "finding-f1")
-        for level in ("side", "place", "severity", "change")
+        for level in ("detail", "side", "place", "severity", "change")
     },
 }
 
