@@ -175,7 +175,7 @@ class Ellipsoid:
     def interval(self, grid: Grid, box: tuple[slice, slice]) -> Interval:
         """Return where the rays in ``box`` enter and leave it."""
         half = np.float32(self.radii[2]) * np.sqrt(self.inside(grid, box))
-        middle = np.float32(self.centre[2])
+        middle: Array = np.full((1, 1), self.centre[2], np.float32)
         if any(self.lean):
             dx, dy = grid.x[:, box[1]] - self.centre[0], grid.y[box[0]] - self.centre[1]
             middle = middle + np.float32(self.lean[0]) * dx + np.float32(self.lean[1]) * dy

@@ -1,0 +1,102 @@
+"""The 212 classes of anatomy, pathology and foreign objects that ASaRG's maps are given in.
+
+Numbers, order and spelling are those of the table at the end of the ASaRG paper (an extended CXAS;
+its own spellings such as *trunc* and *Stiches* are kept, since names are keys). The paper says that
+20 superclasses did as well as the 212, but not which: the grouping here is plainfilm's own, 18
+anatomical groups by the table's order, then pathology and foreign objects.
+"""
+
+from typing import NamedTuple
+
+SUPERCLASSES = (
+    "spine", "sternum and cartilage", "clavicles", "scapulae", "posterior ribs", "anterior ribs",
+    "diaphragm", "abdomen", "mediastinum", "heart", "aorta", "other great vessels", "lungs",
+    "lung zones", "lung lobes", "less obstructed lungs", "airways", "breasts", "pathology",
+    "foreign object",
+)  # fmt: skip
+"""Names of the 20 superclasses, in the order of the models' maps."""
+
+ORDINALS = (
+    "1st", "2nd", "3rd", "4th", "5th", "6th", "7th", "8th", "9th", "10th", "11th", "12th",
+)  # fmt: skip
+VERTEBRAE = (
+    *(f"C{n}" for n in range(1, 8)), *(f"T{n}" for n in range(1, 13)),
+    *(f"L{n}" for n in range(1, 6)),
+)  # fmt: skip
+ZONES = (
+    "lung", "right lung", "left lung", "lung base", "mid zone lung", "upper zone lung",
+    "apical zone lung", "right upper zone lung", "right mid zone lung", "right lung base",
+    "right apical zone lung", "left upper zone lung", "left mid zone lung", "left lung base",
+    "left apical zone lung",
+)  # fmt: skip
+"""The lungs, whole and by zone; the table has each again as *less obstructed*."""
+
+
+class AnatomyClass(NamedTuple):
+    """One of the 212 classes."""
+
+    index: int
+    """0 to 211."""
+    name: str
+    superclass: str
+
+
+def _ribs() -> list[tuple[str, str]]:
+    """Return the table's ribs, from the 12th to the 1st: each side's, then both sides together."""
+    single, both = [], [("12th rib", "posterior ribs")]
+    for ordinal in reversed(ORDINALS):
+        parts = ("posterior",) if ordinal == "12th" else ("anterior", "posterior")
+        single += [
+            (f"{part} {ordinal} rib {side}", f"{part} ribs")
+            for side in ("right", "left")
+            for part in parts
+        ]
+        if ordinal != "12th":
+            both += [(f"{part} {ordinal} rib", f"{part} ribs") for part in reversed(parts)]
+    return single + both
+
+
+def _table() -> tuple[AnatomyClass, ...]:
+    groups: list[tuple[str, tuple[str, ...]]] = [
+        ("spine", ("spine", "cervical spine", "thoracic spine", "lumbar spine",
+                   *(f"vertebrae {name}" for name in VERTEBRAE))),
+        ("sternum and cartilage", ("rib_cartilage", "sternum")),
+        ("clavicles", ("clavicles", "clavicle left", "clavicle right")),
+        ("scapulae", ("scapulas", "scapula left", "scapula right")),
+        ("ribs", ()),
+        ("diaphragm", ("diaphragm", "left hemidiaphragm", "right hemidiaphragm")),
+        ("abdomen", ("stomach", "small bowel", "duodenum", "liver", "pancreas", "kidney left",
+                     "kidney right")),
+        ("mediastinum", ("cardiomediastinum", "upper mediastinum", "lower mediastinum",
+                         "anterior mediastinum", "middle mediastinum", "posterior mediastinum")),
+        ("heart", ("heart", "heart atrium left", "heart atrium right", "heart myocardium",
+                   "heart ventricle left", "heart ventricle right")),
+        ("aorta", ("aorta", "ascending aorta", "descending aorta", "aortic arch")),
+        ("other great vessels", ("pulmonary artery", "pulmonary trunc", "left pulmonary artery",
+                                 "right pulmonary artery", "inferior vena cava")),
+        ("mediastinum", ("esophagus",)),
+        ("lungs", ZONES[:3]),
+        ("lung zones", ZONES[3:]),
+        ("lung lobes", ("lung lower lobe left", "lung upper lobe left", "lung lower lobe right",
+                        "lung middle lobe right", "lung upper lobe right")),
+        ("less obstructed lungs", ("less obstructed lung", *(f"l. obs. {z}" for z in ZONES[1:]))),
+        ("airways", ("trachea", "tracheal bifurcation")),
+        ("breasts", ("breast", "breast left", "breast right")),
+        ("pathology", ("Atelectasis", "Calcification", "Cardiomegaly", "Consolidation",
+                       "Diffuse Nodule", "Effusion", "Emphysema", "Fibrosis", "Fracture", "Mass",
+                       "Nodule", "Pleural Thickening", "Pneumothorax")),
+        ("foreign object", ("CVC - Normal", "CVC - Borderline", "NGT - Normal", "ETT - Normal",
+                            "NGT - Incompletely Imaged", "CVC - Abnormal", "ETT - Borderline",
+                            "Swan Ganz Catheter Present", "NGT - Borderline", "NGT - Abnormal",
+                            "ETT - Abnormal", "Fremdkörper", "Cable", "Clamp", "electronics",
+                            "Throat Pipe", "Pipe", "Letters", "Stiches", "Sensors", "Implant",
+                            "Foreign Object")),
+    ]  # fmt: skip
+    named: list[tuple[str, str]] = []
+    for superclass, names in groups:
+        named += _ribs() if superclass == "ribs" else [(name, superclass) for name in names]
+    return tuple(AnatomyClass(index, *entry) for index, entry in enumerate(named))
+
+
+CLASSES = _table()
+"""All 212 classes by index."""
