@@ -33,6 +33,11 @@ MODELS: dict[str, Model] = {
         "chexbert=chexbert.pth,vocabulary=vocab.txt",
         "CheXbert's checkpoint and the vocabulary of bert-base-uncased",
     ),
+    "bertscore": Model(
+        "plainfilm.metrics.bertscore:load_bertscore",
+        "bertscore=distilroberta-base,layer=5",
+        "the folder of an encoder, weights as safetensors, and the layer to compare",
+    ),
 }
 
 

@@ -15,6 +15,7 @@ from plainfilm.metrics.ngrams import Ngrams, Overlap, count_ngrams, overlap
 from plainfilm.metrics.tokenizer import tokenize
 
 Made = TypeVar("Made")
+Item = TypeVar("Item")
 Track = Callable[[Iterable[str], str], Iterable[str]]
 Both = tuple[list[Made], list[Made]]
 """(of references, of predictions)"""
@@ -42,8 +43,8 @@ class Pairs:
     ``chexbert`` among them, it reads the labels in place of plainfilm's reader."""
     track: Track = untracked
     """Wraps a long iteration, named, to show its progress."""
-    read: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """What → text → what was read; ``dataclasses.replace`` shares it with the new pairs."""
+    read: dict[str, dict[Any, Any]] = field(default_factory=dict)
+    """What → text or pair → what was read; ``dataclasses.replace`` shares it with the new pairs."""
     block: int = 5_000
     """How many pairs are scored at once; what is read from them is dropped before the next ones."""
     part_of: "Pairs | None" = None
@@ -143,12 +144,36 @@ class Pairs:
 
         Equal texts are read once, and ``make`` gets them in batches.
         """
-        made = self.read.setdefault(task, {})
-        new = [t for t in dict.fromkeys(self.references + self.predictions) if t not in made]
-        texts = iter(self.track(new, task))
-        while batch := list(islice(texts, _BATCH)):
-            made.update(zip(batch, make(batch), strict=True))
+        made = self._make(self.references + self.predictions, make, task)
         return [made[text] for text in self.references], [made[text] for text in self.predictions]
+
+    def each_pair(
+        self, make: Callable[[Sequence[tuple[str, str]]], Iterable[Made]], task: str
+    ) -> list[Made]:
+        """Return what ``make`` finds for every (reference, prediction); equal pairs are asked once.
+
+        ``make`` gets them in batches.
+        """
+        both = list(zip(self.references, self.predictions, strict=True))
+        made = self._make(both, make, task)
+        return [made[pair] for pair in both]
+
+    def _make(
+        self,
+        items: Iterable[Item],
+        make: Callable[[Sequence[Item]], Iterable[Made]],
+        task: str,
+    ) -> dict[Item, Made]:
+        made: dict[Any, Any] = self.read.setdefault(task, {})
+        new = [item for item in dict.fromkeys(items) if item not in made]
+        progress = iter(self.track(list(map(str, range(len(new)))), task))
+        for start in range(0, len(new), _BATCH):
+            batch = new[start : start + _BATCH]
+            made.update(zip(batch, make(batch), strict=True))
+            for _ in islice(progress, len(batch)):
+                pass
+        next(progress, None)  # lets the progress end
+        return made
 
 
 def _words(tokens: list[str]) -> list[str]:

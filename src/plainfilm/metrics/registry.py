@@ -67,6 +67,7 @@ METRICS: dict[str, Metric] = {
         for name, function in (("label-accuracy", "accuracy"), ("exact-match", "exact_match"))
     },
     "sembscore": Metric("clinical:sembscore", card="sembscore", worst=-1.0),
+    "bertscore": Metric("bertscore:bertscore", card="bertscore"),
     "finding-f1": Metric("finding:finding_f1", {"level": "status"}, "finding-f1"),
     **{
         f"finding-f1-{level}": Metric("finding:finding_f1", {"level": level}, "finding-f1")

@@ -1,0 +1,254 @@
+"""BERTScore by a local checkpoint: words matched by the cosine of their vectors in context.
+
+Zhang et al., "BERTScore: Evaluating Text Generation with BERT" (ICLR 2020), as its authors' package
+``bert_score`` computes it: vectors of one layer, each word matched with the nearest of the other
+side, precision and recall as means over words, and their F1. The marks at both ends of a text weigh
+nothing but may be matched. Options are IDF weights over the references and rescaling by a baseline
+file of that package. It departs in two cases, where the package gives 0: two empty texts, and a
+text whose every word weighs 0 by IDF, are undefined.
+"""
+
+import csv
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from plainfilm.core import MissingDependencyError, ModelError
+from plainfilm.metrics.pairs import Pairs
+from plainfilm.metrics.statistics import Array, Statistics, mean_of
+
+MARKS = 2
+"""The tokens of an empty text."""
+
+Side = tuple[npt.NDArray[np.float32], Array]
+"""Vectors (tokens, width) and weights (tokens,) of a text."""
+
+
+@dataclass(frozen=True)
+class BertScorer:
+    """A loaded encoder, and how its vectors are compared."""
+
+    name: str
+    """For signatures: folder and digest of the checkpoint, layer, IDF, rescaling."""
+    encoder: Any
+    tokenizer: Any
+    layer: int
+    idf: bool
+    baseline: float | None
+    """F1 that unrelated texts have, which rescaling makes 0."""
+    longest: int
+    """Tokens; the rest of a text is cut off, as ``bert_score`` does."""
+
+    def tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the tokens of each text by number, the marks at both ends among them."""
+        # The space makes a byte-level tokenizer see a first word as it sees the others.
+        return [
+            self.tokenizer.encode(
+                f" {text.strip()}" if text.strip() else "", truncation=True, max_length=self.longest
+            )
+            for text in texts
+        ]
+
+    def vectors(self, tokens: Sequence[list[int]]) -> list[npt.NDArray[np.float32]]:
+        """Return the vectors of each text's tokens, (tokens, width), all of length 1."""
+        import torch
+
+        device = self.encoder.device
+        padded = [torch.tensor(numbers, device=device) for numbers in tokens]
+        ids = torch.nn.utils.rnn.pad_sequence(
+            padded, batch_first=True, padding_value=self.tokenizer.pad_token_id
+        )
+        lengths = torch.tensor([len(numbers) for numbers in tokens], device=device)
+        mask = torch.arange(ids.shape[1], device=device) < lengths[:, None]
+        with torch.inference_mode():
+            output = self.encoder(
+                input_ids=ids, attention_mask=mask.long(), output_hidden_states=True
+            )
+            hidden = torch.nn.functional.normalize(output.hidden_states[self.layer], dim=-1)
+        return [
+            row[: len(numbers)].float().cpu().numpy()
+            for row, numbers in zip(hidden, tokens, strict=True)
+        ]
+
+    def f1(self, both: Sequence[tuple[str, str]], weights: "Weights") -> list[float]:
+        """Return F1 of each (reference, prediction), before rescaling."""
+        texts = list(dict.fromkeys(text for pair in both for text in pair))
+        tokens = self.tokens(texts)
+        vectors = dict(zip(texts, self.vectors(tokens), strict=True))
+        weighed = {
+            text: np.array([weights[number] for number in numbers])
+            for text, numbers in zip(texts, tokens, strict=True)
+        }
+        return [_f1(*((vectors[text], weighed[text]) for text in pair)) for pair in both]
+
+
+class Weights(dict[int, float]):
+    """Token number → weight; a token that is not listed has the weight ``other``."""
+
+    def __init__(self, of_listed: Mapping[int, float], other: float) -> None:
+        super().__init__(of_listed)
+        self.other = other
+
+    def __missing__(self, token: int) -> float:
+        return self.other
+
+
+def bertscore(pairs: Pairs) -> Statistics:
+    """Return the mean over reports of BERTScore's F1.
+
+    Raises:
+        MetricError: no model ``bertscore`` was given.
+    """
+    scorer: BertScorer = pairs.model("bertscore", "bertscore")
+    return mean_of(bertscore_values(pairs, scorer), checkpoint=scorer.name, undefined="left-out")
+
+
+def bertscore_values(pairs: Pairs, scorer: BertScorer) -> Array:
+    """Return BERTScore's F1 of each pair, (pairs,).
+
+    An empty text beside one with words has 0 before rescaling; NaN where both are empty.
+    """
+    weights, task = _weights(pairs, scorer)
+    values = np.array(pairs.each_pair(lambda both: scorer.f1(both, weights), task))
+    if scorer.baseline is None:
+        return values
+    rescaled: Array = (values - scorer.baseline) / (1 - scorer.baseline)
+    return rescaled
+
+
+def _weights(pairs: Pairs, scorer: BertScorer) -> tuple[Weights, str]:
+    """Return the weights of tokens, and the name under which what they give is kept."""
+    marks = dict.fromkeys(scorer.tokens([""])[0], 0.0)
+    if not scorer.idf:
+        return Weights(marks, 1.0), "BERTScore"
+    whole = pairs.whole
+    kept = whole.read.setdefault("BERTScore's IDF", {})
+    if whole.digest not in kept:
+        count = len(whole)
+        frequencies = Counter(
+            token for numbers in scorer.tokens(whole.references) for token in set(numbers)
+        )
+        idf = {token: math.log((count + 1) / (n + 1)) for token, n in frequencies.items()}
+        kept[whole.digest] = Weights({**idf, **marks}, math.log(count + 1))
+    return kept[whole.digest], f"BERTScore, IDF of {whole.digest}"
+
+
+def _f1(reference: Side, prediction: Side) -> float:
+    (of_reference, reference_weights), (of_prediction, prediction_weights) = reference, prediction
+    empty = [len(weights) <= MARKS for weights in (reference_weights, prediction_weights)]
+    if any(empty):
+        return math.nan if all(empty) else 0.0
+    totals = reference_weights.sum(), prediction_weights.sum()
+    if 0 in totals:
+        return math.nan
+    cosines = of_reference @ of_prediction.T
+    recall = float(cosines.max(axis=1) @ reference_weights / totals[0])
+    precision = float(cosines.max(axis=0) @ prediction_weights / totals[1])
+    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+def load_bertscore(
+    checkpoint: str | Path,
+    *,
+    layer: int,
+    idf: bool = False,
+    baseline: Path | None = None,
+    device: str = "cpu",
+) -> BertScorer:
+    """Return the scorer by the encoder in a folder.
+
+    Args:
+        checkpoint: folder of an encoder of transformers, its weights as safetensors, with its
+            tokenizer.
+        layer: whose vectors are compared, counted from 1; ``bert_score`` takes 5 of
+            distilroberta-base, 17 of roberta-large, 9 of bert-base-uncased.
+        idf: weigh words by their rarity in the references; a pair's value then depends on the set.
+        baseline: the file of ``bert_score`` (``LAYER,P,R,F`` by line) to rescale by.
+        device: where to run it, as torch names it.
+
+    Raises:
+        ModelError: the folder or the file is missing, or is not what it should be.
+        MissingDependencyError: torch or transformers is missing.
+    """
+    folder = Path(checkpoint)
+    if not (folder / "config.json").is_file() or not list(folder.glob("*.safetensors")):
+        raise ModelError(
+            f"no encoder in {folder}: expected a folder with config.json, *.safetensors and the "
+            "files of the tokenizer, such as a download of distilroberta-base"
+        )
+    encoder, tokenizer = _load_encoder(folder)
+    layers = encoder.config.num_hidden_layers
+    if not 1 <= layer <= layers:
+        raise ModelError(f"the encoder in {folder} has layers 1 to {layers}, got layer {layer}")
+    # RoBERTa counts positions from 2.
+    positions = encoder.config.max_position_embeddings - 2 * (
+        "roberta" in encoder.config.model_type
+    )
+    rescaling = "raw" if baseline is None else f"rescaled:{_digest([baseline])}"
+    name = f"{folder.resolve().name}:{_digest(_files(folder))}"
+    return BertScorer(
+        name=f"{name},layer:{layer},{'idf' if idf else 'no-idf'},{rescaling}",
+        encoder=encoder.to(device).eval(),
+        tokenizer=tokenizer,
+        layer=layer,
+        idf=idf,
+        baseline=None if baseline is None else _read_baseline(baseline, layer),
+        longest=min(tokenizer.model_max_length, positions),
+    )
+
+
+def _load_encoder(folder: Path) -> tuple[Any, Any]:
+    try:
+        from safetensors import SafetensorError
+        from transformers import AutoModel, AutoTokenizer
+    except ImportError as error:
+        raise MissingDependencyError.of("transformers", "model") from error
+    try:
+        encoder = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise ModelError(f"{folder} is no encoder: {' '.join(str(error).split())}") from error
+    if len(tokenizer.encode("")) != MARKS:
+        raise ModelError(
+            f"the tokenizer in {folder} makes {len(tokenizer.encode(''))} tokens of an empty text; "
+            "BERTScore expects one mark at each end, as BERT and RoBERTa have"
+        )
+    return encoder, tokenizer
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the files that decide what an encoder and its tokenizer do."""
+    kinds = (".safetensors", ".json", ".txt", ".model")
+    return sorted(path for path in folder.iterdir() if path.suffix in kinds)
+
+
+def _digest(files: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in files:
+        if not path.is_file():
+            raise ModelError(f"no file at {path}")
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:8]
+
+
+def _read_baseline(path: Path, layer: int) -> float:
+    """Return the F1 of unrelated texts in a file of ``bert_score``'s baselines."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    found = [row.get("F") for row in rows if row.get("LAYER") == str(layer)]
+    try:
+        (value,) = (float(text or "") for text in found)
+    except ValueError as error:
+        raise ModelError(
+            f"{path} has no F of layer {layer}; expected a baseline file of bert_score: "
+            "LAYER,P,R,F and a line for each layer"
+        ) from error
+    return value
