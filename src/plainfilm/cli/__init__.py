@@ -13,6 +13,7 @@ from plainfilm.cli.data import data_app
 from plainfilm.cli.demo import demo
 from plainfilm.cli.doctor import doctor
 from plainfilm.cli.evaluate import evaluate
+from plainfilm.cli.install import install
 from plainfilm.cli.metrics import metrics
 from plainfilm.cli.read import read
 from plainfilm.cli.report import report
@@ -49,6 +50,7 @@ def _root(
 
 for command in (report, read, train, evaluate, score, compare, demo, doctor):
     app.command()(command)
+metrics.command()(install)
 app.add_typer(metrics, name="metrics")
 app.add_typer(data_app)
 

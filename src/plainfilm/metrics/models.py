@@ -38,6 +38,19 @@ MODELS: dict[str, Model] = {
         "bertscore=distilroberta-base,layer=5",
         "the folder of an encoder, weights as safetensors, and the layer to compare",
     ),
+    **{
+        name: Model(
+            f"plainfilm.metrics.bridge:load_{name}",
+            f"{name}=FOLDER",
+            f"{title} in an environment of its own, which plainfilm metrics install {name} FOLDER "
+            "makes",
+        )
+        for name, title in (
+            ("radgraph", "RadGraph"),
+            ("ratescore", "RaTEScore"),
+            ("green", "GREEN"),
+        )
+    },
 }
 
 

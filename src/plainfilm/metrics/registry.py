@@ -67,6 +67,13 @@ METRICS: dict[str, Metric] = {
         for name, function in (("label-accuracy", "accuracy"), ("exact-match", "exact_match"))
     },
     "sembscore": Metric("clinical:sembscore", card="sembscore", worst=-1.0),
+    **{
+        f"radgraph-f1-{level}": Metric("radgraph:radgraph_f1", {"level": level}, "radgraph-f1")
+        for level in ("simple", "partial", "complete")
+    },
+    **{
+        name: Metric("bridge:pair_score", {"metric": name}, name) for name in ("ratescore", "green")
+    },
     "bertscore": Metric("bertscore:bertscore", card="bertscore"),
     "finding-f1": Metric("finding:finding_f1", {"level": "status"}, "finding-f1"),
     **{
