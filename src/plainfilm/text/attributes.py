@@ -87,10 +87,10 @@ def _grades_change(items: Sequence[Item], number: int, mentions: Sequence[Mentio
 
 def _means_all(items: Sequence[Item], number: int) -> bool:
     """Return whether "both" means both findings ("both improved", "both edema and effusion")."""
-    if items[number].roles["side"] is not Side.BILATERAL or number + 1 == len(items):
+    if "all" not in items[number].roles or number + 1 == len(items):
         return False
     after = items[number + 1]
-    if "all" in items[number].roles and "rules" in after.roles and number + 3 < len(items):
+    if "rules" in after.roles and number + 3 < len(items):
         following = items[number + 2 : number + 4]
         return following[0].cue == "and" and "rules" in following[1].roles
     later = any({"rules", "anatomy"} & set(item.roles) for item in items[number + 1 :])
