@@ -155,6 +155,10 @@ def test_the_phantom_as_a_dataset(tmp_path: Path) -> None:
     masks = dataset.masks(row)
     assert masks["left lung"].shape == (64, 64)
     assert row.statements
+    assert row.truth is not None
+    assert row.measures is not None
+    assert row.measures["cardiothoracic_ratio"] > 0.3
+    assert len({row.institution for row in dataset.rows}) > 2
     assert (dataset.path / str(row.masks)).stat().st_size < 100_000
 
 

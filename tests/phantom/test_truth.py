@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from plainfilm.core import OBSERVATIONS, Observation, Severity, Side, Status
-from plainfilm.phantom import PREVALENCE, simulate
+from plainfilm.phantom import INSTITUTIONS, PREVALENCE, simulate
 from plainfilm.phantom.disease import Disease
 from plainfilm.phantom.simulate import render
 from plainfilm.phantom.truth import (
@@ -18,7 +18,7 @@ from plainfilm.phantom.truth import (
     PNEUMOTHORAX_MM,
     grade,
 )
-from plainfilm.text import labels
+from plainfilm.text import labels, read
 
 SIZE = 160
 NOTHING = dict.fromkeys(set(PREVALENCE) - {"normal"}, 0.0)
@@ -26,7 +26,8 @@ DISEASES = sorted(set(PREVALENCE) - {"normal", "cardiomegaly", "wide mediastinum
 
 
 def only(disease: str, index: int, size: int = SIZE):
-    return simulate(9, index, size, prevalence=NOTHING | {disease: 1.0})
+    asked = NOTHING | {disease: 1.0}
+    return simulate(9, index, size, prevalence=asked, institution="teaching")
 
 
 def centre(mask) -> float:
@@ -117,7 +118,7 @@ def test_a_nodules_mask_has_its_diameter_and_a_mass_is_larger():
     for index in range(10):
         phantom = only("lesion", index, 384)
         (finding, *_) = [f for f in phantom.findings if f.status is Status.PRESENT]
-        diameter = phantom.measures["lesion_diameter_mm"]
+        diameter = phantom.measures[f"{finding.side}_lesion_diameter_mm"]
         if finding.detail != "calcified granuloma":
             assert finding.detail == ("mass" if diameter > MASS_MM else "nodule")
         spacing, _ = phantom.study.images[0].spacing_mm
@@ -201,3 +202,56 @@ def test_a_reader_finds_the_truth_in_the_report(series):
         read = labels(phantom.study.report.text)
         read = {o: s for o, s in read.items() if o is not Observation.OTHER}
         assert read == truth, phantom.study.report.text
+
+
+@pytest.mark.parametrize("institution", INSTITUTIONS)
+def test_reading_gives_back_every_statement(institution):
+    """Observation, status, detail, side, place, severity and change, 50 studies in each style."""
+    for index in range(50):
+        phantom = simulate(17, index, 32, institution=institution)
+        text = phantom.study.report.text
+        got = {f.statement for f in read(text)}
+        given = {f.statement for f in phantom.findings
+                 if f.observation is not Observation.NO_FINDING}  # fmt: skip
+        assert got == given, text
+
+
+def test_what_is_too_small_for_an_institution_is_drawn_and_not_said():
+    unsaid = 0
+    for index in range(40):
+        all_of_it, most = (
+            simulate(9, index, 64, prevalence=NOTHING | {"effusion": 1.0}, institution=name)
+            for name in ("teaching", "emergency")
+        )
+        assert np.array_equal(
+            all_of_it.study.images[0].pixels, most.study.images[0].pixels
+        )  # the film does not depend on who reports it
+        assert all_of_it.truth == most.truth
+        said = {f.statement for f in all_of_it.findings}
+        assert {f.statement for f in all_of_it.truth} <= said
+        for finding in most.truth:
+            sides = ("left", "right") if finding.side == "bilateral" else (finding.side,)
+            largest = max(most.measures[f"{side}_effusion_ml"] for side in sides)
+            mentioned = finding.statement in {f.statement for f in most.findings}
+            assert mentioned == (largest >= 60)
+            unsaid += not mentioned
+        absent = {f.observation for f in most.findings if f.status is Status.ABSENT}
+        assert Observation.PLEURAL_EFFUSION not in absent
+    assert unsaid
+
+
+def test_the_clinical_table_agrees_with_the_findings():
+    def values(name: str, **asked: float) -> np.ndarray:
+        series = (simulate(5, i, 32, prevalence=NOTHING | asked).study.table for i in range(60))
+        cells = [table[name] for table in series]
+        assert 0 < sum(cell is None for cell in cells) < 45
+        return np.array([cell for cell in cells if cell is not None])
+
+    healthy = {"normal": 1.0}
+    assert np.median(values("bnp_pg_per_ml", **{"heart failure": 1.0})) > 400
+    assert np.median(values("bnp_pg_per_ml", **healthy)) < 100
+    assert np.median(values("crp_mg_per_l", consolidation=1.0)) > 20
+    assert np.median(values("crp_mg_per_l", **healthy)) < 5
+    assert 4 < np.median(values("white_cells_10e9_per_l", **healthy)) < 11
+    assert np.mean(values("spo2_percent", **healthy)) > 96
+    assert np.mean(values("spo2_percent", **{"heart failure": 1.0})) < 95.5

@@ -43,6 +43,14 @@ def phantom(
             show_default=False,
         ),
     ] = None,
+    institution: Annotated[
+        str | None,
+        typer.Option(
+            help="Who writes all reports: teaching, community, structured, checklist or emergency; "
+            "drawn for each study if left out.",
+            show_default=False,
+        ),
+    ] = None,
     workers: Workers = None,
 ) -> None:
     """Simulate chest films whose truth is known exactly.
@@ -52,7 +60,13 @@ def phantom(
     from plainfilm.data.phantom import prepare_phantom
 
     dataset = prepare_phantom(
-        studies, out, seed=seed, size=size, prevalence=_shares(prevalence or ()), workers=workers
+        studies,
+        out,
+        seed=seed,
+        size=size,
+        prevalence=_shares(prevalence or ()),
+        institution=institution,
+        workers=workers,
     )
     _done(dataset.path)
 

@@ -42,9 +42,11 @@ SCHEMA = pa.schema(
         pa.field("statements", pa.string()),
         pa.field("masks", pa.string()),
         pa.field("prior_study_id", pa.string()),
+        pa.field("truth", pa.string()),
+        pa.field("measures", pa.string()),
     ]
 )
-"""Columns of the manifest; ``table`` and ``statements`` are JSON."""
+"""Columns of the manifest; ``table``, ``statements``, ``truth`` and ``measures`` are JSON."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +66,13 @@ class Row:
     technique: str | None = None
     table: Mapping[str, float | str | None] = field(default_factory=dict)
     statements: tuple[Finding, ...] | None = None
-    """The truth, where it is known apart from the text."""
+    """What the report says, where it is known apart from the text."""
     masks: str | None = None
     prior_study_id: str | None = None
+    truth: tuple[Finding, ...] | None = None
+    """What the film shows, said or not, where that is known (the phantom)."""
+    measures: Mapping[str, float] | None = None
+    """Name, with side and unit, to the true size, where that is known."""
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
@@ -85,9 +91,12 @@ class Row:
         values = {name: getattr(self, name) for name in SCHEMA.names}
         values["images"], values["views"] = list(self.images), list(self.views)
         values["table"] = json.dumps(dict(self.table), ensure_ascii=False)
-        if self.statements is not None:
-            statements = [statement.to_dict() for statement in self.statements]
-            values["statements"] = json.dumps(statements, ensure_ascii=False)
+        for name in ("statements", "truth"):
+            if values[name] is not None:
+                findings = [finding.to_dict() for finding in values[name]]
+                values[name] = json.dumps(findings, ensure_ascii=False)
+        if self.measures is not None:
+            values["measures"] = json.dumps(dict(self.measures))
         return values
 
     @classmethod
@@ -96,10 +105,12 @@ class Row:
         changed = dict(values)
         changed["images"], changed["views"] = tuple(values["images"]), tuple(values["views"])
         changed["table"] = json.loads(values["table"])
-        if values["statements"] is not None:
-            changed["statements"] = tuple(
-                Finding.from_dict(statement) for statement in json.loads(values["statements"])
-            )
+        for name in ("statements", "truth"):
+            if values.get(name) is not None:
+                found = json.loads(values[name])
+                changed[name] = tuple(Finding.from_dict(finding) for finding in found)
+        if values.get("measures") is not None:
+            changed["measures"] = json.loads(values["measures"])
         return cls(**changed)
 
 
@@ -224,7 +235,8 @@ def _read_manifest(path: Path) -> list[Row]:
         raise DatasetError(
             f"cannot read {path / MANIFEST}: {str(error).splitlines()[0]}"
         ) from error
-    missing = [name for name in SCHEMA.names if name not in table.column_names]
+    known = [name for name in SCHEMA.names if name in table.column_names]
+    missing = [field.name for field in SCHEMA if not field.nullable and field.name not in known]
     if missing:
         raise DatasetError(f"{path / MANIFEST} lacks the columns {', '.join(missing)}")
-    return [Row.from_dict(values) for values in table.select(SCHEMA.names).to_pylist()]
+    return [Row.from_dict(values) for values in table.select(known).to_pylist()]

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from plainfilm.data.masks import pack_masks
 from plainfilm.data.prepare import prepare
 from plainfilm.data.raster import png_bytes
 from plainfilm.data.splits import split_of
-from plainfilm.phantom import simulate
+from plainfilm.phantom import INSTITUTIONS, simulate
 from plainfilm.phantom.prevalence import chances_of
 
 
@@ -24,6 +25,7 @@ def prepare_phantom(
     seed: int = 0,
     size: int = 256,
     prevalence: Mapping[str, float] | None = None,
+    institution: str | None = None,
     workers: int | None = None,
     progress: bool = True,
 ) -> Dataset:
@@ -35,6 +37,7 @@ def prepare_phantom(
         seed: the series; each study depends on it and on its own number only.
         size: side of the films in pixels.
         prevalence: shares of the studies that replace those of ``plainfilm.phantom.PREVALENCE``.
+        institution: who writes all reports; drawn for each study where left out.
         workers: processes; as many as there are cores where left out.
         progress: whether to show a progress bar.
     """
@@ -42,12 +45,16 @@ def prepare_phantom(
         raise InputError(f"studies must be at least 1, got {studies}")
     given = dict(sorted((prevalence or {}).items()))
     chances_of(given)  # what cannot be had is said before anything is made
-    source = {"kind": "phantom", "studies": studies, "seed": seed, "size": size}
+    if institution not in (None, *INSTITUTIONS):
+        raise InputError(f"no institution {institution!r}; choose from {', '.join(INSTITUTIONS)}")
+    source: dict[str, Any] = {"kind": "phantom", "studies": studies, "seed": seed, "size": size}
+    source |= {"prevalence": given} if given else {}
+    source |= {"institution": institution} if institution else {}
     return prepare(
         out,
         {f"phantom-{seed}-{index}": index for index in range(studies)},
-        partial(_build, seed, size, given),
-        source={**source, "prevalence": given} if given else source,
+        partial(_build, seed, size, given, institution),
+        source=source,
         description=f"{studies} simulated frontal chest films, series {seed}, {size} x {size}",
         licence="Apache-2.0 (simulated: no patient)",
         simulated=True,
@@ -57,9 +64,14 @@ def prepare_phantom(
 
 
 def _build(
-    seed: int, size: int, prevalence: Mapping[str, float], study_id: str, index: int
+    seed: int,
+    size: int,
+    prevalence: Mapping[str, float],
+    institution: str | None,
+    study_id: str,
+    index: int,
 ) -> tuple[Row, dict[str, bytes]]:
-    simulated = simulate(seed, index, size, prevalence=prevalence)
+    simulated = simulate(seed, index, size, prevalence=prevalence, institution=institution)
     study = simulated.study
     film, masks = f"images/{study_id}.png", f"masks/{study_id}.npz"
     report = study.report
@@ -75,6 +87,11 @@ def _build(
         table=study.table,
         statements=report.statements,
         masks=masks,
+        institution=simulated.institution,
+        indication=study.indication,
+        technique=study.technique,
+        truth=simulated.truth,
+        measures=simulated.measures,
     )
     image = study.images[0]
     picture = png_bytes(

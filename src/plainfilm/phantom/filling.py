@@ -38,7 +38,7 @@ def fill_air_spaces(
                 added += cloud
                 kind = "consolidation" if opacity.consolidation else "opacity"
                 masks[f"{lung.name} {kind}"] = (cloud > 0.07) & inside
-                measures[f"{kind}_area_cm2"] = (
+                measures[f"{lung.name}_{kind}_area_cm2"] = (
                     float((cloud > 0.07).sum()) * grid.spacing_mm**2 / 100
                 )
         for number in range(disease.bands.get(side, 0)):
@@ -50,7 +50,7 @@ def fill_air_spaces(
         for lesion in disease.lesions:
             if lesion.side == side:
                 total += _lesion(patient, lesion, grid, masks) * inside
-                measures["lesion_diameter_mm"] = lesion.diameter_mm
+                measures[f"{lung.name}_lesion_diameter_mm"] = lesion.diameter_mm
     return total
 
 

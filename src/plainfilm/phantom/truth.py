@@ -3,11 +3,14 @@
 Every threshold between words is a number here, applied to a measure of the film.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from plainfilm.core import Finding, Observation, Severity, Side, Status, View
 from plainfilm.phantom.devices import device_side
 from plainfilm.phantom.disease import Disease
+from plainfilm.phantom.institutions import Institution
 from plainfilm.phantom.lungs import SIDE_NAMES
 from plainfilm.phantom.patient import Exposure, Patient
 from plainfilm.phantom.thorax import RIGHT
@@ -49,8 +52,11 @@ def findings_of(
     exposure: Exposure,
     measures: dict[str, float],
     rng: np.random.Generator,
-) -> tuple[Finding, ...]:
-    """Return the truth: everything present or uncertain, and some of what is absent."""
+    institution: Institution,
+) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
+    """Return the truth, and what is said: of what is drawn all that reaches the institution's
+    limits, and some of what is absent. What is drawn is never denied by name; where nothing drawn
+    is said, No Finding is."""
     found = [
         *_heart(exposure, measures, disease, rng),
         *_lungs(disease, measures),
@@ -60,7 +66,9 @@ def findings_of(
     if disease.fracture is not None:
         found.append(Finding(observation=Observation.FRACTURE, location="rib",
                              side=SIDES[disease.fracture[0]]))  # fmt: skip
+    drawn = tuple(f for f in found if f.status is not Status.ABSENT)
     said = {finding.observation for finding in found}
+    found = [f for f in found if _reaches(f, measures, institution.limits)]
     nothing = all(
         f.observation is Observation.SUPPORT_DEVICES or f.status is Status.ABSENT for f in found
     )
@@ -68,12 +76,30 @@ def findings_of(
         Finding(observation=observation, status=Status.ABSENT)
         for observation, chance in ABSENCES.items()
         if observation not in said
-        and rng.random() < chance
+        and rng.random() < chance * institution.absences
         and (observation is not Observation.LUNG_OPACITY or not said & LUNG_OBSERVATIONS)
     ]
     if nothing:
         found.append(Finding(observation=Observation.NO_FINDING))
-    return tuple(found)
+    return drawn, tuple(found)
+
+
+MEASURED = {
+    Observation.PLEURAL_EFFUSION: "effusion_ml",
+    Observation.PNEUMOTHORAX: "pneumothorax_rim_mm",
+    Observation.LUNG_LESION: "lesion_diameter_mm",
+    Observation.PLEURAL_OTHER: "pleural_thickness_mm",
+}
+"""The measure of an observation, without its side, which decides whether it is mentioned."""
+
+
+def _reaches(finding: Finding, measures: dict[str, float], limits: Mapping[str, float]) -> bool:
+    """Return whether a finding is as large as an institution's limit, on either of its sides."""
+    measure = MEASURED.get(finding.observation)
+    if measure is None or finding.status is Status.ABSENT:
+        return True
+    sides = ("left", "right") if finding.side is Side.BILATERAL else (finding.side,)
+    return max(measures[f"{side}_{measure}"] for side in sides) >= limits.get(measure, 0.0)
 
 
 LUNG_OBSERVATIONS = {

@@ -1,0 +1,114 @@
+"""Who writes the report: institutions that differ in style, in what they mention, and in context.
+
+An institution's name is that of its style in :data:`plainfilm.text.writer.STYLES`. What lies below
+its limits is in the picture and in the truth, but not in its reports.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
+
+from plainfilm.core import InputError, View
+from plainfilm.phantom.disease import Disease
+from plainfilm.phantom.patient import Exposure
+from plainfilm.text.writer import STYLES, Style
+
+
+@dataclass(frozen=True)
+class Institution:
+    """How one place reports."""
+
+    name: str
+    share: float
+    """Of the studies, where none is chosen."""
+    limits: Mapping[str, float] = field(default_factory=dict)
+    """Name of a measure, without its side, to the smallest that is mentioned."""
+    absences: float = 1.0
+    """How readily absences are stated, relative to :data:`plainfilm.phantom.truth.ABSENCES`."""
+    indication: bool = True
+    """Whether its reports carry an indication."""
+    technique: bool = True
+    """Whether they say how the film was taken."""
+
+    @property
+    def style(self) -> Style:
+        """Return how it writes."""
+        return STYLES[self.name]
+
+
+_ALL = (
+    Institution("teaching", 0.30, absences=1.1),
+    Institution("community", 0.25, technique=False, limits={
+        "effusion_ml": 40, "pneumothorax_rim_mm": 10, "lesion_diameter_mm": 8,
+        "pleural_thickness_mm": 9,
+    }),
+    Institution("structured", 0.20, absences=1.2, limits={
+        "effusion_ml": 25, "lesion_diameter_mm": 7,
+    }),
+    Institution("checklist", 0.15, absences=1.2, limits={
+        "effusion_ml": 40, "lesion_diameter_mm": 7, "pleural_thickness_mm": 8.5,
+    }),
+    Institution("emergency", 0.10, absences=0.8, indication=False, technique=False, limits={
+        "effusion_ml": 60, "pneumothorax_rim_mm": 11, "lesion_diameter_mm": 10,
+        "pleural_thickness_mm": 11,
+    }),
+)  # fmt: skip
+INSTITUTIONS: Mapping[str, Institution] = MappingProxyType({one.name: one for one in _ALL})
+"""All institutions by name; shares, limits and habits are set by eye."""
+
+
+def choose_institution(rng: np.random.Generator, name: str | None) -> Institution:
+    """Return the institution ``name``, or one drawn by its share.
+
+    Raises:
+        InputError: there is no such institution.
+    """
+    drawn = float(rng.random())
+    if name is None:
+        edges = np.cumsum([one.share for one in _ALL])
+        return _ALL[min(int(np.searchsorted(edges, drawn, side="right")), len(_ALL) - 1)]
+    if name not in INSTITUTIONS:
+        raise InputError(f"no institution {name!r}; choose one of {', '.join(INSTITUTIONS)}")
+    return INSTITUTIONS[name]
+
+
+COMPLAINTS: Mapping[str, tuple[str, ...]] = MappingProxyType({
+    "heart": ("Shortness of breath.", "Dyspnea on exertion, leg swelling.", "Orthopnea."),
+    "infection": ("Fever and cough.", "Productive cough.", "Fever of unknown source."),
+    "air": ("Sudden chest pain.", "Acute dyspnea and chest pain."),
+    "injury": ("Fall.", "Chest trauma.", "Motor vehicle collision."),
+    "tumour": ("Weight loss.", "Smoker with a cough.", "Hemoptysis."),
+    "devices": ("Line and tube placement.", "Intensive care, daily film."),
+    "none": ("Cough.", "Chest pain.", "Preoperative film.", "Shortness of breath.", "Check-up."),
+})  # fmt: skip
+"""Why films are taken, by what is behind it."""
+UNSPECIFIC = 0.35
+"""Share of indications that have nothing to do with what is found."""
+
+
+def draw_indication(rng: np.random.Generator, disease: Disease) -> str:
+    """Return why the film was taken; it hints at the disease, and often does not."""
+    behind = [
+        name
+        for name, there in (
+            ("heart", disease.edema > 0),
+            ("infection", bool(disease.opacities)),
+            ("air", disease.pneumothorax is not None),
+            ("injury", disease.fracture is not None),
+            ("tumour", any(not lesion.calcified for lesion in disease.lesions)),
+            ("devices", bool(disease.devices)),
+        )
+        if there
+    ]
+    unspecific = rng.random() < UNSPECIFIC or not behind
+    group = "none" if unspecific else behind[int(rng.integers(len(behind)))]
+    return COMPLAINTS[group][int(rng.integers(len(COMPLAINTS[group])))]
+
+
+def technique_of(exposure: Exposure) -> str:
+    """Return how the film was taken, as reports say it."""
+    if exposure.view is View.PA:
+        return "Upright PA view of the chest."
+    return "Portable AP view of the chest."
