@@ -16,7 +16,7 @@ from plainfilm.metrics.tokenizer import tokenize
 
 Made = TypeVar("Made")
 Item = TypeVar("Item")
-Track = Callable[[Iterable[str], str], Iterable[str]]
+Track = Callable[[Iterable[Any], str], Iterable[Any]]
 Both = tuple[list[Made], list[Made]]
 """(of references, of predictions)"""
 
@@ -24,9 +24,9 @@ _ORDER = 4
 _BATCH = 64
 
 
-def untracked(texts: Iterable[str], task: str) -> Iterable[str]:
-    """Return ``texts`` as they are: shows no progress."""
-    return texts
+def untracked(items: Iterable[Any], task: str) -> Iterable[Any]:
+    """Return ``items`` as they are: shows no progress."""
+    return items
 
 
 @dataclass(frozen=True)
@@ -166,13 +166,9 @@ class Pairs:
     ) -> dict[Item, Made]:
         made: dict[Any, Any] = self.read.setdefault(task, {})
         new = [item for item in dict.fromkeys(items) if item not in made]
-        progress = iter(self.track(list(map(str, range(len(new)))), task))
-        for start in range(0, len(new), _BATCH):
-            batch = new[start : start + _BATCH]
+        tracked = iter(self.track(new, task))
+        while batch := list(islice(tracked, _BATCH)):
             made.update(zip(batch, make(batch), strict=True))
-            for _ in islice(progress, len(batch)):
-                pass
-        next(progress, None)  # lets the progress end
         return made
 
 

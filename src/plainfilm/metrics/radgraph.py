@@ -10,7 +10,7 @@ nothing was found on one side has 0. It departs in one case: two empty texts are
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -37,7 +37,7 @@ def radgraph_f1(pairs: Pairs, level: Level) -> Statistics:
         MetricError: RadGraph was not given, or failed.
     """
     bridge: Bridge = pairs.model("radgraph", "radgraph-f1")
-    values = _values(pairs, bridge, lambda *both: annotation_f1(*both, level))
+    values = _values(pairs, bridge, lambda one, other: annotation_f1(one, other, level))
     return mean_of(values, checkpoint=bridge.name, undefined="left-out")
 
 
@@ -56,7 +56,9 @@ def annotation_f1(reference: Annotation, prediction: Annotation, level: Level) -
     return _f1(_entities(reference, level), _entities(prediction, level))
 
 
-def _values(pairs: Pairs, bridge: Bridge, compare: Any) -> Array:
+def _values(
+    pairs: Pairs, bridge: Bridge, compare: Callable[[Annotation, Annotation], float]
+) -> Array:
     def annotate(texts: Sequence[str]) -> list[Annotation]:
         asked = [text for text in texts if text.strip()]
         answers = bridge.ask([{"text": text} for text in asked]) if asked else []
