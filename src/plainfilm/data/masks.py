@@ -1,15 +1,16 @@
-"""Masks stored small: bits packed eight to a byte, compressed, one file a study."""
+"""Masks stored small, bits packed eight to a byte, a file a study; and pooled for the models."""
 
 import io
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import PIL.Image
 
-from plainfilm.core import DatasetError
+from plainfilm.core import DatasetError, InputError
 
 Mask = npt.NDArray[np.bool_]
 
@@ -48,3 +49,31 @@ def read_masks(path: Path) -> dict[str, Mask]:
             }
     except _UNREADABLE as error:
         raise DatasetError(f"cannot read the masks in {path}: {error}") from error
+
+
+def pool_masks(
+    masks: Mapping[str, Mask], names: Sequence[str], side: int = 16
+) -> npt.NDArray[np.uint8]:
+    """Return maps for a model: how much of each cell a mask covers, 255 where all of it.
+
+    Args:
+        masks: name → ``(height, width)``.
+        names: the maps' order; a name that ``masks`` lacks gets an empty map.
+        side: cells along each side.
+
+    Returns:
+        ``(len(names), side, side)``.
+
+    Raises:
+        InputError: ``side`` is not between 1 and the smaller side of a mask.
+    """
+    smallest = min((min(mask.shape) for mask in masks.values()), default=side)
+    if not 1 <= side <= smallest:
+        raise InputError(f"side must lie between 1 and {smallest} (the masks' own), got {side}")
+    maps = np.zeros((len(names), side, side), np.uint8)
+    for number, name in enumerate(names):
+        mask = masks.get(name)
+        if mask is not None:
+            grey = PIL.Image.fromarray(mask.astype(np.uint8) * np.uint8(255))
+            maps[number] = np.asarray(grey.resize((side, side), PIL.Image.Resampling.BOX))
+    return maps

@@ -6,7 +6,7 @@ its own spellings such as *trunc* and *Stiches* are kept, since names are keys).
 anatomical groups by the table's order, then pathology and foreign objects.
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 SUPERCLASSES = (
     "spine", "sternum and cartilage", "clavicles", "scapulae", "posterior ribs", "anterior ribs",
@@ -32,7 +32,8 @@ ZONES = (
 """The lungs, whole and by zone; the table has each again as *less obstructed*."""
 
 
-class AnatomyClass(NamedTuple):
+@dataclass(frozen=True)
+class AnatomyClass:
     """One of the 212 classes."""
 
     index: int

@@ -13,6 +13,8 @@ from plainfilm.phantom.solids import Array, Camera, Ellipsoid, Grid, Tubes, roun
 from plainfilm.phantom.thorax import LEFT, RIGHT, cavity
 
 SHELL, CORE = 0.040, 0.012
+RIB_DEPTH_MM = 3.8
+"""Half the thickness of a rib."""
 
 
 def rib_curve(patient: Patient, side: int, number: int, steps: int = 26) -> npt.NDArray[np.float64]:
@@ -50,11 +52,10 @@ def bones(
     mineral = patient.bone
     for side in (RIGHT, LEFT):
         for number in range(1, 13):
-            curve = rib_curve(patient, side, number)
-            height = 5.2 + (0.6 if 3 <= number <= 9 else 0) if number < 11 else 4.4
-            pieces = _broken(curve, disease, side, number)
+            height = rib_height_mm(number)
+            pieces = rib_pieces(patient, disease, side, number)
             for part in pieces:
-                _bone(ribs, part, height, 3.8, mineral)
+                _bone(ribs, part, height, RIB_DEPTH_MM, mineral)
             if len(pieces) == 2:  # callus swells the broken ends
                 ribs.add(pieces[0][-3:], height + 3.0, 0.022 * mineral, 6.0)
                 ribs.add(pieces[1][:3], height + 3.0, 0.022 * mineral, 6.0)
@@ -70,10 +71,16 @@ def _bone(tubes: Tubes, curve: npt.ArrayLike, height: float, depth: float, miner
     tubes.add(curve, height - 1.3, (CORE - SHELL) * mineral, depth - 1.1)
 
 
-def _broken(
-    curve: npt.NDArray[np.float64], disease: Disease, side: int, number: int
+def rib_height_mm(number: int) -> float:
+    """Return half the height of rib ``number``."""
+    return 5.2 + (0.6 if 3 <= number <= 9 else 0) if number < 11 else 4.4
+
+
+def rib_pieces(
+    patient: Patient, disease: Disease, side: int, number: int
 ) -> list[npt.NDArray[np.float64]]:
-    """Return the rib in one piece, or in two with a gap and a step at its fracture."""
+    """Return the rib's axis in one piece, or in two with a gap and a step at its fracture."""
+    curve = rib_curve(patient, side, number)
     if disease.fracture is None or disease.fracture[:2] != (side, number):
         return [curve]
     cut = round(disease.fracture[2] * (len(curve) - 1))

@@ -60,14 +60,21 @@ def grow(
         reach = np.tile(reach, 2) * rng.uniform(0.72, 0.95, len(start))
 
 
+def central_artery(patient: Patient, side: int, calibre: float = 1.0) -> tuple[Points, Points]:
+    """Return one lung's pulmonary artery as (axis, radius of each piece)."""
+    x, y, z = hilum(patient, side)
+    bend = [(x - side * 14, y - 10, z - 6), (x, y - 3, z), (x + side * 5, y + 13, z + 5),
+            (x + side * 6, y + 34, z + 8)]  # fmt: skip
+    return np.array(bend), np.array([1.0, 0.95, 0.68]) * (8.0 * patient.vessels * calibre)
+
+
 def add_hila(tubes: Tubes, patient: Patient, calibre: float, weight: float) -> None:
     """Add the central pulmonary arteries and veins, which make the hila."""
     for side in (RIGHT, LEFT):
         x, y, z = hilum(patient, side)
-        radius = 8.0 * patient.vessels * calibre
-        bend = [(x - side * 14, y - 10, z - 6), (x, y - 3, z), (x + side * 5, y + 13, z + 5),
-                (x + side * 6, y + 34, z + 8)]  # fmt: skip
-        tubes.add(bend, np.array([1.0, 0.95, 0.68]) * radius, weight)
+        bend, radii = central_artery(patient, side, calibre)
+        radius = radii[0]
+        tubes.add(bend, radii, weight)
         vein = [
             (x + side * 20, y - 22, z - 10),
             (x + side * 6, y - 6, z - 12),

@@ -1,0 +1,58 @@
+"""Masks packed and pooled: small, read back exactly, and ready for a model."""
+
+import numpy as np
+import pytest
+
+from plainfilm.core import InputError
+from plainfilm.data.masks import pack_masks, pool_masks, read_masks
+from plainfilm.phantom import simulate
+from plainfilm.phantom.classes import SUPERCLASSES
+from plainfilm.phantom.pathology import finding_masks
+from plainfilm.phantom.structures import (
+    PARTS,
+    structure_masks,
+    superclass_masks,
+    with_unions,
+)
+
+LIMIT = 100_000
+
+
+@pytest.mark.parametrize("size", [256, 512])
+def test_all_masks_of_a_study_need_little_room(size, tmp_path):
+    phantom = simulate(9, 1, size)
+    parts = structure_masks(phantom.case, size, PARTS)
+    supers = superclass_masks(parts | finding_masks(phantom))
+    maps = pool_masks(supers, SUPERCLASSES)
+    classes, own = pack_masks(parts), pack_masks(phantom.masks)
+    assert len(classes) + len(own) + maps.nbytes < LIMIT
+    path = tmp_path / "masks.npz"
+    path.write_bytes(classes)
+    again = with_unions(read_masks(path))
+    assert all(np.array_equal(again[name], mask) for name, mask in parts.items())
+    assert np.array_equal(again["less obstructed lung"],
+                          phantom.masks["left lung"] | phantom.masks["right lung"])  # fmt: skip
+
+
+def test_a_map_holds_how_much_of_each_cell_is_covered():
+    mask = np.zeros((32, 48), bool)
+    mask[:16, :24] = True
+    mask[16:24, 24:] = True
+    maps = pool_masks({"quarter": mask}, ["missing", "quarter"], side=2)
+    assert maps.dtype == np.uint8
+    assert maps.shape == (2, 2, 2)
+    assert not maps[0].any()
+    assert maps[1].tolist() == [[255, 0], [0, 128]]
+
+
+def test_maps_keep_the_area_where_cells_do_not_divide_the_film():
+    rng = np.random.default_rng(0)
+    mask = rng.random((100, 70)) < 0.3
+    maps = pool_masks({"noise": mask}, ["noise"], side=16)
+    assert maps.mean() / 255 == pytest.approx(mask.mean(), abs=0.01)
+
+
+@pytest.mark.parametrize("side", [0, -1, 33])
+def test_a_side_that_cannot_be_is_refused(side):
+    with pytest.raises(InputError, match="between 1 and 32"):
+        pool_masks({"all": np.ones((32, 40), bool)}, ["all"], side=side)
