@@ -9,7 +9,7 @@ from plainfilm.core import Score
 from plainfilm.metrics import METRICS as ALL
 from plainfilm.metrics import score
 
-APART = ("meteor", "sembscore", "bertscore", "radgraph-f1", "ratescore", "green")
+APART = ("meteor", "sembscore", "bertscore", "radgraph-f1", "ratescore", "green", "radcliq")
 """METEOR (a Java program for every score) and what needs a model, tested on their own."""
 
 METRICS = {name: metric for name, metric in ALL.items() if not name.startswith(APART)}

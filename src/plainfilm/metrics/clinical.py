@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -74,12 +74,18 @@ def sembscore(pairs: Pairs) -> Statistics:
         MetricError: no CheXbert was given.
     """
     chexbert = pairs.model("chexbert", "sembscore")
+    return mean_of(
+        sembscore_values(pairs, chexbert), checkpoint=chexbert.name, undefined="left-out"
+    )
+
+
+def sembscore_values(pairs: Pairs, chexbert: Any) -> Array:
+    """Return SembScore of each pair, (pairs,); NaN where a vector is 0."""
     references, predictions = (
         np.array(side, dtype=np.float64) for side in pairs.each(chexbert.embed, "CheXbert")
     )
     lengths = np.linalg.norm(references, axis=1) * np.linalg.norm(predictions, axis=1)
-    cosines = ratio((references * predictions).sum(axis=1), lengths)
-    return mean_of(cosines, checkpoint=chexbert.name, undefined="left-out")
+    return ratio((references * predictions).sum(axis=1), lengths)
 
 
 def _decisions(pairs: Pairs, classes: int) -> tuple[Decisions, Decisions]:

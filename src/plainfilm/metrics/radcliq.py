@@ -2,16 +2,22 @@
 
 Yu et al., "Evaluating progress in automatic chest X-ray radiology report generation" (Patterns
 2023) fitted it to the errors that radiologists counted. The constants are those of its released
-model. Its parts come from other programs and checkpoints: RadGraph F1 (mean of entity and relation
-F1), BERTScore (distilroberta-base, rescaled, without IDF), SembScore and BLEU-2,
-each of one report.
+model. Its parts, each of one report: RadGraph F1 (mean of entity and relation F1), BERTScore
+(distilroberta-base, rescaled, without IDF), SembScore and BLEU-2. BLEU-2 is ours, on our tokens,
+in place of the program's on its own; its coefficient is practically 0.
 """
 
 import numpy as np
 import numpy.typing as npt
 
 from plainfilm.core import MetricError
-from plainfilm.metrics.statistics import Array
+from plainfilm.metrics.bertscore import BertScorer, bertscore_values
+from plainfilm.metrics.clinical import sembscore_values
+from plainfilm.metrics.lexical import bleu
+from plainfilm.metrics.models import MODELS
+from plainfilm.metrics.pairs import Pairs
+from plainfilm.metrics.radgraph import entity_relation_f1
+from plainfilm.metrics.statistics import Array, Statistics, ratio
 
 PARTS = ("radgraph", "bertscore", "sembscore", "bleu-2")
 """The order of the parts, and of the constants below."""
@@ -52,3 +58,56 @@ def radcliq_v1(
     parts = np.stack(given, axis=-1)
     value: Array = ((parts - _MEAN) / _SCALE) @ _COEFFICIENT + _INTERCEPT
     return value
+
+
+def radcliq(pairs: Pairs) -> Statistics:
+    """Return the mean of RadCliQ-v1 over reports, and as parts the means that it is made of.
+
+    Part ``1/mean`` is what leaderboards print.
+
+    Raises:
+        MetricError: a model of a part was not given, or BERTScore is not rescaled or has IDF.
+    """
+    missing = [name for name in ("radgraph", "bertscore", "chexbert") if name not in pairs.models]
+    if missing:
+        what = "; ".join(MODELS[name].what for name in missing)
+        give = " ".join(f"--model {MODELS[name].example}" for name in missing)
+        raise MetricError(f"radcliq-v1 lacks {', '.join(missing)} ({what}): give {give}")
+    radgraph, scorer, chexbert = (
+        pairs.models[name] for name in ("radgraph", "bertscore", "chexbert")
+    )
+    _check_bertscore(scorer)
+    of_bleu = bleu(pairs, order=2)
+    parts = [
+        entity_relation_f1(pairs, radgraph),
+        bertscore_values(pairs, scorer),
+        sembscore_values(pairs, chexbert),
+        of_bleu.value(of_bleu.rows),
+    ]
+    columns = np.column_stack([radcliq_v1(*parts), *parts])
+    undefined = np.isnan(columns).any(axis=1, keepdims=True)
+    return Statistics(
+        rows=np.hstack([np.where(undefined, 0.0, columns), 1.0 - undefined, 1.0 * undefined]),
+        value=lambda totals: ratio(totals[..., 0], totals[..., -2]),
+        parts=_parts,
+        undefined=lambda totals: int(totals[-1]),
+        protocol={
+            **of_bleu.protocol,
+            "checkpoint": f"{radgraph.name}+{scorer.name}+{chexbert.name}",
+            "undefined": "left-out",
+        },
+    )
+
+
+def _parts(totals: Array) -> dict[str, float]:
+    means = ratio(totals[:-2], totals[-2])
+    inverse = ratio(np.ones(()), means[0])
+    return {**dict(zip(PARTS, means[1:].tolist(), strict=True)), "1/mean": float(inverse)}
+
+
+def _check_bertscore(scorer: BertScorer) -> None:
+    if scorer.idf or scorer.baseline is None:
+        raise MetricError(
+            f"radcliq-v1 was fitted to BERTScore rescaled and without IDF, got {scorer.name}: "
+            "give --model bertscore=distilroberta-base,layer=5,baseline=distilroberta-base.tsv"
+        )

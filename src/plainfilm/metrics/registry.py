@@ -74,6 +74,7 @@ METRICS: dict[str, Metric] = {
     **{
         name: Metric("bridge:pair_score", {"metric": name}, name) for name in ("ratescore", "green")
     },
+    "radcliq-v1": Metric("radcliq:radcliq", card="radcliq-v1", worst=2.450143, best=-1.440690),
     "bertscore": Metric("bertscore:bertscore", card="bertscore"),
     "finding-f1": Metric("finding:finding_f1", {"level": "status"}, "finding-f1"),
     **{
