@@ -5,6 +5,7 @@ import pytest
 from plainfilm.core import Change, Finding, Observation, Severity, Side, Status
 from plainfilm.metrics.error_table import ACCURATE, ErrorKind, error_table
 from plainfilm.metrics.pairs import Pairs
+from plainfilm.metrics.scoring import align
 
 
 def _finding(observation, **attributes):
@@ -84,6 +85,16 @@ def test_one_error_one_row(reference, prediction, kinds):
 def test_an_error_says_what_was_said_for_what():
     table = _table(([EFFUSION], _but(EFFUSION, side=Side.RIGHT, location=None)))
     assert table.errors["r1"][0].what == ("Pleural Effusion: moderate right for moderate left base")
+
+
+def test_shares_have_intervals_and_a_signature():
+    pairs = align(["Small left pleural effusion.", "Clear lungs."] * 20, ["Clear lungs."] * 40)
+    table = error_table(pairs)
+    share = table.scores(pairs, split="test")[ACCURATE]
+    assert share.value == 0.5
+    assert 0.3 < share.interval[0] < 0.5 < share.interval[1] < 0.7
+    assert str(share.signature).startswith("share of reports: fully accurate|version:plainfilm-")
+    assert (share.signature.split, share.signature.count) == ("test", 40)
 
 
 def test_shares_count_reports_and_name_them():

@@ -89,11 +89,13 @@ def test_reactions():
     swapped = reactions["side swapped"]
     assert swapped.applied == 1
     assert swapped.drop("micro-f1-14") == 0
+    assert hallucinated.signatures["rouge-l"].count == 3
 
 
 def test_an_edit_without_any_place_is_undefined():
     reaction = probing.probe(["Clear."], ["rouge-l"])["side swapped"]
     assert reaction.applied == 0
+    assert reaction.to_dict()["after"] == {"rouge-l": None}
     assert math.isnan(reaction.drop("rouge-l"))
 
 

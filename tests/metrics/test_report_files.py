@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 from plainfilm.cli import app
 from plainfilm.core import InputError
 from plainfilm.metrics import align
-from plainfilm.metrics.files import read_reports, read_run
-from plainfilm.metrics.outputs import output_profile
+from plainfilm.metrics.files import read_pairs, read_reports, read_run, read_systems, write_pairs
+from plainfilm.metrics.outputs import MOST_COMMON, RANDOM, output_profile, template_answers
 
 
 def _write(folder, name, content):
@@ -28,6 +28,8 @@ def _write(folder, name, content):
         ("a.jsonl", '{"id": 7, "text": "a"}\n\n{"id": "b", "text": "x"}\n', {"7": "a", "b": "x"}),
         ("a.json", '{"a": "clear", "b": "x"}', {"a": "clear", "b": "x"}),
         ("a.json", '[{"id": "a", "text": "clear"}]', {"a": "clear"}),
+        ("a.txt", "\n\n", ["", ""]),
+        ("a.csv", "id,text\n1," + "long " * 40_000 + "\n", {"1": "long " * 40_000}),
     ],
 )  # fmt: skip
 def test_forms(tmp_path, name, content, expected):
@@ -61,6 +63,10 @@ def test_rexrank_holds_both_sides(tmp_path):
         ("a.xls", "x", r"expected a file of \.txt, \.csv, \.jsonl, \.json, got '\.xls'"),
         ("a.txt", "", "the file is empty"),
         ("a.txt", b"caf\xe9\n", r"not UTF-8 \(byte 3 is 0xe9\): save it as UTF-8"),
+        ("a.txt", "no effusion\n".encode("utf-16"), "UTF-16 text, not UTF-8: save it as UTF-8"),
+        ("a.json", "[" * 100_000, "nested too deeply: expected an object of id to text"),
+        ("a.json", "[]", r"a\.json: holds no report: give at least one"),
+        ("a.csv", "id,text\n", r"a\.csv: holds no report: give at least one"),
         ("a.csv", "id,text\n1,a\n1,b\n", "row 3 repeats the id '1': give each id once"),
         ("a.csv", "name,body\n1,a\n", "row 2 lacks an id: expected .*, found name, body"),
         ("a.csv", "id,body\n1,a\n", "row 2 lacks a text: expected one of pr.*, found id, body"),
@@ -90,7 +96,7 @@ def test_a_run_folder_holds_references_and_the_models_reports(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("predictions.jsonl", '{"study_id": "a", "reference": "x"}', "line 1 holds no prediction"),
+        ("predictions.jsonl", '{"study_id": "a", "reference": "x"}', "line 1 lacks a text"),
         ("other.jsonl", "", r"predictions\.jsonl: cannot be read"),
     ],
 )
@@ -101,7 +107,9 @@ def test_wrong_run_folders_are_one_line(tmp_path, name, content, message):
 
 
 def test_a_run_must_hold_references(tmp_path):
-    with pytest.raises(InputError, match="a run holds references too"):
+    with pytest.raises(
+        InputError, match=r"a\.txt: a \.txt file holds one side only: give the pred"
+    ):
         read_run(_write(tmp_path, "a.txt", "x\n"))
 
 
@@ -115,9 +123,9 @@ def test_the_command_prints_values_and_signatures(tmp_path):
     result = CliRunner().invoke(app, ["score", str(path), str(path), "--metrics", "bleu-4,rouge-l"])
     assert result.exit_code == 0, result.output
     assert "2 reports" in result.stdout
-    assert "1.0000" in result.stdout
+    assert "1.000 [1.000, 1.000]" in result.stdout
     assert "rouge-l|version:plainfilm-" in result.stdout
-    profile = "predictions: 100% distinct, the most common one 50%; 5.0 words against"
+    profile = "predictions: duplicates 0%, the most common one 50%; 5.0 words against"
     assert profile in result.stdout
 
 
@@ -127,8 +135,11 @@ def test_the_command_prints_json(tmp_path):
         app, ["score", str(path), str(path), "--metrics", "bleu-1", "--json"]
     )
     found = json.loads(result.stdout)
-    assert found["bleu-1"]["value"] == pytest.approx(1)
-    assert found["bleu-1"]["signature"]["count"] == 2
+    score = found["scores"]["predictions"]["bleu-1"]
+    assert score["value"] == pytest.approx(1)
+    assert score["signature"]["count"] == 2
+    assert found["outputs"]["predictions"]["duplicates"] == 0
+    assert found["outputs"]["predictions"]["length_ratio"] == 1
 
 
 def _run(folder, name, said):
@@ -157,9 +168,11 @@ def test_compare_and_welch(tmp_path):
     assert found["difference"] > 0.5
     assert found["interval"][0] > 0
     assert found["p_value"] == pytest.approx(2 / 2**4, abs=0.02)
-    assert found["welch_p_value"] < 0.05
+    assert found["welch_p_value"] == found["corrected_welch_p_value"] < 0.05
+    assert found["signature"]["metric"] == "rouge-l"
     shown = CliRunner().invoke(app, ["compare", *runs, "--metrics", "rouge-l"])
-    assert "Welch p" in shown.stdout
+    assert "Welch p corrected" in shown.stdout
+    assert " ± 0." in shown.stdout
 
 
 def test_compare_needs_the_same_references(tmp_path):
@@ -167,7 +180,9 @@ def test_compare_needs_the_same_references(tmp_path):
     other = _write(tmp_path, "other.csv", "id,reference,text\n0,x,y\n")
     result = CliRunner().invoke(app, ["compare", first, str(other)])
     assert isinstance(result.exception, InputError)
-    assert "hold different references: compare systems on the same studies" in str(result.exception)
+    message = str(result.exception)
+    assert "hold different references: 3 only in" in message
+    assert "1 with another text (0): compare systems on the same studies" in message
 
 
 def test_metrics_are_listed():
@@ -206,6 +221,62 @@ def test_the_probe_prints_a_row_for_each_edit(tmp_path):
 def test_the_output_profile():
     pairs = align(["a b c", "d e", "f", "g"], ["x y", "x  y\n", "", "z"])
     profile = output_profile(pairs)
-    assert (profile.distinct, profile.most_common, profile.empty) == (0.75, 0.5, 1)
+    assert (profile.duplicates, profile.most_common, profile.empty) == (0.5, 0.5, 1)
     assert (profile.words, profile.reference_words) == (1.25, 1.75)
-    assert "75% distinct, the most common one 50%, 1 empty; 1.2 words against" in str(profile)
+    assert profile.length_ratio == 1.25 / 1.75
+    assert str(profile).startswith("duplicates 50%, the most common one 50%, 1 empty; 1.2 words")
+
+
+def test_templates_need_no_film():
+    answers = template_answers(["a", "b", "b", "c"], 5)
+    assert answers[MOST_COMMON] == ["b"] * 5
+    assert set(answers[RANDOM]) <= {"a", "b", "c"}
+    assert answers == template_answers(["a", "b", "b", "c"], 5)
+    assert answers[RANDOM] != template_answers(["a", "b", "b", "c"], 5, seed=1)[RANDOM]
+
+
+PAIRS = (
+    {"a": 'Findings: Clear,\n"normal". Impression: Normal.', "b": "", "c": "Small effusion."},
+    {"a": "Clear.", "b": "Normal.", "c": ""},
+)
+
+
+@pytest.mark.parametrize("name", ["pairs.csv", "pairs.jsonl", "pairs.json"])
+def test_what_is_written_is_read_back(tmp_path, name):
+    write_pairs(tmp_path / name, *PAIRS)
+    assert read_pairs(tmp_path / name) == PAIRS
+
+
+def test_rexranks_sections_are_written(tmp_path):
+    write_pairs(tmp_path / "rexrank.json", *PAIRS)
+    study = json.loads((tmp_path / "rexrank.json").read_text())["a"]
+    assert study["section_findings"] == 'Clear,\n"normal".'
+    assert study["section_impression"] == "Normal."
+    assert study["model_prediction"] == "Clear."
+
+
+def test_a_study_without_sections_has_an_empty_reference(tmp_path):
+    path = _write(
+        tmp_path,
+        "a.json",
+        '{"a": {"section_findings": null, "section_impression": "", "model_prediction": "x"}}',
+    )
+    assert read_pairs(path) == ({"a": ""}, {"a": "x"})
+
+
+def test_only_the_known_forms_are_written(tmp_path):
+    with pytest.raises(InputError, match=r"expected a file of \.csv or \.jsonl, got '\.xls'"):
+        write_pairs(tmp_path / "a.xls", *PAIRS)
+    with pytest.raises(InputError, match="cannot be written: No such file or directory"):
+        write_pairs(tmp_path / "none" / "a.csv", *PAIRS)
+
+
+def test_a_run_holds_several_systems(tmp_path):
+    line = {"study_id": "a", "reference": "x", "model": "y", "nearest": "z"}
+    _write(tmp_path, "predictions.jsonl", json.dumps(line))
+    both = ({"a": "x"}, {"model": {"a": "y"}, "nearest": {"a": "z"}})
+    assert read_systems(tmp_path) == both
+    assert read_systems(tmp_path / "predictions.jsonl") == both
+    assert read_systems(tmp_path, row="nearest") == ({"a": "x"}, {"nearest": {"a": "z"}})
+    with pytest.raises(InputError, match="no row 'other': choose from model, nearest"):
+        read_systems(tmp_path, row="other")

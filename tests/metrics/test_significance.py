@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import ttest_ind
 
 from plainfilm.core import MetricError
-from plainfilm.metrics.significance import compare, holm, welch
+from plainfilm.metrics.significance import compare, holm, repeated, welch
 
 REFERENCES = [
     *("no effusion or edema", "small left effusion", "the heart is large", "clear lungs"),
@@ -88,12 +88,38 @@ def test_welch_as_scipy():
     ("runs", "message"),
     [
         (([0.1], [0.1, 0.2]), "at least two runs of each system, got 1 and 2"),
-        (([0.1, math.nan], [0.1, 0.2]), "a run's value is undefined"),
     ],
 )
 def test_welch_needs_runs(runs, message):
     with pytest.raises(MetricError, match=message):
         welch(*runs)
+
+
+@pytest.mark.parametrize(
+    "runs", [([0.1, math.nan], [0.1, 0.2]), ([0.1, 0.1], [0.1, 0.1]), ([0.1, 0.1], [0.3, 0.3])]
+)
+def test_welch_without_spread_or_values_is_undefined(runs, recwarn):
+    assert math.isnan(welch(*runs))
+    assert not recwarn.list
+
+
+def test_repeated_runs_are_corrected_for_the_number_of_metrics():
+    first = [WORSE, [*WORSE[:7], ""]]
+    second = [REFERENCES, [*REFERENCES[:7], "chest port"]]
+    found = repeated(REFERENCES, first, second, ["rouge-l", "bleu-1", "finding-f1"])
+    single = found["rouge-l"]
+    assert len(single.first) == len(single.second) == 2
+    assert min(single.second) > max(single.first)
+    p_values = {name: one.p_value for name, one in found.items()}
+    assert {name: one.corrected_p_value for name, one in found.items()} == holm(p_values)
+    assert single.corrected_p_value > single.p_value
+
+
+def test_both_values_have_one_signature():
+    found = compare(REFERENCES, WORSE, WORSE, ["bleu-1"], samples=100, section="findings")["bleu-1"]
+    assert (found.signature.metric, found.signature.section, found.signature.count) == (
+        ("bleu-1", "findings", 8)
+    )
 
 
 def test_too_few_samples():

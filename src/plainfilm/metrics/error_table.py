@@ -16,9 +16,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from plainfilm.core import Change, Finding, Observation, Severity, Status
+import numpy as np
+
+from plainfilm.core import Change, Finding, Observation, Score, Severity, Status
+from plainfilm.metrics.bootstrap import Bootstrap
+from plainfilm.metrics.clinical import labeler
 from plainfilm.metrics.finding import sides
 from plainfilm.metrics.pairs import Pairs
+from plainfilm.metrics.scoring import signature
+from plainfilm.metrics.statistics import mean_of
 
 
 class ErrorKind(StrEnum):
@@ -36,6 +42,9 @@ class ErrorKind(StrEnum):
 
 ACCURATE = "fully accurate"
 """The row of reports without any error."""
+
+ROWS: tuple[str, ...] = (ACCURATE, *ErrorKind)
+"""The rows of the table."""
 
 GRAVE = frozenset(
     {
@@ -99,7 +108,55 @@ class ErrorTable:
 
     def shares(self) -> dict[str, float]:
         """Return each row's share of all reports; a report counts in every row it belongs to."""
-        return {row: len(self.reports(row)) / len(self.errors) for row in (ACCURATE, *ErrorKind)}
+        return {row: len(self.reports(row)) / len(self.errors) for row in ROWS}
+
+    def scores(
+        self, pairs: Pairs, *, section: str | None = None, split: str | None = None
+    ) -> dict[str, Score]:
+        """Return each row's share of ``pairs``, with its interval and signature.
+
+        Args:
+            pairs: the reports that the table was made of.
+            section: the text that was read, for the signature.
+            split: the data that was read, for the signature.
+        """
+        members = {row: set(self.reports(row)) for row in ROWS}
+        measured = {
+            row: mean_of(
+                np.array([key in members[row] for key in self.errors], dtype=np.float64),
+                labeler=labeler(),
+            )
+            for row in ROWS
+        }
+        bootstrap = Bootstrap()
+        intervals = bootstrap.intervals(measured)
+        return {
+            row: Score(
+                value=float(found.value(found.totals)),
+                interval=intervals[row],
+                interval_method=str(bootstrap),
+                signature=signature(
+                    f"share of reports: {row}", found, pairs, section=section, split=split
+                ),
+            )
+            for row, found in measured.items()
+        }
+
+    def to_dict(self, shares: Mapping[str, Score], *, only: str | None = None) -> dict[str, object]:
+        """Return the shares and each report's errors for JSON; of the reports of one row if asked.
+
+        Args:
+            shares: what :meth:`scores` returned.
+            only: the row whose reports are wanted.
+        """
+        wanted = self.errors if only is None else self.reports(only)
+        return {
+            "shares": {row: share.to_dict() for row, share in shares.items()},
+            "reports": {
+                key: [{"kind": error.kind, "what": error.what} for error in self.errors[key]]
+                for key in wanted
+            },
+        }
 
 
 def error_table(pairs: Pairs) -> ErrorTable:

@@ -1,21 +1,27 @@
 """Output profile: how varied and how long a set of reports is, beside its references.
 
-A model that writes one template for every film can win on lexical metrics; the profile shows it.
+A model that writes one template for every film can win on lexical metrics; the profile shows it,
+and so do the rows that need no film: the most common training report, and one drawn at random.
 """
 
+import random
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from statistics import fmean
 
 from plainfilm.metrics.pairs import Pairs
+
+MOST_COMMON = "most common report"
+RANDOM = "random training report"
 
 
 @dataclass(frozen=True)
 class OutputProfile:
     """Variety and length of predictions, beside the references'."""
 
-    distinct: float
-    """Distinct predictions, as a share of all."""
+    duplicates: float
+    """The share of predictions that another study was given word for word."""
     most_common: float
     """The share of predictions that are the most common one."""
     empty: int
@@ -25,13 +31,23 @@ class OutputProfile:
     reference_words: float
     """Mean length of a reference."""
 
+    @property
+    def length_ratio(self) -> float:
+        """Length of the predictions over that of the references; NaN where these are empty."""
+        return self.words / self.reference_words if self.reference_words else float("nan")
+
     def __str__(self) -> str:
         empty = f", {self.empty} empty" if self.empty else ""
         return (
-            f"predictions: {self.distinct:.0%} distinct, the most common one "
-            f"{self.most_common:.0%}{empty}; {self.words:.1f} words against the references' "
-            f"{self.reference_words:.1f}"
+            f"duplicates {self.duplicates:.0%}, the most common one {self.most_common:.0%}{empty}; "
+            f"{self.words:.1f} words against the references' {self.reference_words:.1f} "
+            f"(ratio {self.length_ratio:.2f})"
         )
+
+    def to_dict(self) -> dict[str, float | None]:
+        """Return every value by name, undefined ones as None, for JSON."""
+        ratio = self.length_ratio
+        return {**asdict(self), "length_ratio": None if ratio != ratio else ratio}
 
 
 def output_profile(pairs: Pairs) -> OutputProfile:
@@ -39,9 +55,22 @@ def output_profile(pairs: Pairs) -> OutputProfile:
     references, predictions = pairs.tokens
     texts = Counter(" ".join(text.split()) for text in pairs.predictions)
     return OutputProfile(
-        distinct=len(texts) / len(pairs),
+        duplicates=sum(count for count in texts.values() if count > 1) / len(pairs),
         most_common=max(texts.values()) / len(pairs),
         empty=sum(not tokens for tokens in predictions),
         words=fmean(map(len, predictions)),
         reference_words=fmean(map(len, references)),
     )
+
+
+def template_answers(training: Sequence[str], count: int, *, seed: int = 0) -> dict[str, list[str]]:
+    """Return what the two rows that need no film answer to ``count`` studies.
+
+    Args:
+        training: the reports of the training split.
+        count: how many answers are wanted.
+        seed: of the random row.
+    """
+    common = Counter(training).most_common(1)[0][0]
+    chance = random.Random(seed)  # noqa: S311
+    return {MOST_COMMON: [common] * count, RANDOM: chance.choices(training, k=count)}

@@ -10,11 +10,12 @@ import random
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from plainfilm.core import Finding, Observation, Status, UncertaintyPolicy
-from plainfilm.metrics.pairs import Track
+from plainfilm.core import Finding, Observation, Signature, Status, UncertaintyPolicy
+from plainfilm.metrics.pairs import Pairs, Track
 from plainfilm.metrics.registry import Metric, resolve
-from plainfilm.metrics.scoring import align, measure
+from plainfilm.metrics.scoring import align, measure, signature
 
 Edit = Callable[[str, Sequence[Finding], random.Random], str | None]
 """From a report, its findings and a source of chance to the edited report; None if none fits."""
@@ -47,11 +48,26 @@ class Reaction:
     """Metric → value of those reports against themselves."""
     after: Mapping[str, float]
     """Metric → value of the edited reports against the originals."""
+    signatures: Mapping[str, Signature]
+    """Metric → the protocol of both values; none where no report fits the edit."""
 
     def drop(self, metric: str) -> float:
         """Return the share of the metric's value that the edit cost; NaN where undefined."""
         before, after = self.before[metric], self.after[metric]
         return (before - after) / abs(before) if before else float("nan")
+
+    def to_dict(self) -> dict[str, object]:
+        """Return applied, before, after and signatures for JSON, undefined values as None."""
+
+        def defined(values: Mapping[str, float]) -> dict[str, float | None]:
+            return {name: None if value != value else value for name, value in values.items()}
+
+        return {
+            "applied": self.applied,
+            "before": defined(self.before),
+            "after": defined(self.after),
+            "signatures": {name: one.to_dict() for name, one in self.signatures.items()},
+        }
 
 
 def remove_negation(text: str, findings: Sequence[Finding], chance: random.Random) -> str | None:
@@ -141,6 +157,7 @@ def probe(
     *,
     seed: int = 0,
     policy: UncertaintyPolicy = UncertaintyPolicy.POSITIVE,
+    models: Mapping[str, Any] | None = None,
     track: Track | None = None,
 ) -> dict[str, Reaction]:
     """Apply every edit to every report it fits, and score the edited against the originals.
@@ -150,6 +167,7 @@ def probe(
         metrics: names as for :func:`plainfilm.score`.
         seed: of the choice of places.
         policy: what an uncertain mention counts as in label metrics.
+        models: as for :func:`plainfilm.score`.
         track: wraps an iterable of texts to show progress.
 
     Raises:
@@ -167,30 +185,24 @@ def probe(
         ]
         if not edited:
             nothing = dict.fromkeys(chosen, float("nan"))
-            reactions[name] = Reaction(0, nothing, nothing)
+            reactions[name] = Reaction(0, nothing, nothing, {})
             continue
-        reactions[name] = _react(edited, chosen, policy, track)
+        originals, copies = ([pair[side] for pair in edited] for side in (0, 1))
+        perfect = align(originals, originals, policy=policy, models=models, track=track)
+        reactions[name] = _react(perfect, copies, chosen)
     return reactions
 
 
-def _react(
-    edited: Sequence[tuple[str, str]],
-    metrics: Mapping[str, Metric],
-    policy: UncertaintyPolicy,
-    track: Track | None,
-) -> Reaction:
-    """Return the reaction to (original, edited) reports; each text is read once."""
-    originals = [original for original, _ in edited]
-    perfect = align(originals, originals, policy=policy, track=track)
-    wrong = replace(perfect, predictions=tuple(copy for _, copy in edited))
-    before, after = (
-        {
-            name: float(found.value(found.totals))
-            for name, found in measure(pairs, metrics, rows=False).items()
-        }
-        for pairs in (perfect, wrong)
+def _react(perfect: Pairs, copies: Sequence[str], metrics: Mapping[str, Metric]) -> Reaction:
+    """Return the reaction to the edited copies of ``perfect``'s reports; a text is read once."""
+    wrong = replace(perfect, predictions=tuple(copies))
+    before, after = (measure(pairs, metrics, rows=False) for pairs in (perfect, wrong))
+    return Reaction(
+        applied=len(copies),
+        before={name: float(found.value(found.totals)) for name, found in before.items()},
+        after={name: float(found.value(found.totals)) for name, found in after.items()},
+        signatures={name: signature(name, found, wrong) for name, found in after.items()},
     )
-    return Reaction(len(edited), before, after)
 
 
 def _positive_sentence(text: str, findings: Sequence[Finding], chance: random.Random) -> str | None:

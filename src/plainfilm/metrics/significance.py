@@ -6,20 +6,22 @@ p-value is the share of exchanges whose difference is at least as great (approxi
 Noreen 1989; Riezler and Maxwell 2005). A percentile bootstrap gives the difference an interval.
 Where several metrics are tested, p-values are corrected by Holm's method (1979).
 
-*Repeated*: each system was trained several times. Welch's t-test compares the means of the runs.
+*Repeated*: each system was trained several times. Welch's t-test compares the means of the runs,
+one-sided (is the second better?), with Holm's correction too.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from plainfilm.core import MetricError, MissingDependencyError, UncertaintyPolicy
+from plainfilm.core import MetricError, MissingDependencyError, Signature, UncertaintyPolicy
 from plainfilm.metrics.bootstrap import Bootstrap, quantiles
 from plainfilm.metrics.pairs import Track
 from plainfilm.metrics.registry import resolve
-from plainfilm.metrics.scoring import Reports, align, measure
+from plainfilm.metrics.scoring import Reports, align, measure, score, signature
 from plainfilm.metrics.statistics import Array, Statistics
 
 _CELLS_AT_ONCE = 4_000_000
@@ -38,10 +40,26 @@ class Comparison:
     corrected_p_value: float
     """Holm's correction over the metrics tested together."""
 
+    signature: Signature
+    """The protocol of both values."""
+
     @property
     def difference(self) -> float:
         """Second less first."""
         return self.second - self.first
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """Two systems that were each trained several times, by one metric."""
+
+    first: tuple[float, ...]
+    """The value of each run of the first system."""
+    second: tuple[float, ...]
+    p_value: float
+    """One-sided, by Welch's t-test: is the second better? NaN where undefined."""
+    corrected_p_value: float
+    """Holm's correction over the metrics tested together."""
 
 
 def compare(
@@ -53,6 +71,9 @@ def compare(
     samples: int = 10_000,
     seed: int = 0,
     policy: UncertaintyPolicy = UncertaintyPolicy.POSITIVE,
+    models: Mapping[str, Any] | None = None,
+    section: str | None = None,
+    split: str | None = None,
     track: Track | None = None,
 ) -> dict[str, Comparison]:
     """Compare two systems' reports on the same studies.
@@ -65,6 +86,9 @@ def compare(
         samples: random exchanges for the p-value; a tenth as many draws for the interval.
         seed: of the exchanges and the draws.
         policy: what an uncertain mention counts as in label metrics.
+        models: as for :func:`plainfilm.score`.
+        section: the text that was scored, for the signature.
+        split: the data that was scored, for the signature.
         track: wraps an iterable of texts to show progress.
 
     Raises:
@@ -73,7 +97,10 @@ def compare(
     if samples < 100:
         raise MetricError(f"samples must be at least 100 for a p-value, got {samples}")
     chosen = resolve(metrics)
-    sides = [align(references, said, policy=policy, track=track) for said in (first, second)]
+    sides = [
+        align(references, said, policy=policy, models=models, track=track)
+        for said in (first, second)
+    ]
     sides[1] = replace(sides[1], read=sides[0].read)  # the references are read once
     measured = [measure(pairs, chosen) for pairs in sides]
     bootstrap = Bootstrap(samples=samples // 10, seed=seed)
@@ -89,6 +116,7 @@ def compare(
             interval=quantiles(draws[1][name] - draws[0][name], 0.025),
             p_value=p_values[name],
             corrected_p_value=corrected[name],
+            signature=signature(name, measured[0][name], sides[0], section=section, split=split),
         )
         for name in chosen
     }
@@ -128,8 +156,62 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     return corrected
 
 
+def repeated(
+    references: Reports,
+    first: Sequence[Reports],
+    second: Sequence[Reports],
+    metrics: Sequence[str] | None = None,
+    *,
+    policy: UncertaintyPolicy = UncertaintyPolicy.POSITIVE,
+    models: Mapping[str, Any] | None = None,
+    track: Track | None = None,
+) -> dict[str, Repetition]:
+    """Compare two systems that were each trained several times, by each metric.
+
+    Args:
+        references: what radiologists wrote.
+        first: what each run of one system wrote.
+        second: what each run of the other wrote.
+        metrics: names as for :func:`plainfilm.score`.
+        policy: what an uncertain mention counts as in label metrics.
+        models: as for :func:`plainfilm.score`.
+        track: wraps an iterable of texts to show progress.
+
+    Raises:
+        MetricError: as for :func:`plainfilm.score`; or a system has fewer than two runs.
+        MissingDependencyError: scipy is not installed.
+    """
+    chosen = resolve(metrics)
+    values = [
+        [
+            {
+                name: found.value
+                for name, found in score(
+                    references, run, list(chosen), policy=policy, models=models, track=track
+                ).items()
+            }
+            for run in runs
+        ]
+        for runs in (first, second)
+    ]
+    sides = {name: [tuple(run[name] for run in runs) for runs in values] for name in chosen}
+    sign = {name: 1 if metric.higher_is_better else -1 for name, metric in chosen.items()}
+    p_values = {
+        name: welch(*([sign[name] * value for value in runs] for runs in sides[name]))
+        for name in chosen
+    }
+    corrected = holm(p_values)
+    return {
+        name: Repetition(sides[name][0], sides[name][1], p_values[name], corrected[name])
+        for name in chosen
+    }
+
+
 def welch(first: Iterable[float], second: Iterable[float], *, one_sided: bool = True) -> float:
     """Return the p-value of Welch's t-test between the scores of repeated runs.
+
+    NaN where a run's value is undefined, or no system's runs differ among themselves: without any
+    spread there is nothing to hold a difference against.
 
     Args:
         first: a metric's value in each run of one system.
@@ -137,7 +219,7 @@ def welch(first: Iterable[float], second: Iterable[float], *, one_sided: bool = 
         one_sided: test that ``second`` is greater; otherwise that they differ.
 
     Raises:
-        MetricError: fewer than two runs of a system, or an undefined value.
+        MetricError: fewer than two runs of a system.
         MissingDependencyError: scipy is not installed.
     """
     runs = [np.array(list(values), dtype=np.float64) for values in (first, second)]
@@ -146,11 +228,15 @@ def welch(first: Iterable[float], second: Iterable[float], *, one_sided: bool = 
             f"Welch's test needs at least two runs of each system, "
             f"got {len(runs[0])} and {len(runs[1])}"
         )
-    if any(np.isnan(values).any() for values in runs):
-        raise MetricError("Welch's test needs defined values: a run's value is undefined (NaN)")
     try:
-        from scipy.stats import ttest_ind
+        from scipy.special import stdtr
     except ModuleNotFoundError as error:
         raise MissingDependencyError.of("scipy", "data") from error
-    alternative = "greater" if one_sided else "two-sided"
-    return float(ttest_ind(runs[1], runs[0], equal_var=False, alternative=alternative).pvalue)
+    errors = [values.var(ddof=1) / len(values) for values in runs]  # squared, of the means
+    if not sum(errors) > 0:  # none, or NaN
+        return math.nan
+    t = (runs[1].mean() - runs[0].mean()) / math.sqrt(sum(errors))
+    freedom = sum(errors) ** 2 / sum(
+        error**2 / (len(values) - 1) for error, values in zip(errors, runs, strict=True)
+    )
+    return float(stdtr(freedom, -t) if one_sided else 2 * stdtr(freedom, -abs(t)))
