@@ -281,7 +281,10 @@ def test_scores_stand_with_their_signatures(entry: Entry) -> None:
         "plainfilm-small": {
             "micro-f1-14": score(0.81234, interval=(0.7, 0.9), parts={"Edema": 0.5}),
         },
-        "most common report": {"micro-f1-14": score(math.nan), "bleu-4": score(0.1)},
+        "most common report": {
+            "micro-f1-14": score(math.nan, undefined=1),
+            "bleu-4": score(0.1),
+        },
     }
     shown = page(entry, scores=scores)
     assert "0.812 [0.700, 0.900]" in shown.text

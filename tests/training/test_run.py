@@ -14,9 +14,18 @@ import yaml
 from safetensors.torch import load_file
 
 import plainfilm
-from plainfilm.core import ModelError, Observation, Provenance, TrainingError
+from plainfilm.cli.pages import write_pages
+from plainfilm.core import (
+    InputError,
+    MetricError,
+    ModelError,
+    Observation,
+    Provenance,
+    TrainingError,
+)
 from plainfilm.data import Dataset
 from plainfilm.data.phantom import prepare_phantom
+from plainfilm.metrics.files import read_run
 from plainfilm.models.radscribe import RadScribeForConditionalGeneration, RadScribeProcessor
 from plainfilm.training.build import build_model
 from plainfilm.training.evaluation import MOST_COMMON, NEAREST, evaluate
@@ -192,6 +201,71 @@ def test_evaluate_has_the_template_rows(run: Path, dataset: Dataset, tmp_path: P
     assert {json.loads(line)["study_id"] for line in lines} == test
     training = {f"{row.findings}\n{row.impression}" for row in dataset.split("train")}
     assert {json.loads(line)[NEAREST] for line in lines} <= training
+    assert set(result.errors) == set(result.error_shares) == set(result.outputs)
+    assert json.loads((tmp_path / "out" / "outputs.json").read_text())[MOST_COMMON]["duplicates"]
+    errors = json.loads((tmp_path / "out" / "errors.json").read_text())[NEAREST]
+    assert set(errors["reports"]) == test
+    values = [json.loads(x) for x in (tmp_path / "out" / "per_report.jsonl").open()]
+    assert len(values) == 3 * len(test)
+    assert values[0]["reference_words"] > 3
+    pages = write_pages(tmp_path / "out")
+    assert [path.name for path in pages] == ["errors.svg", "length.svg", "errors.html"]
+
+
+def test_nothing_is_drafted_for_a_metric_that_cannot_be_computed(
+    run: Path, dataset: Dataset, tmp_path: Path
+) -> None:
+    for name in ("blue-4", "sembscore"):
+        with pytest.raises(MetricError, match=name):
+            evaluate(
+                plainfilm.load_model(run), dataset, metrics=[name], output=tmp_path, progress=False
+            )
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_external_test_set_needs_no_training_split(
+    run: Path, dataset: Dataset, tmp_path: Path
+) -> None:
+    external = Dataset(dataset.path)
+    external.rows = dataset.split("test")
+    model = plainfilm.load_model(run)
+    alone = evaluate(model, external, metrics=["bleu-1"], limit=2, progress=False)
+    assert list(alone.scores) == ["radscribe-tiny"]
+    assert "no rows 'most common report' and 'nearest training report'" in alone.notes[0]
+    beside = evaluate(
+        model, external, metrics=["bleu-1"], limit=2, training=dataset, progress=False
+    )
+    assert list(beside.scores) == ["radscribe-tiny", MOST_COMMON, NEAREST]
+    with pytest.raises(InputError, match="no studies in its train split"):
+        evaluate(model, external, metrics=["bleu-1"], limit=2, training=external, progress=False)
+
+
+def test_drafts_are_kept_when_scoring_fails(
+    run: Path, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise MetricError("the model of a metric is gone")
+
+    monkeypatch.setattr("plainfilm.training.evaluation._scored", fail)
+    with pytest.raises(MetricError, match="is gone"):
+        evaluate(
+            plainfilm.load_model(run),
+            dataset,
+            metrics=["bleu-1"],
+            limit=2,
+            output=tmp_path,
+            progress=False,
+        )
+    references, drafts = read_run(tmp_path)
+    assert list(references) == list(drafts) == [r.study_id for r in dataset.split("test")[:2]]
+
+
+@pytest.mark.parametrize("name", ["reference", "study_id", MOST_COMMON])
+def test_a_models_name_is_no_other_column(name: str, run: Path, dataset: Dataset) -> None:
+    model = plainfilm.load_model(run)
+    model.card = model.card.model_copy(update={"name": name})
+    with pytest.raises(InputError, match="names another column"):
+        evaluate(model, dataset, metrics=["bleu-1"], limit=2, progress=False)
 
 
 def test_a_model_drafts_a_report(run: Path, dataset: Dataset) -> None:

@@ -1,24 +1,50 @@
 """``plainfilm compare``: is the difference between two systems real?"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
+
+from plainfilm.cli.options import (
+    Metrics,
+    Models,
+    Uncertain,
+    UncertainOption,
+    protocol,
+)
+from plainfilm.core import InputError, MetricError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from plainfilm.metrics.significance import Comparison
+    from plainfilm.core import Signature
+    from plainfilm.metrics.significance import Comparison, Repetition
 
 _RUN = "A folder from plainfilm evaluate --output, or a file with references and predictions."
+_NAMED = 3  # how many ids a message names
+
+
+class _System(NamedTuple):
+    """A system of the comparison: its runs, and the row of each that is meant."""
+
+    paths: Sequence[Path]
+    row: str | None
+
+    def __str__(self) -> str:
+        return f"{self.row} of {self.paths[0]}" if self.row else str(self.paths[0])
 
 
 def compare(
     first: Annotated[Path, typer.Argument(help=_RUN, show_default=False)],
     second: Annotated[Path, typer.Argument(help=_RUN, show_default=False)],
-    metrics: Annotated[
-        str | None, typer.Option(help="Names of metrics, separated by commas.", metavar="A,B")
+    metrics: Metrics = None,
+    first_row: Annotated[
+        str | None, typer.Option(help="The first system's row, where a run holds several.")
+    ] = None,
+    second_row: Annotated[
+        str | None, typer.Option(help="The second system's row, where a run holds several.")
     ] = None,
     first_run: Annotated[
         list[Path] | None, typer.Option(help="A further run of the first system; repeat it.")
@@ -27,103 +53,167 @@ def compare(
         list[Path] | None, typer.Option(help="A further run of the second system; repeat it.")
     ] = None,
     samples: Annotated[int, typer.Option(help="Random exchanges for the p-value.")] = 10_000,
+    uncertain: UncertainOption = Uncertain.POSITIVE,
+    metric_model: Models = None,
     json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """Compare two systems that wrote reports for the same studies.
 
-    The p-value comes from paired randomisation, corrected for the number of metrics (Holm); the
-    interval of the difference from the bootstrap. Where each system was trained several times,
-    name the further runs, and Welch's t-test compares the means of the runs (one-sided: is the
-    second better?).
+    The p-value comes from paired randomisation (two-sided), corrected for the number of metrics
+    (Holm); the interval of the difference from the bootstrap. Where each system was trained several
+    times, name the further runs, and Welch's t-test compares the means of the runs (one-sided: is
+    the second better?).
 
         plainfilm compare runs/baseline runs/ours --metrics bleu-4,micro-f1-14
+        plainfilm compare runs/ours runs/ours --second-row "nearest training report"
     """
     from json import dumps
 
-    from rich.console import Console
-
-    from plainfilm.core import InputError
+    from plainfilm.cli.tables import console, track
     from plainfilm.metrics import significance
     from plainfilm.metrics.files import read_run
 
-    names = [name.strip() for name in metrics.split(",")] if metrics is not None else None
-    systems = [[first, *(first_run or [])], [second, *(second_run or [])]]
-    runs = {path: read_run(path) for paths in systems for path in paths}
-    references = runs[first][0]
-    for path, (others, _) in runs.items():
-        if others != references:
-            raise InputError(
-                f"{first} and {path} hold different references: compare systems on the same studies"
-            )
+    chosen = protocol(metrics, uncertain, metric_model)
+    systems = [
+        _System([first, *(first_run or [])], first_row),
+        _System([second, *(second_run or [])], second_row),
+    ]
+    stored = _stored_protocol(systems, chosen.metrics)
+    runs = [[read_run(path, system.row) for path in system.paths] for system in systems]
+    references = runs[0][0][0]
+    for system, read in zip(systems, runs, strict=True):
+        for path, (others, _) in zip(system.paths, read, strict=True):
+            _check_references(first, references, path, others)
+    written = [[said for _, said in read] for read in runs]
     found = significance.compare(
-        references, runs[first][1], runs[second][1], names, samples=samples
-    )
+        references, written[0][0], written[1][0], chosen.metrics, samples=samples, track=track,
+        section=stored.section if stored else None, split=stored.split if stored else None,
+        **chosen.options,
+    )  # fmt: skip
     repeated = {}
     if first_run or second_run:
-        written = [[runs[path][1] for path in paths] for paths in systems]
-        repeated = _welch(references, written[0], written[1], list(found))
+        repeated = significance.repeated(
+            references, written[0], written[1], chosen.metrics, track=track, **chosen.options
+        )
     if json:
         typer.echo(dumps({name: _entry(one, repeated.get(name)) for name, one in found.items()}))
         return
-    console = Console()
-    console.print(_table(found, repeated, f"{len(references)} studies: {second} against {first}"))
+    out = console()
+    out.print(_table(found, repeated, f"{len(references)} studies: {systems[1]} (second) "
+                     f"against {systems[0]} (first)"))  # fmt: skip
+    if repeated:
+        out.print("p is two-sided, of one run each; Welch p is one-sided, over the runs.")
+    for one in found.values():
+        out.print(str(one.signature), style="dim", soft_wrap=True)
 
 
-def _welch(
-    references: dict[str, str],
-    first: list[dict[str, str]],
-    second: list[dict[str, str]],
-    metrics: list[str],
-) -> dict[str, float]:
-    """Return Welch's one-sided p-value of each metric over repeated runs."""
-    from plainfilm.metrics import METRICS, score
-    from plainfilm.metrics.significance import welch
+def _stored_protocol(systems: "Sequence[_System]", metrics: Sequence[str]) -> "Signature | None":
+    """Return a signature that the runs' own scores carry, None where there are none.
 
-    values = [
-        [
-            {name: found.value for name, found in score(references, run, metrics).items()}
-            for run in runs
-        ]
-        for runs in (first, second)
+    Raises:
+        MetricError: a metric was scored by different protocols; each difference is named.
+    """
+    from plainfilm.metrics.files import SCORES_FILE, read_scores
+
+    known: dict[str, tuple[Path, Signature]] = {}
+    for system in systems:
+        for path in system.paths:
+            if not (path / SCORES_FILE).is_file():
+                continue
+            stored = read_scores(path)
+            scores = stored.get(system.row) if system.row else next(iter(stored.values()), None)
+            for name in metrics:
+                if scores is None or name not in scores:
+                    continue
+                before, signature = known.setdefault(name, (path, scores[name].signature))
+                if differences := signature.differences(scores[name].signature):
+                    raise MetricError(
+                        f"{before} and {path} scored {name} by different protocols "
+                        f"({'; '.join(differences)}): evaluate both alike, or give their "
+                        "predictions.jsonl to score both anew"
+                    )
+    return next((signature for _, signature in known.values()), None)
+
+
+def _check_references(
+    first: Path, references: Mapping[str, str], path: Path, others: Mapping[str, str]
+) -> None:
+    """Raise an error that names the studies in which two runs differ."""
+    problems = [
+        f"{len(ids)} {what} ({', '.join(ids[:_NAMED])}{'…' if len(ids) > _NAMED else ''})"
+        for what, ids in (
+            (f"only in {first}", [key for key in references if key not in others]),
+            (f"only in {path}", [key for key in others if key not in references]),
+            ("with another text", [k for k, t in references.items() if others.get(k, t) != t]),
+        )
+        if ids
     ]
-    sign = {name: 1 if METRICS[name].higher_is_better else -1 for name in metrics}
-    return {
-        name: welch(*([sign[name] * run[name] for run in runs] for runs in values))
-        for name in metrics
-    }
+    if problems:
+        raise InputError(
+            f"{first} and {path} hold different references: {'; '.join(problems)}: compare systems "
+            "on the same studies"
+        )
 
 
-def _entry(one: "Comparison", welch_p_value: float | None) -> dict[str, object]:
+def _entry(one: "Comparison", runs: "Repetition | None") -> dict[str, object]:
     """Return a comparison for JSON, undefined values as null."""
 
-    def defined(value: float | None) -> float | None:
-        return None if value is None or value != value else value
+    def defined(value: float) -> float | None:
+        return None if value != value else value
 
-    return {
+    entry: dict[str, object] = {
         "first": defined(one.first),
         "second": defined(one.second),
         "difference": defined(one.difference),
         "interval": [defined(bound) for bound in one.interval],
         "p_value": defined(one.p_value),
         "corrected_p_value": defined(one.corrected_p_value),
-        "welch_p_value": defined(welch_p_value),
+        "signature": one.signature.to_dict(),
+    }
+    if runs is None:
+        return entry
+    return entry | {
+        "first_runs": [defined(value) for value in runs.first],
+        "second_runs": [defined(value) for value in runs.second],
+        "welch_p_value": defined(runs.p_value),
+        "corrected_welch_p_value": defined(runs.corrected_p_value),
     }
 
 
-def _table(found: "Mapping[str, Comparison]", repeated: Mapping[str, float], title: str) -> "Table":
-    from rich.table import Table
+def _table(
+    found: "Mapping[str, Comparison]", repeated: "Mapping[str, Repetition]", title: str
+) -> "Table":
+    from plainfilm.cli.tables import cell, table
 
     columns = ["metric", "first", "second", "difference", "95 % interval", "p", "p corrected"]
-    table = Table(*columns, *(["Welch p"] if repeated else []), title=title)
+    if repeated:
+        columns += ["first, all runs", "second, all runs", "Welch p", "Welch p corrected"]
+    shown = table(*columns, title=title)
     for name, one in found.items():
+        low, high = one.interval
         cells = [
-            f"{one.first:.4f}",
-            f"{one.second:.4f}",
-            f"{one.difference:+.4f}",
-            " to ".join(f"{bound:+.4f}" for bound in one.interval),
-            f"{one.p_value:.4f}",
-            f"{one.corrected_p_value:.4f}",
-            *([f"{repeated[name]:.4f}"] if repeated else []),
+            cell(one.first, ".4f"),
+            cell(one.second, ".4f"),
+            cell(one.difference, "+.4f"),
+            cell(low, "+.4f") + (f" to {high:+.4f}" if high == high else ""),
+            cell(one.p_value, ".4f"),
+            cell(one.corrected_p_value, ".4f"),
         ]
-        table.add_row(name, *(cell.replace("nan", "undefined") for cell in cells))
-    return table
+        if repeated:
+            runs = repeated[name]
+            cells += [
+                _spread(runs.first),
+                _spread(runs.second),
+                cell(runs.p_value, ".4f"),
+                cell(runs.corrected_p_value, ".4f"),
+            ]
+        shown.add_row(name, *cells)
+    return shown
+
+
+def _spread(values: Sequence[float]) -> str:
+    """Return mean ± standard deviation over runs."""
+    from plainfilm.cli.tables import cell
+
+    mean = fmean(values)
+    return f"{mean:.4f} ± {stdev(values):.4f}" if mean == mean else cell(mean, ".4f")

@@ -5,6 +5,14 @@ from typing import Annotated
 
 import typer
 
+from plainfilm.cli.options import (
+    Metrics,
+    Models,
+    Uncertain,
+    UncertainOption,
+    protocol,
+)
+
 
 def evaluate(
     model: Annotated[
@@ -18,48 +26,60 @@ def evaluate(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Folder for predictions.jsonl and scores.json."),
+        typer.Option(
+            "--output", "-o", help="Folder for reports, scores, errors, plots and errors.html."
+        ),
     ] = None,
     split: Annotated[str, typer.Option(help="The split to score.")] = "test",
     limit: Annotated[
         int | None, typer.Option(min=1, help="Only the first so many studies.")
     ] = None,
-    metrics: Annotated[
-        str | None, typer.Option(help="Names of metrics, separated by commas.")
+    training: Annotated[
+        Path | None,
+        typer.Option(
+            help="The dataset whose training split feeds the template rows, where the "
+            "scored one has none."
+        ),
     ] = None,
+    metrics: Metrics = None,
+    uncertain: UncertainOption = Uncertain.POSITIVE,
+    metric_model: Models = None,
 ) -> None:
     """Score a model on the studies of a dataset's test split.
 
     Beside it stand two rows that need no model: the most common training report, and the report of
-    the training film that looks most alike.
+    the training film that looks most alike. With --output, everything is kept: plainfilm score,
+    compare, metrics errors and metrics plot read that folder.
 
         plainfilm data phantom 500 phantom/
-        plainfilm evaluate plainfilm-small phantom/
-    """
-    from rich.console import Console
-
-    from plainfilm.cli.tables import part_table, score_table, signature_lines
+        plainfilm evaluate plainfilm-small phantom/ -o scores/
+    """  # fmt: skip
+    from plainfilm.cli import tables
     from plainfilm.data import Dataset
-    from plainfilm.metrics import align
-    from plainfilm.metrics.outputs import output_profile
     from plainfilm.pipeline import load_model
     from plainfilm.training.evaluation import evaluate as carry_out
 
-    names = [name.strip() for name in metrics.split(",")] if metrics else None
+    chosen = protocol(metrics, uncertain, metric_model)
     opened = Dataset(dataset)
-    result = carry_out(load_model(model), opened, split=split, limit=limit, metrics=names)
-    console = Console()
-    count = len(result.references)
-    console.print(score_table(result.scores, f"{count} studies of {dataset}, {split} split"))
-    for name, texts in result.predictions.items():
-        console.print(f"{name}: {output_profile(align(result.references, texts))}")
-    first = next(iter(result.scores.values()))
-    for metric, value in first.items():
-        if value.parts:
-            console.print(part_table(result.scores, metric, f"{metric} by observation"))
-            break
-    for line in signature_lines(first):
-        console.print(line, style="dim", highlight=False)
+    result = carry_out(
+        load_model(model), opened, split=split, limit=limit, metrics=chosen.scored,
+        training=Dataset(training) if training else None, output=output, **chosen.options,
+    )  # fmt: skip
+    out = tables.console()
+    title = f"{len(result.references)} studies of {dataset}, {split} split"
+    out.print(tables.score_table(result.scores, chosen.metrics, title))
+    for note in result.notes:
+        out.print(note, soft_wrap=True)
+    for name, profile in result.outputs.items():
+        out.print(f"{name}: {profile}", soft_wrap=True)
+    if chosen.by_observation:
+        out.print(tables.observation_table(result.scores, chosen.by_observation))
+    out.print(tables.error_table(result.error_shares))
+    first, shares = (next(iter(rows.values())) for rows in (result.scores, result.error_shares))
+    tables.print_signatures(out, [first[name] for name in chosen.metrics])
+    tables.print_signatures(out, list(shares.values())[:1])
     if output is not None:
-        result.save(output)
-        typer.echo(f"wrote predictions.jsonl and scores.json into {output}")
+        from plainfilm.cli.pages import write_pages
+
+        names = ", ".join(path.name for path in write_pages(output))
+        typer.echo(f"wrote reports, scores, errors, {names} into {output}")

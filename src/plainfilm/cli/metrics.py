@@ -1,35 +1,43 @@
 """``plainfilm metrics``: what there is, how it reacts, and the errors behind the numbers."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-metrics = typer.Typer(help="List metrics, probe how they react to errors, list reports' errors.")
+from plainfilm.cli.options import (
+    Metrics,
+    Models,
+    Row,
+    Uncertain,
+    UncertainOption,
+    protocol,
+)
 
+if TYPE_CHECKING:
+    from plainfilm.metrics.error_table import ErrorTable
+    from plainfilm.metrics.pairs import Pairs
 
-def _track(texts: Iterable[str], task: str) -> Iterable[str]:
-    from rich.console import Console
-    from rich.progress import track
+metrics = typer.Typer(
+    help="List metrics, probe how they react to errors, list reports' errors, draw, convert."
+)
 
-    stderr = Console(stderr=True)
-    return track(list(texts), task, console=stderr, transient=True, disable=not stderr.is_terminal)
+_TRUTH = "What radiologists wrote; or a folder from plainfilm evaluate --output."
+_SAID = "What a model wrote; left out where the first holds both."
 
 
 @metrics.command("list")
 def list_metrics() -> None:
     """List every metric with its range and its page in docs/metrics."""
-    from rich.console import Console
-    from rich.table import Table
-
+    from plainfilm.cli.tables import console, table
     from plainfilm.metrics import DEFAULT_METRICS, METRICS
 
-    table = Table("metric", "worst", "best", "by default", "page")
+    shown = table("metric", "worst", "best", "by default", "page")
     for name, metric in METRICS.items():
         default = "yes" if name in DEFAULT_METRICS else ""
-        table.add_row(name, f"{metric.worst:g}", f"{metric.best:g}", default, f"{metric.card}.md")
-    Console().print(table)
+        shown.add_row(name, f"{metric.worst:g}", f"{metric.best:g}", default, f"{metric.card}.md")
+    console().print(shown)
 
 
 @metrics.command()
@@ -37,14 +45,16 @@ def probe(
     reports: Annotated[
         Path, typer.Argument(help="Reports as radiologists wrote them: .txt, .csv, .jsonl, .json.")
     ],
-    names: Annotated[
-        str | None,
-        typer.Option("--metrics", help="Names of metrics, separated by commas.", metavar="A,B"),
-    ] = None,
+    names: Metrics = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Only the first so many reports.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the choice of places.")] = 0,
+    uncertain: UncertainOption = Uncertain.POSITIVE,
+    metric_model: Models = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print values before and after, with signatures.")
+    ] = False,
 ) -> None:
     """Make one small error in each report, and print what share of each metric it costs.
 
@@ -53,84 +63,151 @@ def probe(
 
         plainfilm metrics probe references.csv --metrics bleu-4,rouge-l,micro-f1-14,finding-f1-side
     """
-    from rich.console import Console
-    from rich.table import Table
+    from json import dumps
 
+    from plainfilm.cli.tables import cell, console, table, track
     from plainfilm.metrics.files import read_reports
     from plainfilm.metrics.probe import probe as carry_out
 
+    chosen = protocol(names, uncertain, metric_model)
     found = read_reports(reports, "references")
     texts = (found if isinstance(found, list) else list(found.values()))[:limit]
-    wanted = [name.strip() for name in names.split(",")] if names is not None else None
-    reactions = carry_out(texts, wanted, seed=seed, track=_track)
-    columns = list(next(iter(reactions.values())).before)
-    table = Table(
-        "edit", "reports", *columns, title=f"share of the value lost by one edit, {reports}"
-    )
+    reactions = carry_out(texts, chosen.metrics, seed=seed, track=track, **chosen.options)
+    if json:
+        typer.echo(dumps({edit: one.to_dict() for edit, one in reactions.items()}, indent=1))
+        return
+    shown = table(
+        "edit", "reports", *chosen.metrics,
+        title=f"share of the value lost by one edit: {len(texts)} reports of {reports}, "
+        f"seed {seed}",
+    )  # fmt: skip
     for edit, reaction in reactions.items():
-        drops = (reaction.drop(name) for name in columns)
-        cells = ("undefined" if drop != drop else f"{drop:.1%}" for drop in drops)
-        table.add_row(edit, str(reaction.applied), *cells)
-    Console().print(table)
+        drops = (cell(reaction.drop(name), ".1%") for name in chosen.metrics)
+        shown.add_row(edit, str(reaction.applied), *drops)
+    out = console()
+    out.print(shown)
+    widest = max(reactions.values(), key=lambda reaction: reaction.applied)
+    for signature in widest.signatures.values():
+        out.print(str(signature), style="dim", soft_wrap=True)
 
 
 @metrics.command()
 def errors(
-    references: Annotated[Path, typer.Argument(help="What radiologists wrote.")],
-    predictions: Annotated[
-        Path, typer.Argument(help="What a model wrote; the same file where it holds both.")
-    ],
+    references: Annotated[Path, typer.Argument(help=_TRUTH)],
+    predictions: Annotated[Path | None, typer.Argument(help=_SAID)] = None,
+    row: Row = None,
     show: Annotated[
         str | None,
         typer.Option(help="Print the reports of one row of the table, by its name."),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print every error as JSON.")] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(help="Write a page: the table, each cell with its reports side by side."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print shares and errors as JSON.")] = False,
 ) -> None:
     """Print what is wrong with predicted reports: the share of reports in each row.
 
     plainfilm metrics errors references.csv predictions.csv
     plainfilm metrics errors references.csv predictions.csv --show "wrong severity"
+    plainfilm metrics errors RUN --html errors.html
     """
     from json import dumps
 
-    from rich.console import Console
-    from rich.table import Table
-
+    from plainfilm.cli import tables
     from plainfilm.core import InputError
     from plainfilm.metrics import align
-    from plainfilm.metrics.error_table import error_table
-    from plainfilm.metrics.files import read_reports
+    from plainfilm.metrics.error_table import ROWS, error_table
+    from plainfilm.metrics.files import read_systems
 
-    pairs = align(
-        read_reports(references, "references"),
-        read_reports(predictions, "predictions"),
-        track=_track,
-    )
-    found = error_table(pairs)
-    shares = found.shares()
-    if show is not None and show not in shares:
-        raise InputError(f"no row {show!r} in the error table: choose from {'; '.join(shares)}")
+    if show is not None and show not in ROWS:
+        raise InputError(f"no row {show!r} in the error table: choose from {'; '.join(ROWS)}")
+    truth, systems = read_systems(references, predictions, row=row)
+    pairs = {name: align(truth, said, track=tables.track) for name, said in systems.items()}
+    found = {name: error_table(pairs[name]) for name in systems}
+    shares = {name: one.scores(pairs[name]) for name, one in found.items()}
+    if html is not None:
+        from plainfilm.cli.pages import write_error_page
+
+        write_error_page(html, pairs, found, shares)
+        typer.echo(f"wrote {html}")
+        return
     if json:
-        entries = {
-            key: [{"kind": error.kind, "what": error.what} for error in errors_]
-            for key, errors_ in found.errors.items()
-        }
-        typer.echo(dumps(entries, indent=2))
+        typer.echo(
+            dumps({name: one.to_dict(shares[name], only=show) for name, one in found.items()})
+        )
         return
-    console = Console(highlight=False)
+    out = tables.console()
     if show is None:
-        table = Table("", "reports", "share", title=f"{len(pairs)} reports")
-        for row, share in shares.items():
-            table.add_row(row, str(len(found.reports(row))), f"{share:.1%}")
-        console.print(table)
-        return
-    wanted = set(found.reports(show))
-    for key, reference, prediction in zip(
-        pairs.ids, pairs.references, pairs.predictions, strict=True
-    ):
-        if key in wanted:
-            console.print(f"[bold]{key}[/bold]")
-            for error in found.errors[key]:
-                console.print(f"  {error.kind}: {error.what}", markup=False)
-            console.print(f"  reference:  {reference}", markup=False, soft_wrap=True)
-            console.print(f"  prediction: {prediction}\n", markup=False, soft_wrap=True)
+        out.print(f"{len(truth)} reports")
+        out.print(tables.error_table(shares))
+        tables.print_signatures(out, list(next(iter(shares.values())).values())[:1])
+    else:
+        _print_reports(pairs, found, show)
+
+
+def _print_reports(
+    pairs: "Mapping[str, Pairs]", found: "Mapping[str, ErrorTable]", show: str
+) -> None:
+    from plainfilm.cli.tables import console
+
+    out = console()
+    for name, errors_ in found.items():
+        wanted = set(errors_.reports(show))
+        one = pairs[name]
+        out.print(f"{name}: {len(wanted)} of {len(one)}", style="underline")
+        for key, reference, prediction in zip(
+            one.ids, one.references, one.predictions, strict=True
+        ):
+            if key not in wanted:
+                continue
+            out.print(key, style="bold")
+            for error in errors_.errors[key]:
+                out.print(f"  {error.kind}: {error.what}", soft_wrap=True)
+            out.print(f"  reference:  {reference}", soft_wrap=True)
+            out.print(f"  prediction: {prediction}\n", soft_wrap=True)
+
+
+@metrics.command()
+def plot(
+    run: Annotated[Path, typer.Argument(help="A folder from plainfilm evaluate --output.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder for the SVG files; RUN/plots if left out."),
+    ] = None,
+) -> None:
+    """Draw F1 by observation, the shares of errors, and metrics against report length.
+
+    plainfilm metrics plot RUN
+    """
+    from plainfilm.cli.pages import write_plots
+
+    for path in write_plots(run, output or run / "plots"):
+        typer.echo(f"wrote {path}")
+
+
+@metrics.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help=_TRUTH)],
+    output: Annotated[
+        Path, typer.Argument(help="The file to write: .csv, .jsonl, or .json (ReXrank's form).")
+    ],
+    predictions: Annotated[Path | None, typer.Option(help=_SAID)] = None,
+    row: Row = None,
+) -> None:
+    """Write references and predictions in another form, both sides in one file.
+
+    plainfilm metrics convert RUN rexrank.json
+    plainfilm metrics convert rexrank.json reports.csv
+    plainfilm metrics convert references.txt reports.jsonl --predictions predictions.txt
+    """
+    from plainfilm.metrics import align
+    from plainfilm.metrics.files import read_pairs, write_pairs
+
+    pairs = align(*read_pairs(source, predictions, row=row))
+    write_pairs(
+        output,
+        dict(zip(pairs.ids, pairs.references, strict=True)),
+        dict(zip(pairs.ids, pairs.predictions, strict=True)),
+    )
+    typer.echo(f"wrote {len(pairs)} reports into {output}")

@@ -1,40 +1,59 @@
 """``plainfilm score``: metrics of predicted reports against references, from plain files."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from plainfilm.cli.options import (
+    Intervals,
+    Metrics,
+    Models,
+    Row,
+    Uncertain,
+    UncertainOption,
+    protocol,
+)
+
 if TYPE_CHECKING:
-    from plainfilm.core import Score
+    from plainfilm.metrics.files import Reports
 
 
 def score(
     references: Annotated[
-        Path, typer.Argument(help="What radiologists wrote: .txt, .csv, .jsonl or .json.")
+        Path,
+        typer.Argument(
+            help="What radiologists wrote: .txt, .csv, .jsonl or .json; or a folder from "
+            "plainfilm evaluate --output.",
+            show_default=False,
+        ),
     ],
     predictions: Annotated[
-        Path, typer.Argument(help="What a model wrote; the same file where it holds both.")
-    ],
-    metrics: Annotated[
-        str | None,
-        typer.Option(
-            help="Names of metrics, separated by commas; see docs/metrics.", metavar="A,B"
+        Path | None,
+        typer.Argument(
+            help="What a model wrote; left out where the first holds both.", show_default=False
         ),
     ] = None,
-    intervals: Annotated[
-        bool, typer.Option("--intervals", help="Add 95 % bootstrap intervals (1000 samples).")
-    ] = False,
-    uncertain: Annotated[
-        str, typer.Option(help="What an uncertain mention counts as: positive or negative.")
-    ] = "positive",
-    model: Annotated[
-        list[str] | None,
+    row: Row = None,
+    metrics: Metrics = None,
+    intervals: Intervals = True,
+    uncertain: UncertainOption = Uncertain.POSITIVE,
+    metric_model: Models = None,
+    training: Annotated[
+        Path | None,
         typer.Option(
-            metavar="NAME=PATH",
-            help="A model that a metric asks, as its page in docs/metrics says; repeatable.",
+            help="Training reports, for the rows that need no film: the most common "
+            "report, and one drawn at random."
         ),
+    ] = None,
+    per_report: Annotated[
+        Path | None, typer.Option(help="Write each report's own values: .csv or .jsonl.")
+    ] = None,
+    section: Annotated[
+        str | None, typer.Option(help="The text that is scored (findings), for the signature.")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="The data that is scored (test), for the signature.")
     ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print values, parts and signatures as JSON.")
@@ -43,70 +62,68 @@ def score(
     """Score predicted reports against references, without any model.
 
     A .txt file holds one report a line. The other forms hold an id and a text for each report
-    (columns or keys "id" and "text"); reports are paired by id. ReXrank's JSON is read as it is:
-    give the same file twice.
+    (columns or keys "id" and "text"); reports are paired by id. ReXrank's JSON and a folder from
+    plainfilm evaluate hold both sides.
 
         plainfilm score references.csv predictions.csv --metrics bleu-4,micro-f1-14
-    """
-    from rich.console import Console
-    from rich.progress import track as progress
+        plainfilm score rexrank.json --per-report values.csv
+    """  # fmt: skip
+    from json import dumps
 
-    from plainfilm.core import UncertaintyPolicy
+    from plainfilm.cli.tables import (
+        console,
+        observation_table,
+        print_signatures,
+        score_table,
+        track,
+    )
     from plainfilm.metrics import align
     from plainfilm.metrics import score as compute
-    from plainfilm.metrics.files import read_reports
-    from plainfilm.metrics.models import load_models
+    from plainfilm.metrics.files import read_systems, report_rows, write_rows
     from plainfilm.metrics.outputs import output_profile
 
-    policies = {policy.value.removeprefix("uncertain-"): policy for policy in UncertaintyPolicy}
-    if uncertain not in policies:
-        raise typer.BadParameter(
-            f"must be {' or '.join(policies)}, got {uncertain!r}", param_hint="--uncertain"
-        )
-    stderr = Console(stderr=True)
-
-    def track(texts: Iterable[str], task: str) -> Iterable[str]:
-        return progress(
-            list(texts), task, console=stderr, transient=True, disable=not stderr.is_terminal
-        )
-
-    truth = read_reports(references, "references")
-    said = read_reports(predictions, "predictions")
-    scores = compute(
-        truth,
-        said,
-        [name.strip() for name in metrics.split(",")] if metrics is not None else None,
-        intervals=intervals,
-        policy=policies[uncertain],
-        models=load_models(model or []),
-        track=track,
-    )
+    chosen = protocol(metrics, uncertain, metric_model)
+    truth, systems = read_systems(references, predictions, row=row)
+    if training is not None:
+        systems |= _templates(training, truth)
+    scores, outputs, rows = {}, {}, []
+    for name, said in systems.items():
+        scores[name] = compute(
+            truth, said, chosen.scored, intervals=intervals, per_report=per_report is not None,
+            section=section, split=split, track=track, **chosen.options,
+        )  # fmt: skip
+        pairs = align(truth, said)
+        outputs[name] = output_profile(pairs)
+        rows += report_rows(name, pairs.ids, scores[name], chosen.metrics)
+    if per_report is not None:
+        write_rows(per_report, rows)
     if json:
-        from json import dumps
-
-        typer.echo(dumps({name: score.to_dict() for name, score in scores.items()}, indent=2))
+        found = {
+            "scores": {
+                name: {metric: one.to_dict() for metric, one in values.items()}
+                for name, values in scores.items()
+            },
+            "outputs": {name: profile.to_dict() for name, profile in outputs.items()},
+        }
+        typer.echo(dumps(found, indent=2))
         return
-    _print(scores)
-    typer.echo(output_profile(align(truth, said)))
+    out = console()
+    out.print(score_table(scores, chosen.metrics, f"{len(truth)} reports"))
+    for name, profile in outputs.items():
+        out.print(f"{name}: {profile}", soft_wrap=True)
+    if chosen.by_observation:
+        out.print(observation_table(scores, chosen.by_observation))
+    print_signatures(out, (next(iter(scores.values()))[name] for name in chosen.metrics))
 
 
-def _print(scores: "dict[str, Score]") -> None:
-    from rich.console import Console
-    from rich.table import Table
+def _templates(training: Path, truth: "Reports") -> "dict[str, Reports]":
+    """Return what the rows that need no film answer, in the form of ``truth``."""
+    from plainfilm.metrics.files import read_reports
+    from plainfilm.metrics.outputs import template_answers
 
-    count = next(iter(scores.values())).signature.count
-    method = next(iter(scores.values())).interval_method
-    table = Table("metric", "value", "undefined", title=f"{count} reports", caption=method)
-    if method:
-        table.add_column("interval")
-    for name, score in scores.items():
-        interval = [" – ".join(map(_number, score.interval))] if score.interval else []
-        table.add_row(name, _number(score.value), str(score.undefined or ""), *interval)
-    console = Console()
-    console.print(table)
-    for score in scores.values():
-        console.print(str(score.signature), style="dim", highlight=False, soft_wrap=True)
-
-
-def _number(value: float) -> str:
-    return "undefined" if value != value else f"{value:.4f}"  # NaN alone differs from itself
+    known = read_reports(training, "references")
+    texts = known if isinstance(known, list) else list(known.values())
+    return {
+        name: answers if isinstance(truth, list) else dict(zip(truth, answers, strict=True))
+        for name, answers in template_answers(texts, len(truth)).items()
+    }

@@ -46,24 +46,12 @@ def report_page(
     """
     if not entries:
         raise InputError("a page needs at least one study, got none")
-    style = (_FILES / "page.css").read_text(encoding="utf-8")
-    script = (_FILES / "page.js").read_text(encoding="utf-8")
     cards = [Card.of(number, entry) for number, entry in enumerate(entries, start=1)]
     shared = [w for w in cards[0].warnings if all(w in card.warnings for card in cards)]
-    environment = Environment(
-        loader=FileSystemLoader(_FILES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html").render(
+    return render(
+        "page",
         title=title,
         notes=notes,
-        disclaimer=DISCLAIMER,
-        policy=_policy(style, script),
-        style=Markup(style),  # noqa: S704, our own file
-        script=Markup(script),  # noqa: S704, our own file
         cards=cards,
         marks=WORDS,
         warnings=shared,
@@ -71,6 +59,33 @@ def report_page(
         metrics=list(dict.fromkeys(chain.from_iterable((scores or {}).values()))),
         number=_number,
         parts=_parts(scores or {}),
+    )
+
+
+def render(name: str, **values: object) -> str:
+    """Return the page of a template of ours, with its styles and script inside.
+
+    Args:
+        name: of the template, and of its script; ``page.css`` is every page's, and a style of the
+            page's own name is added to it.
+        values: what the template shows; every text is escaped.
+    """
+    styles = dict.fromkeys(("page", name))
+    style = "".join((_FILES / f"{one}.css").read_text(encoding="utf-8") for one in styles)
+    script = (_FILES / f"{name}.js").read_text(encoding="utf-8")
+    environment = Environment(
+        loader=FileSystemLoader(_FILES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(f"{name}.html").render(
+        disclaimer=DISCLAIMER,
+        policy=_policy(style, script),
+        style=Markup(style),  # noqa: S704, our own file
+        script=Markup(script),  # noqa: S704, our own file
+        **values,
     )
 
 
