@@ -51,6 +51,9 @@ def phantom(
             show_default=False,
         ),
     ] = None,
+    film_format: Annotated[
+        str, typer.Option("--format", help="png (8 bits), or dicom (12 bits with a full header).")
+    ] = "png",
     workers: Workers = None,
 ) -> None:
     """Simulate chest films whose truth is known exactly.
@@ -66,6 +69,7 @@ def phantom(
         size=size,
         prevalence=_shares(prevalence or ()),
         institution=institution,
+        film_format=film_format,
         workers=workers,
     )
     _done(dataset.path)

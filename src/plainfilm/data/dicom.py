@@ -31,7 +31,8 @@ _UNREADABLE = (
     AttributeError, KeyError, IndexError, NotImplementedError, OSError, EOFError, RuntimeError,
     TypeError, ValueError, BytesLengthException, InvalidDicomError,
 )  # fmt: skip
-_SIMULATED = "plainfilm phantom, simulated"
+SIMULATED = "plainfilm phantom, simulated"
+"""What a header says of a simulated film."""
 _ONE_SAMPLE = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
 _MOST_PADDING = 0.9
 _MOST_SATURATED = 0.85
@@ -100,7 +101,7 @@ def _read(path: Path, dataset: Dataset) -> Raster:
     raster.spacing_mm = header.spacing_mm(dataset)
     raster.other_part = header.flag(dataset, raster.warnings)
     header.orient(dataset, raster)
-    if header.mentions(dataset, _SIMULATED):
+    if header.mentions(dataset, SIMULATED):
         raster.provenance = Provenance.SIMULATED
     return raster
 

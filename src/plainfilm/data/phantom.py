@@ -14,8 +14,15 @@ from plainfilm.data.masks import pack_masks
 from plainfilm.data.prepare import prepare
 from plainfilm.data.raster import png_bytes
 from plainfilm.data.splits import split_of
-from plainfilm.phantom import INSTITUTIONS, simulate
+from plainfilm.phantom import INSTITUTIONS, PhantomStudy, simulate
 from plainfilm.phantom.prevalence import chances_of
+
+FORMATS = {"png": ".png", "dicom": ".dcm"}
+"""Kind of film file → its suffix."""
+INVERTED = ("community", "checklist")
+"""Institutions whose DICOM films are MONOCHROME1."""
+TUBE_VOLTAGE_KV = 110.0
+"""What the phantom's attenuation holds for (``plainfilm.phantom.lungs``)."""
 
 
 def prepare_phantom(
@@ -26,6 +33,7 @@ def prepare_phantom(
     size: int = 256,
     prevalence: Mapping[str, float] | None = None,
     institution: str | None = None,
+    film_format: str = "png",
     workers: int | None = None,
     progress: bool = True,
 ) -> Dataset:
@@ -38,6 +46,7 @@ def prepare_phantom(
         size: side of the films in pixels.
         prevalence: shares of the studies that replace those of ``plainfilm.phantom.PREVALENCE``.
         institution: who writes all reports; drawn for each study where left out.
+        film_format: ``png`` (8 bits), or ``dicom`` (12 bits with a full header).
         workers: processes; as many as there are cores where left out.
         progress: whether to show a progress bar.
     """
@@ -47,13 +56,16 @@ def prepare_phantom(
     chances_of(given)  # what cannot be had is said before anything is made
     if institution not in (None, *INSTITUTIONS):
         raise InputError(f"no institution {institution!r}; choose from {', '.join(INSTITUTIONS)}")
+    if film_format not in FORMATS:
+        raise InputError(f"no film format {film_format!r}; choose from {', '.join(FORMATS)}")
     source: dict[str, Any] = {"kind": "phantom", "studies": studies, "seed": seed, "size": size}
     source |= {"prevalence": given} if given else {}
     source |= {"institution": institution} if institution else {}
+    source |= {"format": film_format} if film_format != "png" else {}
     return prepare(
         out,
         {f"phantom-{seed}-{index}": index for index in range(studies)},
-        partial(_build, seed, size, given, institution),
+        partial(_build, seed, size, given, institution, film_format),
         source=source,
         description=f"{studies} simulated frontal chest films, series {seed}, {size} x {size}",
         licence="Apache-2.0 (simulated: no patient)",
@@ -68,12 +80,13 @@ def _build(
     size: int,
     prevalence: Mapping[str, float],
     institution: str | None,
+    film_format: str,
     study_id: str,
     index: int,
 ) -> tuple[Row, dict[str, bytes]]:
     simulated = simulate(seed, index, size, prevalence=prevalence, institution=institution)
     study = simulated.study
-    film, masks = f"images/{study_id}.png", f"masks/{study_id}.npz"
+    film, masks = f"images/{study_id}{FORMATS[film_format]}", f"masks/{study_id}.npz"
     report = study.report
     assert report is not None  # noqa: S101 - the phantom always writes one
     row = Row(
@@ -93,11 +106,31 @@ def _build(
         truth=simulated.truth,
         measures=simulated.measures,
     )
-    image = study.images[0]
-    picture = png_bytes(
+    picture = film_dicom(simulated) if film_format == "dicom" else _film_png(simulated)
+    return row, {film: picture, masks: pack_masks(simulated.masks)}
+
+
+def film_dicom(simulated: PhantomStudy) -> bytes:
+    """Return a simulated study's film as a 12-bit DICOM file."""
+    from plainfilm.data.dicom_write import Acquisition, dicom_bytes  # pydicom, for DICOM alone
+
+    camera = simulated.case.exposure.camera(simulated.case.patient)
+    acquisition = Acquisition(
+        tube_voltage_kv=TUBE_VOLTAGE_KV,
+        source_to_detector_mm=camera.source_mm,
+        source_to_patient_mm=camera.source_mm - camera.gap_mm,
+    )
+    inverted = simulated.institution in INVERTED
+    return dicom_bytes(
+        simulated.study, acquisition, photometric="MONOCHROME1" if inverted else "MONOCHROME2"
+    )
+
+
+def _film_png(simulated: PhantomStudy) -> bytes:
+    image = simulated.study.images[0]
+    return png_bytes(
         np.round(image.pixels * 255).astype(np.uint8),
         simulated=True,
         spacing_mm=image.spacing_mm,
         view=image.view,
     )
-    return row, {film: picture, masks: pack_masks(simulated.masks)}
