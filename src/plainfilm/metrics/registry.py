@@ -51,6 +51,7 @@ METRICS: dict[str, Metric] = {
     },
     "token-accuracy": Metric("lexical:token_accuracy", card="token-f1", needs="frequencies"),
     "meteor": Metric("meteor:meteor", card="meteor"),
+    "meteor-nltk": Metric("meteor_nltk:meteor_nltk", card="meteor-nltk"),
     **{
         f"{average}-{measure}-{classes}": Metric(
             "clinical:label_score",
