@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from plainfilm.core import InputError
+from plainfilm.core import DatasetError, InputError
+from plainfilm.data import Dataset
 from plainfilm.data.masks import pack_masks, pool_masks, read_masks
+from plainfilm.data.phantom import prepare_phantom
 from plainfilm.phantom import simulate
 from plainfilm.phantom.classes import SUPERCLASSES
 from plainfilm.phantom.pathology import finding_masks
@@ -56,3 +58,22 @@ def test_maps_keep_the_area_where_cells_do_not_divide_the_film():
 def test_a_side_that_cannot_be_is_refused(side):
     with pytest.raises(InputError, match="between 1 and 32"):
         pool_masks({"all": np.ones((32, 40), bool)}, ["all"], side=side)
+
+
+def test_a_dataset_keeps_them_where_asked_to(tmp_path):
+    dataset = prepare_phantom(
+        3, tmp_path / "with", seed=9, size=96, structures=True, progress=False
+    )
+    plain = prepare_phantom(3, tmp_path / "without", seed=9, size=96, progress=False)
+    assert not (tmp_path / "without/structures").exists()
+    assert plain.structures(plain.rows[0]) == {}
+    assert dataset.fingerprint != plain.fingerprint
+    for index, row in enumerate(dataset.rows):
+        phantom = simulate(9, index, 96)
+        expected = structure_masks(phantom.case, 96) | finding_masks(phantom)
+        kept = dataset.structures(row)
+        assert set(kept) == set(expected)
+        assert all(np.array_equal(kept[name], mask) for name, mask in expected.items())
+    (tmp_path / "with" / dataset.rows[0].structures).unlink()
+    with pytest.raises(DatasetError, match="lacks 1 of its"):
+        Dataset(tmp_path / "with")

@@ -54,6 +54,9 @@ def phantom(
     film_format: Annotated[
         str, typer.Option("--format", help="png (8 bits), or dicom (12 bits with a full header).")
     ] = "png",
+    structures: Annotated[
+        bool, typer.Option("--structures", help="Keep masks of 152 anatomical classes, too.")
+    ] = False,
     workers: Workers = None,
 ) -> None:
     """Simulate chest films whose truth is known exactly.
@@ -70,6 +73,7 @@ def phantom(
         prevalence=_shares(prevalence or ()),
         institution=institution,
         film_format=film_format,
+        structures=structures,
         workers=workers,
     )
     _done(dataset.path)

@@ -4,6 +4,7 @@
     card.json          what it is, from where, under which licence, how many, its fingerprint
     images/            the films, as the source has them
     masks/             where known: bits packed, a file a study
+    structures/        where asked for: masks in the 212-class table, in the same way
 
 A dataset directory appears whole or not at all (see ``prepare``), and is not changed afterwards.
 """
@@ -44,6 +45,7 @@ SCHEMA = pa.schema(
         pa.field("prior_study_id", pa.string()),
         pa.field("truth", pa.string()),
         pa.field("measures", pa.string()),
+        pa.field("structures", pa.string()),
     ]
 )
 """Columns of the manifest; ``table``, ``statements``, ``truth`` and ``measures`` are JSON."""
@@ -73,6 +75,8 @@ class Row:
     """What the film shows, said or not, where that is known (the phantom)."""
     measures: Mapping[str, float] | None = None
     """Name, with side and unit, to the true size, where that is known."""
+    structures: str | None = None
+    """File of masks in the 212 classes of ``plainfilm.phantom.classes``."""
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
@@ -172,6 +176,12 @@ class Dataset:
         """Return a study's masks by name, ``(height, width)`` each; empty where there are none."""
         return {} if row.masks is None else read_masks(self.path / row.masks)
 
+    def structures(self, row: Row) -> dict[str, Mask]:
+        """Return a study's masks by class of the 212, unions with them; empty without any."""
+        from plainfilm.phantom.structures import with_unions
+
+        return {} if row.structures is None else with_unions(read_masks(self.path / row.structures))
+
     def study(self, row: Row) -> Study:
         """Return a study with its films and its true report."""
         return Study(
@@ -217,7 +227,7 @@ def check_patients(rows: Iterable[Row]) -> None:
 
 
 def _files(row: Row) -> tuple[str, ...]:
-    return row.images if row.masks is None else (*row.images, row.masks)
+    return (*row.images, *(file for file in (row.masks, row.structures) if file is not None))
 
 
 def _read_card(path: Path) -> DataCard:

@@ -15,7 +15,9 @@ from plainfilm.data.prepare import prepare
 from plainfilm.data.raster import png_bytes
 from plainfilm.data.splits import split_of
 from plainfilm.phantom import INSTITUTIONS, PhantomStudy, simulate
+from plainfilm.phantom.pathology import finding_masks
 from plainfilm.phantom.prevalence import chances_of
+from plainfilm.phantom.structures import PARTS, structure_masks
 
 FORMATS = {"png": ".png", "dicom": ".dcm"}
 """Kind of film file → its suffix."""
@@ -34,6 +36,7 @@ def prepare_phantom(
     prevalence: Mapping[str, float] | None = None,
     institution: str | None = None,
     film_format: str = "png",
+    structures: bool = False,
     workers: int | None = None,
     progress: bool = True,
 ) -> Dataset:
@@ -47,6 +50,7 @@ def prepare_phantom(
         prevalence: shares of the studies that replace those of ``plainfilm.phantom.PREVALENCE``.
         institution: who writes all reports; drawn for each study where left out.
         film_format: ``png`` (8 bits), or ``dicom`` (12 bits with a full header).
+        structures: whether to keep every study's masks in the 212-class table too.
         workers: processes; as many as there are cores where left out.
         progress: whether to show a progress bar.
     """
@@ -62,10 +66,11 @@ def prepare_phantom(
     source |= {"prevalence": given} if given else {}
     source |= {"institution": institution} if institution else {}
     source |= {"format": film_format} if film_format != "png" else {}
+    source |= {"structures": True} if structures else {}
     return prepare(
         out,
         {f"phantom-{seed}-{index}": index for index in range(studies)},
-        partial(_build, seed, size, given, institution, film_format),
+        partial(_build, seed, size, given, institution, film_format, structures),
         source=source,
         description=f"{studies} simulated frontal chest films, series {seed}, {size} x {size}",
         licence="Apache-2.0 (simulated: no patient)",
@@ -81,6 +86,7 @@ def _build(
     prevalence: Mapping[str, float],
     institution: str | None,
     film_format: str,
+    structures: bool,
     study_id: str,
     index: int,
 ) -> tuple[Row, dict[str, bytes]]:
@@ -105,9 +111,14 @@ def _build(
         technique=study.technique,
         truth=simulated.truth,
         measures=simulated.measures,
+        structures=f"structures/{study_id}.npz" if structures else None,
     )
     picture = film_dicom(simulated) if film_format == "dicom" else _film_png(simulated)
-    return row, {film: picture, masks: pack_masks(simulated.masks)}
+    files = {film: picture, masks: pack_masks(simulated.masks)}
+    if row.structures is not None:
+        classes = structure_masks(simulated.case, size, PARTS) | finding_masks(simulated)
+        files[row.structures] = pack_masks(classes)
+    return row, files
 
 
 def film_dicom(simulated: PhantomStudy) -> bytes:
