@@ -3,6 +3,7 @@
 python benchmarks/phantom_sheets.py docs/pictures
 """
 
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from scipy import ndimage
 from plainfilm.phantom import PREVALENCE, simulate
 from plainfilm.phantom.disease import Disease
 from plainfilm.phantom.simulate import PhantomStudy, render
+from plainfilm.phantom.structures import PARTS, structure_masks
 
 TILE = 200
 PAIRS = {
@@ -23,6 +25,16 @@ PAIRS = {
     "fracture": 5, "pleural thickening": 3, "devices": 0,
 }  # fmt: skip
 """Disease to the study of series 9 that shows it."""
+LAYERS = (
+    "posterior .* rib (left|right)", "anterior .* rib (left|right)", "vertebrae|sternum",
+    "clavicle |scapula |breast ", "lung (upper|middle) lobe", "lung lower lobe",
+    "l. obs. (left|right) .*(zone|base)", "(upper|lower) mediastinum|aortic arch",
+    "heart (atrium|ventricle)", "trachea|(left|right) pulmonary|stomach|.*hemidiaphragm",
+)  # fmt: skip
+"""Which structures a picture shows together, as patterns."""
+COLOURS = np.array(
+    [(255, 80, 80), (80, 255, 80), (90, 120, 255), (255, 255, 60), (255, 80, 255), (80, 255, 255)]
+)
 
 
 def picture(phantom: PhantomStudy) -> Image.Image:
@@ -75,6 +87,21 @@ def severity_sheet() -> Image.Image:
     return sheet
 
 
+def structure_sheet() -> Image.Image:
+    """Structures of one patient, each in a colour."""
+    phantom = simulate(7, 2, TILE)
+    masks = structure_masks(phantom.case, TILE, PARTS)
+    sheet = Image.new("RGB", (5 * TILE, 2 * TILE))
+    for place, pattern in enumerate(LAYERS):
+        tile = np.array(picture(phantom)).astype(float)
+        names = [name for name in PARTS if re.match(pattern, name)]
+        for number, name in enumerate(names):
+            tile[masks[name]] = 0.6 * tile[masks[name]] + 0.4 * COLOURS[number % len(COLOURS)]
+        coloured = Image.fromarray(tile.astype(np.uint8))
+        sheet.paste(coloured, ((place % 5) * TILE, (place // 5) * TILE))
+    return sheet
+
+
 def main() -> None:
     out = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/pictures")
     out.mkdir(parents=True, exist_ok=True)
@@ -82,6 +109,7 @@ def main() -> None:
         ("phantom_random", random_sheet()),
         ("phantom_findings", finding_sheet()),
         ("phantom_severity", severity_sheet()),
+        ("phantom_structures", structure_sheet()),
     ):
         sheet.save(out / f"{name}.jpg", quality=72, optimize=True)
         print(out / f"{name}.jpg", (out / f"{name}.jpg").stat().st_size // 1024, "KB")
