@@ -135,7 +135,7 @@ def score(name: str, pairs: Iterable[tuple[str, str]], show: bool = False) -> di
             counts[kind] = [both, one_side]
         if show and wanted != found:
             print(text)
-            for kind in wanted:
+            for kind in wanted if judged else [k for k in wanted if k != "no finding"]:
                 for fact in sorted(wanted[kind] ^ found[kind]):
                     who = "annotation" if fact in wanted[kind] else "reader"
                     print(f"    {who:<11}{kind}: {' '.join(fact)}")

@@ -68,3 +68,20 @@ def test_headings_of_organs_are_part_of_their_sentence() -> None:
 )
 def test_where_sentences_end(text: str, sentences: list[str]) -> None:
     assert list(dict.fromkeys(finding.sentence for finding in read(text))) == sentences
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "COMPARISON: June 4. The heart is enlarged. IMPRESSION: Unchanged.",
+        "TECHNIQUE: Portable film after line placement. The heart is enlarged.",
+        "INDICATION: Cough, pneumonia?\n\nThe heart is enlarged.",
+    ],
+)
+def test_text_after_a_lone_heading_is_read(text: str) -> None:
+    assert labels(text) == {Observation.CARDIOMEGALY: Status.PRESENT}
+
+
+def test_an_indication_of_two_sentences_asserts_nothing() -> None:
+    text = "INDICATION: Cough. Pneumonia last week. IMPRESSION: No effusion."
+    assert Observation.PNEUMONIA not in labels(text)

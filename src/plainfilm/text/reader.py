@@ -255,6 +255,7 @@ def _finding(
     detail = rule.detail
     for item in reading.qualifiers:
         detail = lexicon.refined.get((detail or "", item.roles.get("state", "")), detail)
+    severity = rule.severity or severity
     change = rule.change or change
     if status is Status.ABSENT:
         severity = None

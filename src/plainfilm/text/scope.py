@@ -56,7 +56,10 @@ class Scopes:
                 return None, fired
             kinds -= {"negation", "negation_after"}
         if stated is Status.ABSENT:
-            return (Status.PRESENT if "negation" in kinds else stated), fired
+            denied = any(
+                self.kinds[at] == "negation" and self._next_to(at, mention) for at in found
+            )
+            return (Status.PRESENT if denied else stated), fired
         if kinds & {"negation", "negation_after"}:
             return Status.ABSENT, fired
         if kinds & {"uncertainty", "uncertainty_after", "differential"}:
@@ -89,6 +92,11 @@ class Scopes:
     def _adjoins_next(self, index: int) -> bool:
         after = index + 1 < len(self.cues) and self.cues[index + 1]
         return bool(after and after.start == self.cues[index].end)
+
+    def _next_to(self, index: int, mention: Mention) -> bool:
+        """Return whether no other mention stands between the cue and the mention."""
+        end = self.cues[index].end
+        return not any(end <= start < mention.start for start, _ in self.heads)
 
     def _before(self, mention: Mention) -> list[int]:
         """Return the forward cues that reach the mention, nearest first."""

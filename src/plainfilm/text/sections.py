@@ -13,7 +13,9 @@ BODY = "body"
 """The name of text that stands under no heading."""
 
 _BLANK_LINE = re.compile(r"\n[ \t]*\n")
-_FIRST_STOP = re.compile(r"(?<=[a-z\d)]{2})[.?][ \t]+(?=[A-Z])")
+_BRIEF = ("comparison", "technique")
+"""Sections of one sentence, whatever follows it."""
+_FIRST_STOP = re.compile(r"(?<=[a-z\d)])[.?][ \t]+(?=[A-Z])")
 
 
 class Section(NamedTuple):
@@ -53,7 +55,8 @@ def split_sections(text: str, headings: Headings) -> list[Section]:
     """Return the sections of ``text`` in order; all of it is one ``body`` where no heading stands.
 
     Where the report has no section that is read, what follows the first paragraph of one that is
-    not (a comparison, say) is body text; without a blank line, what follows its first sentence.
+    not is body text; without a blank line, what follows the first sentence of the last one. Where
+    it has no findings, what follows the first sentence of a comparison or a technique is, too.
     """
     marks = list(headings.pattern.finditer(text))
     names = [headings.names[(m["line"] or m["inline"] or m["alone"]).lower()] for m in marks]
@@ -66,9 +69,9 @@ def split_sections(text: str, headings: Headings) -> list[Section]:
         blank = None
         if not told and name not in headings.read:
             blank = _BLANK_LINE.search(text, mark.end(), end)
-            blank = (
-                blank or (mark is marks[-1] and _FIRST_STOP.search(text, mark.end(), end)) or None
-            )
+        brief = name in _BRIEF and "findings" not in names
+        if blank is None and (brief or (not told and mark is marks[-1])):
+            blank = _FIRST_STOP.search(text, mark.end(), end)
         found.append(Section(name, mark.end(), blank.start() if blank else end))
         if blank and text[blank.end() : end].strip():
             found.append(Section(BODY, blank.end(), end))
