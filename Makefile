@@ -21,7 +21,7 @@ demo: install
 	$(BIN)/plainfilm demo
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4
 
 check: install
 	$(BIN)/ruff format --check src tests benchmarks
