@@ -52,3 +52,18 @@ def test_without_the_archive(monkeypatch):
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match=r"pip install pycocoevalcap==1\.2"):
         score(["a"], ["a"], ["meteor"])
+
+
+@pytest.mark.skipif(shutil.which("java") is None, reason="needs Java")
+def test_what_every_metric_must_do_in_one_run_of_the_program():
+    """Identity is best, order changes nothing, empty is 0, each report is by itself."""
+    count = len(REFERENCES)
+    references = REFERENCES + REFERENCES[::-1] + REFERENCES + REFERENCES
+    predictions = PREDICTIONS + PREDICTIONS[::-1] + REFERENCES + [" "] * count
+    found = score(references, predictions, ["meteor"], per_report=True)["meteor"]
+    usual, backwards, equal, empty = np.array(found.reports).reshape(4, count)
+    np.testing.assert_allclose(backwards, usual[::-1])
+    np.testing.assert_allclose(equal, 1)
+    assert usual.max() <= 1
+    assert not empty.any()
+    assert found.undefined == 0

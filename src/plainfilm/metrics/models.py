@@ -97,6 +97,8 @@ def load_models(descriptions: Iterable[str]) -> dict[str, Any]:
                 f"a model is given as NAME=PATH or NAME=PATH,OPTION=VALUE, got {description!r}"
             )
         check_names({name: path})
+        if name in models:
+            raise MetricError(f"--model names {name} more than once: name each once")
         module, function = MODELS[name].loader.split(":")
         loader = getattr(import_module(module), function)
         checked = validate_call(config=ConfigDict(arbitrary_types_allowed=True))(loader)
