@@ -1,14 +1,25 @@
 """The engine read in Spanish: hard sentences by topic, and what must be read from them.
 
-The cases are data (``hard_spanish.yaml``, in the notation of ``hard_sentences.yaml``).
+The cases are data (``hard_spanish.yaml``, in the notation of ``hard_sentences.yaml``). The
+rates are those of ``benchmarks/reader_annotated.py`` on its annotated Spanish texts.
 """
 
 import pytest
+from test_annotated import BENCHMARK
 from test_hard_sentences import cases, load, parse, show
 
 from plainfilm.core import Observation
 from plainfilm.text import labels, read
 from plainfilm.text.lexicon import vocabulary
+
+GOALS = {"status": 0.98, "side": 0.95, "severity": 0.95, "change": 0.95, "place": 0.95}
+"""F1 that the rules must keep on the annotated texts."""
+
+
+@pytest.mark.parametrize("name", ["spanish_sentences_1", "spanish_reports"])
+def test_annotated_texts_are_read(name: str) -> None:
+    rates = BENCHMARK.score(name, BENCHMARK.load(name))
+    assert {kind: rates[kind] for kind in GOALS if rates[kind] < GOALS[kind]} == {}
 
 
 @pytest.mark.parametrize(("text", "line"), cases(load("hard_spanish.yaml")))
