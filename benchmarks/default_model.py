@@ -37,7 +37,9 @@ def main(run: Path) -> None:
     levels = ["finding-f1", "finding-f1-side", "finding-f1-place", "finding-f1-severity"]
     for name in names:
         said = {study["study_id"]: study[name] for study in studies}
-        rows[name] |= score(references, said, [*levels, "weighted-f1-14"], split="test")
+        rows[name] |= score(
+            references, said, [*levels, "weighted-f1-14"], intervals=True, split="test"
+        )
     card = Dataset(run / "data").card
     text = "\n".join(
         [
