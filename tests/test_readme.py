@@ -39,7 +39,7 @@ def test_every_block_of_the_readme_runs(tmp_path: Path) -> None:
                 tmp_path,
             )
             ran += 1
-    assert ran == 8
+    assert ran == 9
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<!doctype html>" in page.lower()
 

@@ -1,6 +1,7 @@
 """Reports from plain files, and ``plainfilm score`` on them."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
@@ -224,6 +225,7 @@ def test_the_output_profile():
     assert (profile.duplicates, profile.most_common, profile.empty) == (0.5, 0.5, 1)
     assert (profile.words, profile.reference_words) == (1.25, 1.75)
     assert profile.length_ratio == 1.25 / 1.75
+    assert output_profile(replace(pairs, block=3)) == profile
     assert str(profile).startswith("duplicates 50%, the most common one 50%, 1 empty; 1.2 words")
 
 

@@ -164,8 +164,10 @@ def _print_reports(
             out.print(key, style="bold")
             for error in errors_.errors[key]:
                 out.print(f"  {error.kind}: {error.what}", soft_wrap=True)
-            out.print(f"  reference:  {reference}", soft_wrap=True)
-            out.print(f"  prediction: {prediction}\n", soft_wrap=True)
+            for side, text in (("reference", reference), ("prediction", prediction)):
+                lines = text.replace("\n", "\n" + " " * 14)
+                out.print(f"  {side + ':':12}{lines}", soft_wrap=True)
+            out.print()
 
 
 @metrics.command()

@@ -74,8 +74,8 @@ def protocol(metrics: str | None, uncertain: Uncertain, models: list[str] | None
     """Return the protocol that the options ask for; every name is a known metric.
 
     Raises:
-        MetricError: a metric is unknown or named twice.
-        InputError: a model is unknown or named twice, or cannot be loaded.
+        MetricError: a metric is unknown or named twice, or a model's description is malformed.
+        ModelError: a model cannot be loaded.
     """
     from plainfilm.metrics.models import load_models
     from plainfilm.metrics.registry import resolve

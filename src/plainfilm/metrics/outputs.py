@@ -52,14 +52,17 @@ class OutputProfile:
 
 def output_profile(pairs: Pairs) -> OutputProfile:
     """Return the profile of the predictions; texts that differ in white space are one text."""
-    references, predictions = pairs.tokens
+    lengths: list[tuple[int, int]] = []
+    for block in pairs.blocks("output profile"):
+        lengths += [(len(truth), len(said)) for truth, said in zip(*block.tokens, strict=True)]
+    references, predictions = zip(*lengths, strict=True)
     texts = Counter(" ".join(text.split()) for text in pairs.predictions)
     return OutputProfile(
         duplicates=sum(count for count in texts.values() if count > 1) / len(pairs),
         most_common=max(texts.values()) / len(pairs),
-        empty=sum(not tokens for tokens in predictions),
-        words=fmean(map(len, predictions)),
-        reference_words=fmean(map(len, references)),
+        empty=predictions.count(0),
+        words=fmean(predictions),
+        reference_words=fmean(references),
     )
 
 
