@@ -29,6 +29,7 @@ from plainfilm.metrics.files import read_run
 from plainfilm.models.radscribe import RadScribeForConditionalGeneration, RadScribeProcessor
 from plainfilm.training.build import build_model
 from plainfilm.training.evaluation import MOST_COMMON, NEAREST, evaluate
+from plainfilm.training.examples import target_report
 from plainfilm.training.recipe import Recipe, load_recipe
 from plainfilm.training.run import train
 from plainfilm.training.stages import latest_checkpoint
@@ -199,7 +200,7 @@ def test_evaluate_has_the_template_rows(run: Path, dataset: Dataset, tmp_path: P
     result.save(tmp_path / "out")
     lines = (tmp_path / "out" / "predictions.jsonl").read_text().splitlines()
     assert {json.loads(line)["study_id"] for line in lines} == test
-    training = {f"{row.findings}\n{row.impression}" for row in dataset.split("train")}
+    training = {target_report(row, "findings+impression").text for row in dataset.split("train")}
     assert {json.loads(line)[NEAREST] for line in lines} <= training
     assert set(result.errors) == set(result.error_shares) == set(result.outputs)
     assert json.loads((tmp_path / "out" / "outputs.json").read_text())[MOST_COMMON]["duplicates"]
@@ -229,15 +230,15 @@ def test_an_external_test_set_needs_no_training_split(
     external = Dataset(dataset.path)
     external.rows = dataset.split("test")
     model = plainfilm.load_model(run)
-    alone = evaluate(model, external, metrics=["bleu-1"], limit=2, progress=False)
+    alone = evaluate(model, external, metrics=["bleu-1"], limit=1, progress=False)
     assert list(alone.scores) == ["radscribe-tiny"]
     assert "no rows 'most common report' and 'nearest training report'" in alone.notes[0]
     beside = evaluate(
-        model, external, metrics=["bleu-1"], limit=2, training=dataset, progress=False
+        model, external, metrics=["bleu-1"], limit=1, training=dataset, progress=False
     )
     assert list(beside.scores) == ["radscribe-tiny", MOST_COMMON, NEAREST]
     with pytest.raises(InputError, match="no studies in its train split"):
-        evaluate(model, external, metrics=["bleu-1"], limit=2, training=external, progress=False)
+        evaluate(model, external, metrics=["bleu-1"], limit=1, training=external, progress=False)
 
 
 def test_drafts_are_kept_when_scoring_fails(
@@ -252,12 +253,12 @@ def test_drafts_are_kept_when_scoring_fails(
             plainfilm.load_model(run),
             dataset,
             metrics=["bleu-1"],
-            limit=2,
+            limit=1,
             output=tmp_path,
             progress=False,
         )
     references, drafts = read_run(tmp_path)
-    assert list(references) == list(drafts) == [r.study_id for r in dataset.split("test")[:2]]
+    assert list(references) == list(drafts) == [r.study_id for r in dataset.split("test")[:1]]
 
 
 @pytest.mark.parametrize("name", ["reference", "study_id", MOST_COMMON])
@@ -265,7 +266,7 @@ def test_a_models_name_is_no_other_column(name: str, run: Path, dataset: Dataset
     model = plainfilm.load_model(run)
     model.card = model.card.model_copy(update={"name": name})
     with pytest.raises(InputError, match="names another column"):
-        evaluate(model, dataset, metrics=["bleu-1"], limit=2, progress=False)
+        evaluate(model, dataset, metrics=["bleu-1"], limit=1, progress=False)
 
 
 def test_a_model_drafts_a_report(run: Path, dataset: Dataset) -> None:
