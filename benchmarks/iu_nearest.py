@@ -16,17 +16,16 @@ import argparse
 import json
 import random
 import sys
-import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 
-import defusedxml.ElementTree
 from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.meteor.meteor import Meteor
 from pycocoevalcap.rouge.rouge import Rouge
 from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
+from reader_iu import read_sections
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from plainfilm.core import OBSERVATIONS, Score, write_atomically
@@ -52,16 +51,7 @@ Texts = dict[str, str]
 
 def read_indications(path: Path) -> Texts:
     """Return study → indication of Open-i's archive."""
-    found = {}
-    with tarfile.open(path) as archive:
-        for member in archive:
-            stream = archive.extractfile(member)
-            if stream is None or not member.name.endswith(".xml"):
-                continue
-            root = defusedxml.ElementTree.parse(stream).getroot()
-            section = {e.get("Label"): e.text or "" for e in root.iter("AbstractText")}
-            found[root.find("uId").get("id")] = " ".join(section.get("INDICATION", "").split())
-    return found
+    return {id: sections.get("INDICATION", "") for id, sections, _ in read_sections(path)}
 
 
 def read_split(path: Path) -> tuple[Texts, Texts]:

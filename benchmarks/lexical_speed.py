@@ -11,16 +11,15 @@ are drawn from a few hundred invented sentences with the length and repetition o
 import argparse
 import random
 import sys
-import tarfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import defusedxml.ElementTree
 from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
 from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
+from reader_iu import read_archive
 
 from plainfilm.metrics import lexical, tokenizer
 from plainfilm.metrics.pairs import Pairs
@@ -30,21 +29,6 @@ METRICS = {
     "rouge-l": (lexical.rouge_l, {}),
     "cider-d": (lexical.cider_d, {}),
 }
-
-
-def read_archive(path: Path) -> list[str]:
-    """Return findings and impression of every report in Open-i's archive."""
-    texts = []
-    with tarfile.open(path) as archive:
-        for member in archive:
-            stream = archive.extractfile(member)
-            if stream is None or not member.name.endswith(".xml"):
-                continue
-            root = defusedxml.ElementTree.parse(stream).getroot()
-            section = {e.get("Label"): e.text or "" for e in root.iter("AbstractText")}
-            text = f"{section.get('FINDINGS', '')} {section.get('IMPRESSION', '')}"
-            texts.append(" ".join(text.split()))
-    return [text for text in texts if text]
 
 
 def invent_reports(count: int, random_: random.Random) -> list[str]:
@@ -72,7 +56,7 @@ def main() -> None:
     arguments = parser.parse_args()
     random_ = random.Random(0)  # noqa: S311
     texts = (
-        read_archive(arguments.reports)
+        [report.text for report in read_archive(arguments.reports, coded=False)]
         if arguments.reports
         else invent_reports(arguments.pairs, random_)
     )

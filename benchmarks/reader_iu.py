@@ -49,22 +49,28 @@ class Coded(NamedTuple):
         return iu_coding.observations(self.codes)
 
 
-def read_archive(path: Path, *, coded: bool = True) -> Iterator[Coded]:
-    """Yield every study of the archive that has a report and, if ``coded``, a coding."""
+def read_sections(path: Path) -> Iterator[tuple[str, dict[str, str], tuple[str, ...]]]:
+    """Yield every study of the archive: its id, its sections by heading, its codes."""
     with tarfile.open(path) as archive:
         for member in archive:
             stream = archive.extractfile(member)
             if stream is None or not member.name.endswith(".xml"):
                 continue
             root = defusedxml.ElementTree.parse(stream).getroot()
-            section = {
+            sections = {
                 element.get("Label"): " ".join((element.text or "").split())
                 for element in root.iter("AbstractText")
             }
-            parts = (section.get("FINDINGS", ""), section.get("IMPRESSION", ""))
             codes = tuple(element.text.strip() for element in root.iter("major") if element.text)
-            if any(parts) and (not coded or (codes and codes[0].lower() != NOT_CODED)):
-                yield Coded(root.find("uId").get("id"), "\n".join(p for p in parts if p), codes)
+            yield root.find("uId").get("id"), sections, codes
+
+
+def read_archive(path: Path, *, coded: bool = True) -> Iterator[Coded]:
+    """Yield every study of the archive that has a report and, if ``coded``, a coding."""
+    for id, sections, codes in read_sections(path):
+        parts = (sections.get("FINDINGS", ""), sections.get("IMPRESSION", ""))
+        if any(parts) and (not coded or (codes and codes[0].lower() != NOT_CODED)):
+            yield Coded(id, "\n".join(p for p in parts if p), codes)
 
 
 def choose(reports: Sequence[Coded], reserved: set[str], split: str) -> list[Coded]:
