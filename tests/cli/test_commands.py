@@ -1,6 +1,8 @@
 """Commands: help that teaches, one line for each mistake, a non-zero exit."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +115,24 @@ def test_each_mistake_is_one_line_and_a_non_zero_exit(
     assert len(err.strip().splitlines()) == 1, err
     assert message in err
     assert "Traceback" not in err + out
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_core_install_is_told_which_extra_brings_the_phantom(tmp_path: Path) -> None:
+    without = (
+        "import sys\n"
+        "for name in ('scipy', 'pyarrow', 'PIL', 'pydicom'):\n"
+        "    sys.modules[name] = None\n"
+        "from plainfilm.cli import main\n"
+        "main()\n"
+    )
+    argv = [sys.executable, "-c", without, "data", "phantom", "2", str(tmp_path / "out")]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == (
+        "plainfilm: this needs scipy, which is not installed: pip install 'plainfilm[data]'\n"
+    )
     assert not (tmp_path / "out").exists()
 
 

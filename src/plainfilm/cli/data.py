@@ -63,6 +63,7 @@ def phantom(
 
     plainfilm data phantom 500 phantom/ --prevalence pneumothorax=.3
     """
+    import plainfilm.phantom  # first, so that an install without the data extra is told of it
     from plainfilm.data.phantom import prepare_phantom
 
     dataset = prepare_phantom(

@@ -1,7 +1,14 @@
 """Simulated chest films whose truth is known exactly: a measuring instrument, not real data."""
 
+from plainfilm.core import MissingDependencyError
 from plainfilm.phantom.institutions import INSTITUTIONS
 from plainfilm.phantom.prevalence import PREVALENCE
-from plainfilm.phantom.simulate import PhantomStudy, simulate
+
+try:
+    from plainfilm.phantom.simulate import PhantomStudy, simulate
+except ModuleNotFoundError as error:
+    if error.name is None or error.name.split(".")[0] != "scipy":
+        raise
+    raise MissingDependencyError.of("scipy", "data") from error
 
 __all__ = ["INSTITUTIONS", "PREVALENCE", "PhantomStudy", "simulate"]
