@@ -20,6 +20,7 @@ from plainfilm.data.phantom import prepare_phantom
 from plainfilm.data.prepare import prepare
 from plainfilm.data.raster import png_bytes
 from plainfilm.data.splits import SPLITS, split_of
+from plainfilm.phantom import simulate
 
 FILM = png_bytes(np.arange(64, dtype=np.uint8).reshape(8, 8), simulated=False)
 
@@ -142,6 +143,25 @@ def test_the_number_of_workers_changes_nothing(tmp_path: Path) -> None:
     one = prepare_phantom(6, tmp_path / "one", size=32, workers=1, progress=False)
     two = prepare_phantom(6, tmp_path / "two", size=32, workers=2, progress=False)
     assert one.fingerprint == two.fingerprint
+
+
+@pytest.mark.parametrize("film_format", ["png", "dicom"])
+def test_two_views_and_their_masks(tmp_path: Path, film_format: str) -> None:
+    views = ("frontal", "lateral")
+    dataset = prepare_phantom(
+        2, tmp_path / "d", size=64, views=views, film_format=film_format, progress=False
+    )
+    for index, row in enumerate(dataset.rows):
+        phantom = simulate(0, index, 64, views=views)
+        assert row.views == (str(phantom.study.images[0].view), "lateral")
+        films = dataset.study(row).images
+        for film, made in zip(films, phantom.study.images, strict=True):
+            assert film.view is made.view
+            assert np.abs(film.pixels - made.pixels).max() < 1 / 255
+        for number, known in enumerate((phantom.masks, phantom.lateral_masks)):
+            stored = dataset.masks(row, number)
+            assert stored.keys() == known.keys()
+            assert all(np.array_equal(stored[name], known[name]) for name in known)
 
 
 def test_the_phantom_as_a_dataset(tmp_path: Path) -> None:

@@ -68,6 +68,19 @@ def test_a_study_says_that_it_is_simulated_and_carries_its_geometry():
         assert mask.dtype == bool
 
 
+def test_a_lateral_film_is_added_and_changes_nothing_else():
+    for index in range(3):
+        one, two = simulate(3, index, SIZE), simulate(3, index, SIZE, views=("frontal", "lateral"))
+        assert [str(image.view) for image in two.study.images][1:] == ["lateral"]
+        assert two.study.images[0] == one.study.images[0]
+        assert two.study.report == one.study.report
+        assert (two.case, two.measures, two.truth) == (one.case, one.measures, one.truth)
+        assert one.lateral_masks == {}
+        assert set(two.lateral_masks) == set(two.masks)
+        assert all(mask.shape == (SIZE, SIZE) for mask in two.lateral_masks.values())
+        assert "and lateral views" in (two.study.technique or "and lateral views")
+
+
 def test_the_picture_does_not_drift():
     """The shipped model was trained on these films: they may not change unnoticed."""
     found = []
@@ -106,8 +119,18 @@ def test_prevalence_decides_what_is_drawn():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"seed": -1, "index": 0}, "seed and index must be 0 or more, got -1 and 0"),
-        ({"seed": 0, "index": 0, "size": 8}, "size must lie between 32 and 4096 pixels, got 8"),
+        ({"seed": -1, "index": 0}, "seed must be a whole number, 0 or more, got -1"),
+        ({"seed": 1.5, "index": 0}, "seed must be a whole number, 0 or more, got 1.5"),
+        ({"seed": 0, "index": "a"}, "index must be a whole number, 0 or more, got 'a'"),
+        ({"seed": 0, "index": 0, "size": 8},
+         "size must be a whole number, between 32 and 4096, got 8"),
+        ({"seed": 0, "index": 0, "size": 100.5},
+         "size must be a whole number, between 32 and 4096, got 100.5"),
+        ({"seed": 0, "index": 0, "views": ("lateral",)},
+         r"views must be \('frontal',\) or \('frontal', 'lateral'\), got \('lateral',\)"),
+        ({"seed": 0, "index": 0, "prevalence": "lesion"}, "prevalence must map diseases to shares"),
+        ({"seed": 0, "index": 0, "prevalence": {"lesion": "much"}},
+         r"the prevalence of lesion must lie in \[0, 1\], got 'much'"),
         ({"seed": 0, "index": 0, "prevalence": {"gout": 1}}, r"no such diseases: \['gout'\]"),
         ({"seed": 0, "index": 0, "prevalence": {"lesion": 2}},
          r"the prevalence of lesion must lie in \[0, 1\], got 2"),

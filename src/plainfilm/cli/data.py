@@ -57,6 +57,9 @@ def phantom(
     structures: Annotated[
         bool, typer.Option("--structures", help="Keep masks of 152 anatomical classes, too.")
     ] = False,
+    views: Annotated[
+        str, typer.Option(help="frontal, or frontal,lateral: one film a study, or two.")
+    ] = "frontal",
     workers: Workers = None,
 ) -> None:
     """Simulate chest films whose truth is known exactly.
@@ -75,6 +78,7 @@ def phantom(
         institution=institution,
         film_format=film_format,
         structures=structures,
+        views=tuple(view.strip() for view in views.split(",")),
         workers=workers,
     )
     _done(dataset.path)

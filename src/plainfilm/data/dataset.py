@@ -3,7 +3,7 @@
     manifest.parquet   a row a study (see Row)
     card.json          what it is, from where, under which licence, how many, its fingerprint
     images/            the films, as the source has them
-    masks/             where known: bits packed, a file a study
+    masks/             where known: bits packed, a file a film
     structures/        where asked for: masks in the 212-class table, in the same way
 
 A dataset directory appears whole or not at all (see ``prepare``), and is not changed afterwards.
@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from plainfilm.core import DatasetError, Finding, Image, Report, Study, Word
+from plainfilm.core import DatasetError, Finding, Image, Report, Study, View, Word
 from plainfilm.data.images import read_image
 from plainfilm.data.masks import Mask, read_masks
 from plainfilm.data.splits import SPLITS
@@ -46,6 +46,7 @@ SCHEMA = pa.schema(
         pa.field("truth", pa.string()),
         pa.field("measures", pa.string()),
         pa.field("structures", pa.string()),
+        pa.field("lateral_masks", pa.string()),
     ]
 )
 """Columns of the manifest; ``table``, ``statements``, ``truth`` and ``measures`` are JSON."""
@@ -70,13 +71,16 @@ class Row:
     statements: tuple[Finding, ...] | None = None
     """What the report says, where it is known apart from the text."""
     masks: str | None = None
+    """File of the frontal film's masks."""
     prior_study_id: str | None = None
     truth: tuple[Finding, ...] | None = None
     """What the film shows, said or not, where that is known (the phantom)."""
     measures: Mapping[str, float] | None = None
     """Name, with side and unit, to the true size, where that is known."""
     structures: str | None = None
-    """File of masks in the 212 classes of ``plainfilm.phantom.classes``."""
+    """File of masks in the 212 classes of ``plainfilm.phantom.classes``, on the frontal film."""
+    lateral_masks: str | None = None
+    """File of the lateral film's masks."""
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
@@ -172,9 +176,11 @@ class Dataset:
         """Return one film of a study."""
         return read_image(self.path / row.images[index])
 
-    def masks(self, row: Row) -> dict[str, Mask]:
-        """Return a study's masks by name, ``(height, width)`` each; empty where there are none."""
-        return {} if row.masks is None else read_masks(self.path / row.masks)
+    def masks(self, row: Row, index: int = 0) -> dict[str, Mask]:
+        """Return one film's masks by name, ``(height, width)`` each; empty where there are none."""
+        lateral = row.views[index] == View.LATERAL
+        file = row.lateral_masks if lateral else row.masks
+        return {} if file is None else read_masks(self.path / file)
 
     def structures(self, row: Row) -> dict[str, Mask]:
         """Return a study's masks by class of the 212, unions with them; empty without any."""
@@ -227,7 +233,8 @@ def check_patients(rows: Iterable[Row]) -> None:
 
 
 def _files(row: Row) -> tuple[str, ...]:
-    return (*row.images, *(file for file in (row.masks, row.structures) if file is not None))
+    others = (row.masks, row.structures, row.lateral_masks)
+    return (*row.images, *(file for file in others if file is not None))
 
 
 def _read_card(path: Path) -> DataCard:

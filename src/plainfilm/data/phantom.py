@@ -1,7 +1,8 @@
 """The phantom as a dataset directory."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from plainfilm.data.splits import split_of
 from plainfilm.phantom import INSTITUTIONS, PhantomStudy, simulate
 from plainfilm.phantom.pathology import finding_masks
 from plainfilm.phantom.prevalence import chances_of
+from plainfilm.phantom.simulate import check_views
 from plainfilm.phantom.structures import PARTS, structure_masks
 
 FORMATS = {"png": ".png", "dicom": ".dcm"}
@@ -37,6 +39,7 @@ def prepare_phantom(
     institution: str | None = None,
     film_format: str = "png",
     structures: bool = False,
+    views: Sequence[str] = ("frontal",),
     workers: int | None = None,
     progress: bool = True,
 ) -> Dataset:
@@ -51,6 +54,7 @@ def prepare_phantom(
         institution: who writes all reports; drawn for each study where left out.
         film_format: ``png`` (8 bits), or ``dicom`` (12 bits with a full header).
         structures: whether to keep every study's masks in the 212-class table too.
+        views: of each study: ``frontal`` alone, or ``frontal`` and ``lateral``.
         workers: processes; as many as there are cores where left out.
         progress: whether to show a progress bar.
     """
@@ -62,17 +66,20 @@ def prepare_phantom(
         raise InputError(f"no institution {institution!r}; choose from {', '.join(INSTITUTIONS)}")
     if film_format not in FORMATS:
         raise InputError(f"no film format {film_format!r}; choose from {', '.join(FORMATS)}")
+    check_views(views)
     source: dict[str, Any] = {"kind": "phantom", "studies": studies, "seed": seed, "size": size}
     source |= {"prevalence": given} if given else {}
     source |= {"institution": institution} if institution else {}
     source |= {"format": film_format} if film_format != "png" else {}
     source |= {"structures": True} if structures else {}
+    source |= {"views": list(views)} if len(views) > 1 else {}
     return prepare(
         out,
         {f"phantom-{seed}-{index}": index for index in range(studies)},
-        partial(_build, seed, size, given, institution, film_format, structures),
+        partial(_build, seed, size, given, institution, film_format, structures, tuple(views)),
         source=source,
-        description=f"{studies} simulated frontal chest films, series {seed}, {size} x {size}",
+        description=f"{studies} simulated chest studies, {' and '.join(views)}, series {seed}, "
+        f"{size} x {size}",
         licence="Apache-2.0 (simulated: no patient)",
         simulated=True,
         workers=workers or (1 if studies < 100 else os.cpu_count() or 1),
@@ -87,25 +94,30 @@ def _build(
     institution: str | None,
     film_format: str,
     structures: bool,
+    views: tuple[str, ...],
     study_id: str,
     index: int,
 ) -> tuple[Row, dict[str, bytes]]:
-    simulated = simulate(seed, index, size, prevalence=prevalence, institution=institution)
-    study = simulated.study
-    film, masks = f"images/{study_id}{FORMATS[film_format]}", f"masks/{study_id}.npz"
-    report = study.report
+    simulated = simulate(
+        seed, index, size, prevalence=prevalence, institution=institution, views=views
+    )
+    study, report = simulated.study, simulated.study.report
     assert report is not None  # noqa: S101 - the phantom always writes one
+    names = [study_id if view == "frontal" else f"{study_id}-{view}" for view in views]
+    films = [f"images/{name}{FORMATS[film_format]}" for name in names]
+    masks = [f"masks/{name}.npz" for name in names]
     row = Row(
         study_id=study_id,
         patient_id=study_id,
         split=split_of(study_id),
-        images=(film,),
-        views=(str(study.images[0].view),),
+        images=tuple(films),
+        views=tuple(str(image.view) for image in study.images),
         findings=report.findings,
         impression=report.impression,
         table=study.table,
         statements=report.statements,
-        masks=masks,
+        masks=masks[0],
+        lateral_masks=masks[1] if len(masks) > 1 else None,
         institution=simulated.institution,
         indication=study.indication,
         technique=study.technique,
@@ -113,32 +125,34 @@ def _build(
         measures=simulated.measures,
         structures=f"structures/{study_id}.npz" if structures else None,
     )
-    picture = film_dicom(simulated) if film_format == "dicom" else _film_png(simulated)
-    files = {film: picture, masks: pack_masks(simulated.masks)}
+    film = film_dicom if film_format == "dicom" else _film_png
+    files = {name: film(simulated, number) for number, name in enumerate(films)}
+    known = (simulated.masks, simulated.lateral_masks)
+    files |= {name: pack_masks(these) for name, these in zip(masks, known, strict=False)}
     if row.structures is not None:
         classes = structure_masks(simulated.case, size, PARTS) | finding_masks(simulated)
         files[row.structures] = pack_masks(classes)
     return row, files
 
 
-def film_dicom(simulated: PhantomStudy) -> bytes:
-    """Return a simulated study's film as a 12-bit DICOM file."""
+def film_dicom(simulated: PhantomStudy, number: int = 0) -> bytes:
+    """Return one film of a simulated study as a 12-bit DICOM file."""
     from plainfilm.data.dicom_write import Acquisition, dicom_bytes  # pydicom, for DICOM alone
 
-    camera = simulated.case.exposure.camera(simulated.case.patient)
+    view = simulated.study.images[number].view
+    camera = replace(simulated.case.exposure, view=view).camera(simulated.case.patient)
     acquisition = Acquisition(
         tube_voltage_kv=TUBE_VOLTAGE_KV,
         source_to_detector_mm=camera.source_mm,
         source_to_patient_mm=camera.source_mm - camera.gap_mm,
     )
     inverted = simulated.institution in INVERTED
-    return dicom_bytes(
-        simulated.study, acquisition, photometric="MONOCHROME1" if inverted else "MONOCHROME2"
-    )
+    photometric = "MONOCHROME1" if inverted else "MONOCHROME2"
+    return dicom_bytes(simulated.study, acquisition, number=number, photometric=photometric)
 
 
-def _film_png(simulated: PhantomStudy) -> bytes:
-    image = simulated.study.images[0]
+def _film_png(simulated: PhantomStudy, number: int) -> bytes:
+    image = simulated.study.images[number]
     return png_bytes(
         np.round(image.pixels * 255).astype(np.uint8),
         simulated=True,

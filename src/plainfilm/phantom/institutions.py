@@ -4,7 +4,7 @@ An institution's name is that of its style in :data:`plainfilm.text.writer.STYLE
 its limits is in the picture and in the truth, but not in its reports.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -107,8 +107,9 @@ def draw_indication(rng: np.random.Generator, disease: Disease) -> str:
     return COMPLAINTS[group][int(rng.integers(len(COMPLAINTS[group])))]
 
 
-def technique_of(exposure: Exposure) -> str:
-    """Return how the film was taken, as reports say it."""
-    if exposure.view is View.PA:
-        return "Upright PA view of the chest."
-    return "Portable AP view of the chest."
+def technique_of(exposure: Exposure, views: Collection[str] = ("frontal",)) -> str:
+    """Return how the films were taken, as reports say it; ``exposure`` is of the frontal one."""
+    upright = exposure.view is View.PA
+    if "lateral" in views:
+        return f"{'Upright PA' if upright else 'AP'} and lateral views of the chest."
+    return f"{'Upright PA' if upright else 'Portable AP'} view of the chest."

@@ -10,6 +10,7 @@ the correlations. The effects themselves are set by eye: their signs follow comm
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from numbers import Real
 from types import MappingProxyType
 
 import numpy as np
@@ -116,11 +117,15 @@ def chances_of(prevalence: Mapping[str, float] | None = None) -> Chances:
     Raises:
         InputError: an entry is unknown or no share, or the shares exclude one another.
     """
+    if not isinstance(prevalence or {}, Mapping):
+        raise InputError(
+            f"prevalence must map diseases to shares, like {{'lesion': 0.3}}, got {prevalence!r}"
+        )
     given = dict(prevalence or {})
-    if unknown := sorted(set(given) - set(PREVALENCE)):
+    if unknown := sorted(set(given) - set(PREVALENCE), key=str):
         raise InputError(f"no such diseases: {unknown}; choose from {', '.join(PREVALENCE)}")
     for name, share in given.items():
-        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+        if isinstance(share, bool) or not isinstance(share, Real) or not 0 <= float(share) <= 1:
             raise InputError(f"the prevalence of {name} must lie in [0, 1], got {share!r}")
     shares = {name: float(given.get(name, risk.share)) for name, risk in RISKS.items()}
     most, total = max(shares.values()), sum(shares.values())

@@ -1,8 +1,9 @@
-"""One simulated study from two numbers: film, masks, measures, and the report of its truth."""
+"""One simulated study from two numbers: films, masks, measures, and the report of its truth."""
 
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from numbers import Integral
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from plainfilm.phantom.institutions import (
     draw_indication,
     technique_of,
 )
+from plainfilm.phantom.lateral import render_lateral
 from plainfilm.phantom.patient import (
     AGE,
     AGE_SPREAD,
@@ -53,10 +55,16 @@ class PhantomStudy:
     institution: str
     """Who wrote the report."""
     masks: dict[str, Mask]
-    """Name of a structure or finding to where it lies, ``(size, size)``."""
+    """Name of a structure or finding to where it lies on the frontal film, ``(size, size)``."""
     measures: dict[str, float]
-    """Name, with its unit, to the measured size."""
+    """Name, with its unit, to the size measured on the frontal film."""
     case: Case
+    lateral_masks: dict[str, Mask] = field(default_factory=dict)
+    """As ``masks``, on the lateral film; empty without one."""
+
+
+VIEWS = (("frontal",), ("frontal", "lateral"))
+"""The views that a study can have."""
 
 
 def simulate(
@@ -66,33 +74,64 @@ def simulate(
     *,
     prevalence: Mapping[str, float] | None = None,
     institution: str | None = None,
+    views: Sequence[str] = ("frontal",),
 ) -> PhantomStudy:
-    """Return study ``index`` of the series ``seed``, one frontal film of ``size`` × ``size``.
+    """Return study ``index`` of the series ``seed``, its films ``size`` × ``size``.
 
     The same three numbers give the same study, bit for bit, in any order and any process; another
     ``size`` shows the same patient. ``prevalence`` replaces entries of :data:`PREVALENCE`.
     ``institution`` names who reports (:data:`INSTITUTIONS`); drawn by its share where left out. It
-    changes the words and what is mentioned, never the film.
+    changes the words and what is mentioned, never the film. With ``views=("frontal", "lateral")``
+    a left lateral film of the same patient and disease is the second image; what is stated still
+    follows the sizes on the frontal one, and nothing else changes but the technique.
 
     Raises:
-        InputError: a number is out of range, or a disease or institution is unknown.
+        InputError: a number is out of range or no whole number, or a disease, institution or view
+            is unknown.
     """
-    if seed < 0 or index < 0:
-        raise InputError(f"seed and index must be 0 or more, got {seed} and {index}")
-    if not 32 <= size <= 4096:
-        raise InputError(f"size must lie between 32 and 4096 pixels, got {size}")
+    for name, value, least, most in (
+        ("seed", seed, 0, None), ("index", index, 0, None), ("size", size, 32, 4096),
+    ):  # fmt: skip
+        _check_whole(name, value, least, most)
+    check_views(views)
     chances = chances_of(prevalence)
-    streams = np.random.SeedSequence([seed, index]).spawn(6)
-    who, how, noise, words, place, clinic = (np.random.default_rng(stream) for stream in streams)
+    streams = np.random.SeedSequence([seed, index]).spawn(7)
+    who, how, noise, words, place, clinic, side = map(np.random.default_rng, streams)
     case = draw_case(who, how, chances)
     writer = choose_institution(place, institution)
     made = render(case, size, noise, words, f"phantom-{seed}-{index}", writer)
+    if "lateral" in views:
+        made = _with_lateral(made, size, side)
     context = {
         "table": draw_table(clinic, case.patient, case.disease, case.exposure),
         "indication": draw_indication(clinic, case.disease) if writer.indication else None,
-        "technique": technique_of(case.exposure) if writer.technique else None,
+        "technique": technique_of(case.exposure, views) if writer.technique else None,
     }
     return replace(made, study=made.study.model_copy(update=context))
+
+
+def check_views(views: Sequence[str]) -> None:
+    """Raise InputError where ``views`` are none of :data:`VIEWS`."""
+    if not isinstance(views, list | tuple) or tuple(views) not in VIEWS:
+        raise InputError(f"views must be ('frontal',) or ('frontal', 'lateral'), got {views!r}")
+
+
+def _check_whole(name: str, value: object, least: int, most: int | None) -> None:
+    """Raise InputError where ``value`` is no whole number from ``least`` to ``most``."""
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not whole or value < least or (most is not None and value > most):  # type: ignore[operator]
+        limits = f"{least} or more" if most is None else f"between {least} and {most}"
+        raise InputError(f"{name} must be a whole number, {limits}, got {value!r}")
+
+
+def _with_lateral(made: PhantomStudy, size: int, rng: np.random.Generator) -> PhantomStudy:
+    """Return the study with the lateral film that goes with its frontal one."""
+    study, case = made.study, made.case
+    image, seen = render_lateral(
+        case.patient, case.disease, case.exposure, size, rng, f"{study.id}-lateral"
+    )
+    both = study.model_copy(update={"images": (*study.images, image)})
+    return replace(made, study=both, lateral_masks=seen.masks)
 
 
 def draw_case(who: np.random.Generator, how: np.random.Generator, chances: Chances) -> Case:
