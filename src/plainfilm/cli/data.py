@@ -66,7 +66,7 @@ def phantom(
 
     plainfilm data phantom 500 phantom/ --prevalence pneumothorax=.3
     """
-    import plainfilm.phantom  # first, so that an install without the data extra is told of it
+    import plainfilm.phantom  # noqa: F401 - first, so that a core install is told the extra
     from plainfilm.data.phantom import prepare_phantom
 
     dataset = prepare_phantom(
