@@ -148,12 +148,12 @@ def test_accumulation_does_not_change_the_gradient(recipe: Recipe, run: Path) ->
     """One batch of 8 and four of 2 lead to the same weights after a step."""
     from transformers import TrainingArguments
 
-    from plainfilm.training.examples import Collate, Examples
+    from plainfilm.training.examples import Collate, Examples, Films
     from plainfilm.training.stages import StageTrainer
 
     assert recipe.data.dataset is not None
     opened = Dataset(recipe.data.dataset)
-    examples = Examples(opened, opened.split("train")[:8], "findings+impression")
+    examples = Examples(opened, opened.split("train")[:8], "findings+impression", Films(opened, 64))
     processor = RadScribeProcessor.from_pretrained(run / "model")
     after = []
     for size, accumulation in ((8, 1), (2, 4)):

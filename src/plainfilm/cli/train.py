@@ -30,7 +30,10 @@ def train(
 
         plainfilm train recipes/radscribe/tiny.yaml
         plainfilm train recipes/radscribe/vit-label.yaml --set data.dataset=/data/mimic-cxr
+        torchrun --nproc-per-node 2 -m plainfilm train recipes/radscribe/tiny.yaml
     """
+    import os
+
     from plainfilm.training.recipe import load_recipe
 
     resolved = load_recipe(recipe, tuple(change or ()))
@@ -38,4 +41,5 @@ def train(
     from plainfilm.training.run import train as carry_out
 
     model = carry_out(resolved, run, progress=not quiet, say=typer.echo)
-    typer.echo(f"the model is in {model}: plainfilm report FILM --model {run}")
+    if os.environ.get("RANK", "0") == "0":  # under torchrun, the first process speaks
+        typer.echo(f"the model is in {model}: plainfilm report FILM --model {run}")

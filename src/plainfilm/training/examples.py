@@ -6,9 +6,38 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset as TorchDataset
 
-from plainfilm.core import OBSERVATIONS, Image, Report, UncertaintyPolicy, View, binarize
+from plainfilm.core import OBSERVATIONS, Pixels, Report, UncertaintyPolicy, View, binarize
 from plainfilm.data import Dataset, Row
 from plainfilm.text import labels
+from plainfilm.vision.preparation import letterbox
+
+_KEPT_BYTES = 2**30
+
+
+class Films:
+    """The films of a dataset at the size that a model sees, read from disk once where they fit.
+
+    Args:
+        dataset: the dataset.
+        size: side of the square that a film is fitted into, in pixels.
+        kept_bytes: how much memory to fill; films beyond it are read every time.
+    """
+
+    def __init__(self, dataset: Dataset, size: int, *, kept_bytes: int = _KEPT_BYTES) -> None:
+        self.dataset = dataset
+        self.size = size
+        self._room = kept_bytes // (4 * size**2)
+        self._kept: dict[tuple[str, int], Pixels] = {}
+
+    def film(self, row: Row, index: int) -> Pixels:
+        """Return one film of a study, ``(size, size)``."""
+        key = (row.study_id, index)
+        if key in self._kept:
+            return self._kept[key]
+        pixels = letterbox(self.dataset.image(row, index).pixels, self.size)
+        if len(self._kept) < self._room:
+            self._kept[key] = pixels
+        return pixels
 
 
 class Examples(TorchDataset[dict[str, Any]]):
@@ -17,10 +46,17 @@ class Examples(TorchDataset[dict[str, Any]]):
     The labels are read from the true report by the reader (seed paper: "clinical labels are
     extracted from the ground truth reports") and train the classifier only; an uncertain mention
     counts as positive.
+
+    Args:
+        dataset: the dataset.
+        rows: its studies.
+        target: the part of the report to learn (see :func:`target_report`).
+        films: where the films come from, at the model's size.
     """
 
-    def __init__(self, dataset: Dataset, rows: Sequence[Row], target: str) -> None:
+    def __init__(self, dataset: Dataset, rows: Sequence[Row], target: str, films: Films) -> None:
         self.dataset = dataset
+        self.films = films
         self.rows = rows
         self.reports = [target_report(row, target) for row in rows]
         self.labels = torch.tensor(
@@ -36,7 +72,7 @@ class Examples(TorchDataset[dict[str, Any]]):
     def __getitem__(self, index: int) -> dict[str, Any]:
         row = self.rows[index]
         return {
-            "image": self.dataset.image(row, frontal_index(row)),
+            "image": self.films.film(row, frontal_index(row)),
             "indication": row.indication,
             "report": self.reports[index],
             "observation_labels": self.labels[index],
@@ -68,7 +104,7 @@ class Collate:
 
     def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Return the model's inputs, targets included."""
-        images: list[Image] = [example["image"] for example in examples]
+        images: list[Pixels] = [example["image"] for example in examples]
         batch = self.processor(
             images,
             [example["indication"] for example in examples],

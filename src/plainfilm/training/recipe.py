@@ -9,10 +9,11 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from plainfilm.core import RecipeError, Word, describe
+from plainfilm.core import Observation, RecipeError, Word, describe
 
 Rate = Annotated[float, Field(gt=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Precision = Literal["float32", "bfloat16", "float16"]
 
 
 class PhantomData(Word):
@@ -93,7 +94,15 @@ class Stage(Word):
     minimum_rate: Share = 0.0
     """Where the cosine ends, as a share of the peak rate."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    precision: Precision | Literal["auto"] = "float32"
+    """Of the arithmetic; ``auto`` is the fastest that the hardware has (see ``stages``)."""
+    oversample_below: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Studies that show an observation rarer than this share come more often (``sampling``)."""
+    positive_weights: (
+        Literal["balanced"] | dict[Observation, Annotated[float, Field(gt=0)]] | None
+    ) = None
+    """Weight of each observation's positive term in the classifier's loss: ``balanced`` by its
+    rarity in the training studies, or by name; all 1 where left out."""
     check_every: Annotated[int, Field(ge=1)] = 500
     """Optimiser steps between checkpoints; validation loss is measured at each."""
     patience: Annotated[int, Field(ge=1)] | None = None

@@ -9,7 +9,8 @@ The run folder:
     stages/1-NAME/  checkpoints, then model/ when the stage is done
     model/          the trained model, its processor and its card: what load_model opens
 
-A run that was stopped at any moment goes on where it stood, to the same final weights.
+A run that was stopped at any moment goes on where it stood, to the same final weights. Under
+``torchrun`` the processes share a batch, and the first one alone prepares data and writes.
 """
 
 import json
@@ -17,6 +18,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,15 +26,19 @@ from typing import Any
 import torch
 import transformers
 import yaml
+from accelerate import PartialState
 
 from plainfilm import __version__
 from plainfilm.core import Provenance, TrainingError, write_atomically
 from plainfilm.data import Dataset
 from plainfilm.models.radscribe import RadScribeForConditionalGeneration, RadScribeProcessor
 from plainfilm.training.build import build_model, build_processor
-from plainfilm.training.examples import Collate, Examples
+from plainfilm.training.examples import Collate, Examples, Films
 from plainfilm.training.recipe import Recipe
-from plainfilm.training.stages import run_stage
+from plainfilm.training.stages import resolve_precision, run_stage, split_batch
+
+_PATIENCE = timedelta(hours=24)
+"""How long the other processes wait for the first one, which may have films to simulate."""
 
 
 def train(
@@ -41,36 +47,50 @@ def train(
     """Carry out ``recipe`` in the folder ``run`` and return the folder of the trained model.
 
     Raises:
-        TrainingError: ``run`` belongs to another recipe, or the loss became NaN.
+        TrainingError: ``run`` belongs to another recipe, the machine cannot do what a stage asks,
+            or the loss became NaN.
         DatasetError: the recipe's data set is missing or malformed.
     """
-    _claim(run, recipe)
+    processes = PartialState(cpu=not torch.cuda.is_available(), timeout=_PATIENCE)
+    first = processes.is_main_process
+    progress = progress and first
+    tell = say if first else _say_nothing
+    if first:
+        _claim(run, recipe)
     final = run / "model"
+    processes.wait_for_everyone()
     if final.exists():
-        say(f"{run} is trained already: {final}")
+        tell(f"{run} is trained already: {final}")
         return final
-    dataset = open_data(recipe, run, progress=progress)
-    _write_manifest(run, recipe, dataset)
-    training = Examples(dataset, dataset.split("train"), recipe.data.target)
-    validation = Examples(dataset, dataset.split("validate"), recipe.data.target)
+    for stage in recipe.stages:  # what the machine cannot do is said before hours of work
+        resolve_precision(stage)
+        split_batch(stage, processes.num_processes)
+    with processes.main_process_first():
+        dataset = open_data(recipe, run, progress=progress)
+    films = Films(dataset, recipe.model.config.get("image_size", 512))
+    training = Examples(dataset, dataset.split("train"), recipe.data.target, films)
+    validation = Examples(dataset, dataset.split("validate"), recipe.data.target, films)
     if not len(training) or not len(validation):
         raise TrainingError(
             f"{dataset.path} has {len(training)} training and {len(validation)} validation "
             "studies; at least one of each is needed: prepare more, or name splits in the source"
         )
-    say(f"{len(training)} studies to train on, {len(validation)} to validate on")
+    tell(f"{len(training)} studies to train on, {len(validation)} to validate on")
 
     start = run / "start"
-    if not start.exists():
-        processor = build_processor(recipe, training)
-        _save(start, build_model(recipe, processor), processor)
+    if first:
+        _write_manifest(run, recipe, dataset)
+        if not start.exists():
+            processor = build_processor(recipe, training)
+            _save(start, build_model(recipe, processor), processor)
+    processes.wait_for_everyone()
     processor = RadScribeProcessor.from_pretrained(start)
     done = start
     for number, stage in enumerate(recipe.stages, start=1):
         folder = run / "stages" / f"{number}-{stage.name}"
         trained = folder / "model"
         if not trained.exists():
-            say(f"stage {number} of {len(recipe.stages)}: {stage.name}")
+            tell(f"stage {number} of {len(recipe.stages)}: {stage.name}")
             model = RadScribeForConditionalGeneration.from_pretrained(done)
             run_stage(
                 stage,
@@ -82,12 +102,20 @@ def train(
                 seed=recipe.seed + number,
                 progress=progress,
             )
-            _save(trained, model, processor)
+            if first:
+                _save(trained, model, processor)
+            processes.wait_for_everyone()
         done = trained
-    finished = RadScribeForConditionalGeneration.from_pretrained(done)
-    finished = finished.to(getattr(torch, recipe.model.save_precision))
-    _save(final, finished, processor, card=_card(recipe, dataset))
+    if first:
+        finished = RadScribeForConditionalGeneration.from_pretrained(done)
+        finished = finished.to(getattr(torch, recipe.model.save_precision))
+        _save(final, finished, processor, card=_card(recipe, dataset))
+    processes.wait_for_everyone()
     return final
+
+
+def _say_nothing(_: str) -> None:
+    """Stand in for ``say`` on every process but the first."""
 
 
 def open_data(recipe: Recipe, run: Path, *, progress: bool = True) -> Dataset:
@@ -132,6 +160,8 @@ def _write_manifest(run: Path, recipe: Recipe, dataset: Dataset) -> None:
         "packages": {package: version(package) for package in packages},
         "platform": platform.platform(),
         "device": "cuda" if torch.cuda.is_available() else "cpu",
+        "processes": PartialState().num_processes,
+        "precision": {stage.name: resolve_precision(stage) for stage in recipe.stages},
         "threads": torch.get_num_threads(),
         "seed": recipe.seed,
         "data_fingerprint": dataset.fingerprint,

@@ -1,8 +1,9 @@
 """One training stage, through transformers' Trainer.
 
 What is ours: which parts train at which rate, a loss that does not depend on how a batch is split
-into accumulation steps, frozen parts that keep their batch statistics, a NaN that stops the run,
-and checkpoints that are only resumed from when they were written to their end.
+into accumulation steps and over processes, frozen parts that keep their batch statistics, class
+balance, a NaN that stops the run, and checkpoints that are only resumed from when they were written
+to their end.
 """
 
 import json
@@ -13,7 +14,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch.utils.data import Dataset
+from accelerate import PartialState
+from torch.nn.functional import binary_cross_entropy_with_logits
 from transformers import (
     EarlyStoppingCallback,
     PreTrainedModel,
@@ -24,9 +26,18 @@ from transformers import (
     TrainingArguments,
 )
 
-from plainfilm.core import TrainingError
-from plainfilm.training.recipe import Stage
+from plainfilm.core import TrainingError, write_atomically
+from plainfilm.training.examples import Examples
+from plainfilm.training.recipe import Precision, Stage
+from plainfilm.training.sampling import (
+    EpochSampler,
+    SetEpoch,
+    positive_weights,
+    repeat_factors,
+)
 
+HISTORY = "history.json"
+"""Losses and rates of a stage by step, in its folder."""
 _COMPLETE = "complete"
 
 
@@ -40,7 +51,8 @@ class CompleteMark(TrainerCallback):
         control: TrainerControl,
         **kwargs: Any,
     ) -> None:
-        """Write the mark into the checkpoint of this step."""
+        """Write the mark into the checkpoint of this step, once every process has written."""
+        PartialState().wait_for_everyone()
         if state.is_world_process_zero:
             (Path(str(args.output_dir)) / f"checkpoint-{state.global_step}" / _COMPLETE).touch()
 
@@ -81,9 +93,20 @@ class StageTrainer(Trainer):
 
     optimizer: torch.optim.Optimizer | None
 
-    def __init__(self, *, stage: Stage, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        stage: Stage,
+        sampler: EpochSampler | None = None,
+        positive_weights: torch.Tensor | None = None,
+        **kwargs: Any,
+    ) -> None:
         self.stage = stage
+        self.sampler = sampler
+        self.positive_weights = positive_weights
         super().__init__(**kwargs)
+        if sampler is not None:
+            self.add_callback(SetEpoch(sampler))
         rates = part_rates(self.model, stage.learning_rate)
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(name in rates)
@@ -91,6 +114,9 @@ class StageTrainer(Trainer):
         self.frozen = list(_frozen_modules(self.model))
         # The loss below divides by the whole batch's counts itself.
         self.model_accepts_loss_kwargs = True
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        return self.sampler or super()._get_train_sampler(train_dataset)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """Return AdamW over the parts that train; norms and biases are not decayed."""
@@ -127,17 +153,34 @@ class StageTrainer(Trainer):
         elif self.stage.objective == "report":
             inputs.pop("observation_labels")
         outputs = model(**inputs)
-        loss = outputs.loss
+        loss = self._reweighted(outputs, inputs)
         if model.training and num_items_in_batch is not None:
             loss = self._micro_batch_loss(outputs, inputs, num_items_in_batch)
         return (loss, outputs) if return_outputs else loss
 
+    def _reweighted(self, outputs: Any, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Return the loss with the observations' weights, which replace the model's label loss."""
+        if self.positive_weights is None or outputs.label_loss is None:
+            return cast(torch.Tensor, outputs.loss)
+        targets = inputs["observation_labels"]
+        known = ~targets.isnan()
+        outputs.label_loss = binary_cross_entropy_with_logits(
+            outputs.label_logits.float()[known],
+            targets[known],
+            pos_weight=self.positive_weights.to(targets.device).expand_as(targets)[known],
+        )
+        if outputs.report_loss is None:
+            return cast(torch.Tensor, outputs.label_loss)
+        weight = self.model.config.label_loss_weight
+        return cast(torch.Tensor, outputs.report_loss + weight * outputs.label_loss)
+
     def _micro_batch_loss(
         self, outputs: Any, inputs: dict[str, torch.Tensor], tokens_in_batch: torch.Tensor | int
     ) -> torch.Tensor:
+        """Return this process's part of the loss; gradients are averaged over the processes."""
         loss = torch.zeros((), device=outputs.loss.device)
         if outputs.report_loss is not None:
-            tokens = (inputs["labels"] != -100).sum()
+            tokens = (inputs["labels"] != -100).sum() * self.accelerator.num_processes
             loss = loss + outputs.report_loss * tokens / tokens_in_batch
         if outputs.label_loss is not None:
             weight = 1.0 if outputs.report_loss is None else self.model.config.label_loss_weight
@@ -159,16 +202,55 @@ def latest_checkpoint(folder: Path) -> Path | None:
         if (path / _COMPLETE).exists():
             complete.append(path)
         else:
-            shutil.rmtree(path)
+            shutil.rmtree(path, ignore_errors=True)  # another process may be at it too
     return max(complete, key=lambda path: int(path.name.rsplit("-", 1)[1]), default=None)
+
+
+def split_batch(stage: Stage, processes: int) -> tuple[int, int]:
+    """Return batch size and accumulation steps of each process, for the recipe's whole batch.
+
+    Raises:
+        TrainingError: the batch cannot be split evenly.
+    """
+    if stage.accumulation % processes == 0:
+        return stage.batch_size, stage.accumulation // processes
+    if stage.batch_size % processes == 0:
+        return stage.batch_size // processes, stage.accumulation
+    raise TrainingError(
+        f"stage {stage.name}: a batch of {stage.batch_size} x {stage.accumulation} cannot be split "
+        f"over {processes} processes: choose a number that divides either"
+    )
+
+
+def resolve_precision(stage: Stage) -> Precision:
+    """Return the stage's precision; ``auto`` becomes the fastest that this hardware computes in.
+
+    A GPU gets bfloat16 where it knows it, else float16; a processor bfloat16 where it has
+    instructions for it (AVX512-BF16, AMX), else float32.
+
+    Raises:
+        TrainingError: float16 without a GPU.
+    """
+    cuda = torch.cuda.is_available()
+    if stage.precision == "float16" and not cuda:
+        raise TrainingError(
+            f"stage {stage.name}: float16 needs a GPU, and torch sees none here: "
+            "set the stage's precision to auto, bfloat16 or float32"
+        )
+    if stage.precision != "auto":
+        return stage.precision
+    if cuda:
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
+    fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bfloat16" if fast else "float32"
 
 
 def run_stage(
     stage: Stage,
     *,
     model: PreTrainedModel,
-    training: Dataset[Any],
-    validation: Dataset[Any],
+    training: Examples,
+    validation: Examples,
     collate: Any,
     folder: Path,
     seed: int,
@@ -177,19 +259,22 @@ def run_stage(
     """Train ``model`` in place through ``stage``, resuming from ``folder`` where it holds a part.
 
     Raises:
-        TrainingError: the loss became NaN or infinite.
+        TrainingError: the loss became NaN or infinite, or the machine cannot do what is asked.
     """
+    precision = resolve_precision(stage)
+    batch_size, accumulation = split_batch(stage, PartialState().num_processes)
     arguments = TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=stage.epochs,
-        per_device_train_batch_size=stage.batch_size,
+        per_device_train_batch_size=batch_size,
         per_device_eval_batch_size=stage.batch_size,
-        gradient_accumulation_steps=stage.accumulation,
+        gradient_accumulation_steps=accumulation,
         lr_scheduler_type="cosine_with_min_lr",
         lr_scheduler_kwargs={"min_lr_rate": stage.minimum_rate},
         warmup_steps=stage.warmup,  # below 1: a share of all steps
-        bf16=stage.precision == "bfloat16",
-        fp16=stage.precision == "float16",
+        bf16=precision == "bfloat16",
+        fp16=precision == "float16",
+        ddp_find_unused_parameters=stage.objective not in ("report", "report+labels"),
         eval_strategy="steps",
         eval_steps=stage.check_every,
         save_strategy="steps",
@@ -216,6 +301,12 @@ def run_stage(
         callbacks.append(EarlyStoppingCallback(early_stopping_patience=stage.patience))
     trainer = StageTrainer(
         stage=stage,
+        sampler=EpochSampler(
+            repeat_factors(training.labels, stage.oversample_below),
+            batch=stage.batch_size * stage.accumulation,
+            seed=seed,
+        ),
+        positive_weights=positive_weights(training.labels, stage.positive_weights),
         model=model,
         args=arguments,
         train_dataset=training,
@@ -224,6 +315,8 @@ def run_stage(
         callbacks=callbacks,
     )
     checkpoint = latest_checkpoint(folder)
+    PartialState().wait_for_everyone()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    history = folder / "history.json"
-    history.write_text(json.dumps(cast(Any, trainer.state).log_history, indent=1))
+    if PartialState().is_main_process:
+        history = cast(Any, trainer.state).log_history
+        write_atomically(folder / HISTORY, json.dumps(history, indent=1))

@@ -1,0 +1,115 @@
+"""Which studies an epoch shows, in which order, and what a rare observation weighs in the loss.
+
+*Resampling* repeats the studies that show something rare: with t = ``oversample_below``, an
+observation in a share f of the training studies has the repeat factor max(1, √(t / f)), and a study
+the greatest factor of what it shows (repeat factor sampling: Gupta, Dollár and Girshick, LVIS, CVPR
+2019, section 4). The paper's epoch grows by that; here it keeps its length, and the common studies
+give way.
+
+*Cost-sensitive loss* weighs the positive term of each observation; ``balanced`` takes the share of
+negatives over that of positives, at most :data:`GREATEST_WEIGHT`. Its probabilities are no longer
+those of the data: a rare observation's come out too high, by design.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from torch.utils.data import Sampler
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from plainfilm.core import OBSERVATIONS, Observation
+
+GREATEST_WEIGHT = 20.0
+"""Of a positive label; what is rarer still would drown the rest."""
+
+
+def repeat_factors(labels: torch.Tensor, oversample_below: float | None) -> torch.Tensor:
+    """Return how often each study is shown, relative to one that shows nothing rare.
+
+    Args:
+        labels: ``(studies, observations)`` in {0, 1}.
+        oversample_below: the share of studies below which an observation counts as rare; None
+            shows every study once.
+
+    Returns:
+        ``(studies,)``, at least 1.
+    """
+    if oversample_below is None:
+        return torch.ones(len(labels), dtype=torch.float64)
+    present = labels.double().nan_to_num(0.0)
+    share = present.mean(dim=0).clamp_min(1 / len(labels))
+    factors = (oversample_below / share).sqrt().clamp_min(1.0)
+    return (present * factors).max(dim=1).values.clamp_min(1.0)
+
+
+def positive_weights(
+    labels: torch.Tensor, wanted: Literal["balanced"] | Mapping[Observation, float] | None
+) -> torch.Tensor | None:
+    """Return the weight of each observation's positive term; None where all weigh the same.
+
+    Args:
+        labels: ``(studies, observations)`` in {0, 1}; for ``balanced``.
+        wanted: ``balanced``, or the weight by observation, 1 where left out.
+    """
+    if wanted is None:
+        return None
+    if wanted == "balanced":
+        share = labels.float().nanmean(dim=0)
+        weights = ((1 - share) / share).clamp(max=GREATEST_WEIGHT)
+        return torch.where(share > 0, weights, 1.0)  # an observation never seen has no say
+    return torch.tensor([wanted.get(observation, 1.0) for observation in OBSERVATIONS])
+
+
+class EpochSampler(Sampler[int]):
+    """The order of each epoch, from the seed and the epoch's number alone.
+
+    So it is the same after an interruption, and on any number of processes. Each study comes as
+    often as its share of ``weights`` says, rounded up or down at random (systematic resampling);
+    once each where the weights are equal. The last batch is filled up from the epoch's beginning,
+    so that every step sees a whole batch however it is split.
+
+    Args:
+        weights: ``(studies,)``, positive.
+        batch: studies of an optimiser step, over all processes.
+        seed: of the order.
+    """
+
+    def __init__(self, weights: torch.Tensor, *, batch: int, seed: int) -> None:
+        self.expected = (weights / weights.mean()).double().numpy()
+        self.batch = batch
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order comes next."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-len(self.expected) // self.batch) * self.batch
+
+    def __iter__(self) -> Iterator[int]:
+        random = np.random.default_rng([self.seed, self.epoch])
+        start = random.uniform(1e-9, 1 - 1e-6)  # the sums are whole numbers but for rounding
+        ends = np.floor(np.cumsum(self.expected) + start).astype(int)
+        chosen = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
+        order: Sequence[int] = random.permutation(chosen).tolist()
+        return iter([order[index % len(order)] for index in range(len(self))])
+
+
+class SetEpoch(TrainerCallback):
+    """Tells the sampler which epoch begins; a resumed run skips the batches that it has seen."""
+
+    def __init__(self, sampler: EpochSampler) -> None:
+        self.sampler = sampler
+
+    def on_epoch_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: object,
+    ) -> None:
+        """Set the epoch."""
+        self.sampler.set_epoch(int((state.epoch or 0.0) + 1e-6))
