@@ -7,9 +7,10 @@ import pytest
 from scipy import ndimage
 
 from plainfilm.phantom import PREVALENCE, simulate
+from plainfilm.phantom.case import Case
 from plainfilm.phantom.film import _broad
 from plainfilm.phantom.patient import Exposure
-from plainfilm.phantom.simulate import Case, render
+from plainfilm.phantom.simulate import render
 
 SIZE = 160
 HEALTHY = {**dict.fromkeys(PREVALENCE, 0.0), "normal": 1.0}

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from plainfilm.core import InputError, View
+from plainfilm.phantom.case import Case, draw_case
 from plainfilm.phantom.disease import Disease
 from plainfilm.phantom.patient import Patient
 from plainfilm.phantom.prevalence import PREVALENCE, RISKS, chances_of
-from plainfilm.phantom.simulate import Case, draw_case
 
 CASES = 4000
 NONE = dict.fromkeys(RISKS, 0.0)

@@ -46,6 +46,9 @@ def fill_air_spaces(
             added += band
             key = f"{lung.name} atelectasis"
             masks[key] = masks.get(key, np.zeros(grid.shape, bool)) | ((band > 0.03) & inside)
+            measures[f"{lung.name}_atelectasis_area_cm2"] = (
+                float(masks[key].sum()) * grid.spacing_mm**2 / 100
+            )
         total += np.minimum(added, room)
         for lesion in disease.lesions:
             if lesion.side == side:

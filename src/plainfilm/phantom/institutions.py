@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from plainfilm.core import InputError, View
+from plainfilm.core import Change, InputError, View
 from plainfilm.phantom.disease import Disease
 from plainfilm.phantom.patient import Exposure
 from plainfilm.text.writer import STYLES, Style
@@ -31,6 +31,8 @@ class Institution:
     """Whether its reports carry an indication."""
     technique: bool = True
     """Whether they say how the film was taken."""
+    compares: frozenset[Change] = frozenset(Change)
+    """The changes since an earlier study that they mention; none for one that does not compare."""
 
     @property
     def style(self) -> Style:
@@ -38,19 +40,22 @@ class Institution:
         return STYLES[self.name]
 
 
+NEVER: frozenset[Change] = frozenset()
+CHANGED = frozenset(Change) - {Change.STABLE}
 _ALL = (
     Institution("teaching", 0.30, absences=1.1),
-    Institution("community", 0.25, technique=False, limits={
+    Institution("community", 0.25, technique=False, compares=CHANGED, limits={
         "effusion_ml": 40, "pneumothorax_rim_mm": 10, "lesion_diameter_mm": 8,
         "pleural_thickness_mm": 9,
     }),
     Institution("structured", 0.20, absences=1.2, limits={
         "effusion_ml": 25, "lesion_diameter_mm": 7,
     }),
-    Institution("checklist", 0.15, absences=1.2, limits={
+    Institution("checklist", 0.15, absences=1.2, compares=NEVER, limits={
         "effusion_ml": 40, "lesion_diameter_mm": 7, "pleural_thickness_mm": 8.5,
     }),
-    Institution("emergency", 0.10, absences=0.8, indication=False, technique=False, limits={
+    Institution("emergency", 0.10, absences=0.8, indication=False, technique=False, compares=NEVER,
+                limits={
         "effusion_ml": 60, "pneumothorax_rim_mm": 11, "lesion_diameter_mm": 10,
         "pleural_thickness_mm": 11,
     }),
@@ -113,3 +118,13 @@ def technique_of(exposure: Exposure, views: Collection[str] = ("frontal",)) -> s
     if "lateral" in views:
         return f"{'Upright PA' if upright else 'AP'} and lateral views of the chest."
     return f"{'Upright PA' if upright else 'Portable AP'} view of the chest."
+
+
+def comparison_of(days: int) -> str:
+    """Return which earlier film a report compares with, taken ``days`` before."""
+    if days == 1:
+        return "Chest film of the day before."
+    for unit, length, most in (("days", 1, 14), ("weeks", 7, 60), ("months", 30, 720)):
+        if days <= most:
+            return f"Chest film of {round(days / length)} {unit} before."
+    return f"Chest film of {round(days / 365)} years before."

@@ -8,39 +8,25 @@ from numbers import Integral
 import numpy as np
 
 from plainfilm.core import Finding, Image, InputError, Provenance, Study
+from plainfilm.phantom.case import Case, draw_case
+from plainfilm.phantom.change import Seen, compare, report_change
 from plainfilm.phantom.clinical import draw_table
-from plainfilm.phantom.disease import Disease, draw_disease
 from plainfilm.phantom.film import develop
+from plainfilm.phantom.follow_up import draw_days, evolve
 from plainfilm.phantom.institutions import (
     INSTITUTIONS,
     Institution,
     choose_institution,
+    comparison_of,
     draw_indication,
     technique_of,
 )
 from plainfilm.phantom.lateral import render_lateral
-from plainfilm.phantom.patient import (
-    AGE,
-    AGE_SPREAD,
-    Exposure,
-    Patient,
-    draw_exposure,
-    draw_patient,
-)
-from plainfilm.phantom.prevalence import BEDSIDE, Chances, chances_of
+from plainfilm.phantom.prevalence import PREVALENCE, chances_of
 from plainfilm.phantom.projection import project
 from plainfilm.phantom.solids import Grid, Mask
 from plainfilm.phantom.truth import findings_of
 from plainfilm.text.writer import write
-
-
-@dataclass(frozen=True)
-class Case:
-    """Everything that decides a study's picture, before it is projected."""
-
-    patient: Patient
-    disease: Disease
-    exposure: Exposure
 
 
 @dataclass(frozen=True)
@@ -51,7 +37,8 @@ class PhantomStudy:
     findings: tuple[Finding, ...]
     """What the report says, and nothing else."""
     truth: tuple[Finding, ...]
-    """Everything that is drawn, said or not."""
+    """Everything that is drawn, said or not; with an earlier study each finding has its change
+    since then, and what is gone is absent and resolved."""
     institution: str
     """Who wrote the report."""
     masks: dict[str, Mask]
@@ -61,6 +48,13 @@ class PhantomStudy:
     case: Case
     lateral_masks: dict[str, Mask] = field(default_factory=dict)
     """As ``masks``, on the lateral film; empty without one."""
+    prior: "PhantomStudy | None" = None
+    """The same patient's earlier study, if one was asked for."""
+
+    @property
+    def seen(self) -> Seen:
+        """Return what the frontal film shows."""
+        return Seen(self.truth, self.measures, self.study.images[0].view)
 
 
 VIEWS = (("frontal",), ("frontal", "lateral"))
@@ -75,39 +69,80 @@ def simulate(
     prevalence: Mapping[str, float] | None = None,
     institution: str | None = None,
     views: Sequence[str] = ("frontal",),
+    prior: bool = False,
 ) -> PhantomStudy:
     """Return study ``index`` of the series ``seed``, its films ``size`` × ``size``.
 
     The same three numbers give the same study, bit for bit, in any order and any process; another
     ``size`` shows the same patient. ``prevalence`` replaces entries of :data:`PREVALENCE`.
     ``institution`` names who reports (:data:`INSTITUTIONS`); drawn by its share where left out. It
-    changes the words and what is mentioned, never the film. With ``views=("frontal", "lateral")``
-    a left lateral film of the same patient and disease is the second image; what is stated still
-    follows the sizes on the frontal one, and nothing else changes but the technique.
+    changes the words and what is mentioned, never the film.
+
+    With ``views=("frontal", "lateral")`` a left lateral film of the same patient and disease is
+    the second image; what is stated still follows the sizes on the frontal one, and nothing else
+    changes but the technique.
+
+    With ``prior`` the same patient has an earlier study (:mod:`plainfilm.phantom.follow_up`) with
+    a report of its own. This study's films, masks, measures and table are the same as without;
+    its truth tells the change of each finding, and its report does where the institution compares
+    (the same findings, but perhaps in other words). ``prevalence`` holds for this study; diseases
+    whose share is 0 were not there before either.
 
     Raises:
         InputError: a number is out of range or no whole number, or a disease, institution or view
             is unknown.
     """
-    for name, value, least, most in (
+    for what, value, least, most in (
         ("seed", seed, 0, None), ("index", index, 0, None), ("size", size, 32, 4096),
     ):  # fmt: skip
-        _check_whole(name, value, least, most)
+        _check_whole(what, value, least, most)
     check_views(views)
     chances = chances_of(prevalence)
-    streams = np.random.SeedSequence([seed, index]).spawn(7)
-    who, how, noise, words, place, clinic, side = map(np.random.default_rng, streams)
+    streams = np.random.SeedSequence([seed, index]).spawn(8)
+    who, how, noise, words, place, clinic, side = map(np.random.default_rng, streams[:7])
     case = draw_case(who, how, chances)
     writer = choose_institution(place, institution)
-    made = render(case, size, noise, words, f"phantom-{seed}-{index}", writer)
+    name = f"phantom-{seed}-{index}"
+    before, days = None, 0
+    if prior:
+        past, *own = map(np.random.default_rng, streams[7].spawn(5))
+        days = draw_days(past, case)
+        shares = {**PREVALENCE, **(prevalence or {})}
+        then = evolve(case, past, days, [name for name, share in shares.items() if share])
+        before = _examine(then, size, views, f"{name}-prior", writer, own)
+    return _examine(case, size, views, name, writer, (noise, words, clinic, side), before, days)
+
+
+def _examine(
+    case: Case,
+    size: int,
+    views: Sequence[str],
+    name: str,
+    writer: Institution,
+    streams: Sequence[np.random.Generator],
+    before: PhantomStudy | None = None,
+    days: int = 0,
+) -> PhantomStudy:
+    """Return a whole study; ``streams`` are of noise, words, table and lateral film."""
+    noise, words, clinic, side = streams
+    made = render(case, size, noise, words, name, writer, before)
+    study, lateral_masks = made.study, {}
+    images = study.images
     if "lateral" in views:
-        made = _with_lateral(made, size, side)
+        image, seen = render_lateral(
+            case.patient, case.disease, case.exposure, size, side, f"{name}-lateral"
+        )
+        images, lateral_masks = (*images, image), seen.masks
     context = {
+        "images": images,
         "table": draw_table(clinic, case.patient, case.disease, case.exposure),
         "indication": draw_indication(clinic, case.disease) if writer.indication else None,
         "technique": technique_of(case.exposure, views) if writer.technique else None,
+        "comparison": comparison_of(days) if before and writer.compares else None,
+        "prior": before.study if before else None,
     }
-    return replace(made, study=made.study.model_copy(update=context))
+    study = study.model_copy(update=context)
+    return replace(made, study=study, lateral_masks=lateral_masks, prior=before)
 
 
 def check_views(views: Sequence[str]) -> None:
@@ -124,26 +159,6 @@ def _check_whole(name: str, value: object, least: int, most: int | None) -> None
         raise InputError(f"{name} must be a whole number, {limits}, got {value!r}")
 
 
-def _with_lateral(made: PhantomStudy, size: int, rng: np.random.Generator) -> PhantomStudy:
-    """Return the study with the lateral film that goes with its frontal one."""
-    study, case = made.study, made.case
-    image, seen = render_lateral(
-        case.patient, case.disease, case.exposure, size, rng, f"{study.id}-lateral"
-    )
-    both = study.model_copy(update={"images": (*study.images, image)})
-    return replace(made, study=both, lateral_masks=seen.masks)
-
-
-def draw_case(who: np.random.Generator, how: np.random.Generator, chances: Chances) -> Case:
-    """Draw a patient, what is wrong, and how the film is taken."""
-    bedside = bool(how.random() < BEDSIDE)
-    patient = draw_patient(who)
-    age = (patient.age - AGE) / AGE_SPREAD
-    has, devices = chances.draw(who, age, patient.sex == "F", bedside)
-    disease = draw_disease(who, has, devices, bedside)
-    return Case(patient, disease, draw_exposure(how, patient, bedside))
-
-
 def render(
     case: Case,
     size: int,
@@ -151,8 +166,9 @@ def render(
     words: np.random.Generator,
     id: str,
     institution: Institution = INSTITUTIONS["teaching"],
+    before: PhantomStudy | None = None,
 ) -> PhantomStudy:
-    """Project, develop, measure and describe ``case``."""
+    """Project, develop, measure and describe ``case``, compared with the study ``before``."""
     patient, exposure = case.patient, case.exposure
     grid = Grid.square(size, exposure.field_mm, exposure.left_mm, exposure.top_mm)
     seen = project(patient, case.disease, exposure, grid)
@@ -160,6 +176,11 @@ def render(
     pixels = develop(seen.attenuation, exposure, grid, noise, lungs)
     measures = seen.measures
     truth, said = findings_of(patient, case.disease, exposure, measures, words, institution)
+    if before is not None:
+        now = Seen(truth, measures, exposure.view)
+        if institution.compares:
+            said = report_change(said, now, before.seen, before.findings, institution.compares)
+        truth = compare(now, before.seen)
     letters = random.Random(int(words.integers(2**63)))  # noqa: S311
     report = write(said, letters, institution.style)
     image = Image(

@@ -19,11 +19,11 @@ from functools import partial
 import numpy as np
 
 from plainfilm.core import InputError
+from plainfilm.phantom.case import Case
 from plainfilm.phantom.classes import CLASSES, ORDINALS, SUPERCLASSES, VERTEBRAE
 from plainfilm.phantom.lung_parts import LUNG_ZONES, lobe_mask, lung_mask, own_grid
 from plainfilm.phantom.lungs import SIDE_NAMES
 from plainfilm.phantom.scene import STRAIGHT, Scene, make_scene
-from plainfilm.phantom.simulate import Case
 from plainfilm.phantom.skeleton import (
     LEVELS,
     RIB_DEPTH_MM,
