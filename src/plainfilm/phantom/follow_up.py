@@ -151,8 +151,8 @@ def _fluid_before(tops: Mapping[int, float], course: float, disease: Disease) ->
 
 def _highest_level(disease: Disease, side: int) -> float:
     """Return how high fluid may stand on a side, as a part of the lung's height from its apex."""
-    shown = [ZONES[o.zone][1] - 0.08 for o in (*disease.opacities, *disease.lesions)
-             if o.side == side]  # fmt: skip
+    found: list[Opacity | Lesion] = [*disease.opacities, *disease.lesions]
+    shown = [ZONES[one.zone][1] - 0.08 for one in found if one.side == side]
     if disease.bands.get(side):
         shown.append(BAND_LEVEL + 0.02)
     return max([LOWEST, *shown])
@@ -178,7 +178,7 @@ def _with_what_went(
     if rim and not rims and rim[0] not in before.fluid_top and rim[0] != capped:
         before = replace(before, pneumothorax=rim)
     taken = {(o.side, o.consolidation) for o in now.opacities}
-    places = {(o.side, o.zone) for o in (*now.opacities, *now.lesions)}
+    places = {(o.side, o.zone) for o in now.opacities} | {(o.side, o.zone) for o in now.lesions}
     opacities = tuple(
         o
         for o in other.opacities
