@@ -7,14 +7,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
+import pydicom
 import pytest
 
 from plainfilm.core import DatasetError, Finding, Observation, Provenance
 from plainfilm.data import Dataset, Row
+from plainfilm.data.dataset import check_patients
 from plainfilm.data.masks import pack_masks, read_masks
 from plainfilm.data.phantom import prepare_phantom
 from plainfilm.data.prepare import prepare
@@ -140,9 +143,11 @@ def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
 
 
 def test_the_number_of_workers_changes_nothing(tmp_path: Path) -> None:
-    one = prepare_phantom(6, tmp_path / "one", size=32, workers=1, progress=False)
-    two = prepare_phantom(6, tmp_path / "two", size=32, workers=2, progress=False)
+    asked = {"size": 32, "views": ("frontal", "lateral"), "priors": 0.5, "progress": False}
+    one = prepare_phantom(12, tmp_path / "one", workers=1, **asked)
+    two = prepare_phantom(12, tmp_path / "two", workers=2, **asked)
     assert one.fingerprint == two.fingerprint
+    assert len(one.rows) > 12
 
 
 @pytest.mark.parametrize("film_format", ["png", "dicom"])
@@ -162,6 +167,42 @@ def test_two_views_and_their_masks(tmp_path: Path, film_format: str) -> None:
             stored = dataset.masks(row, number)
             assert stored.keys() == known.keys()
             assert all(np.array_equal(stored[name], known[name]) for name in known)
+
+
+@pytest.mark.parametrize("film_format", ["png", "dicom"])
+def test_earlier_studies_are_rows_of_the_same_patient(tmp_path: Path, film_format: str) -> None:
+    dataset = prepare_phantom(
+        24, tmp_path / "d", size=32, priors=0.4, film_format=film_format, progress=False
+    )
+    rows = {row.study_id: row for row in dataset.rows}
+    later = [row for row in dataset.rows if row.prior_study_id]
+    assert 4 < len(later) < 16
+    assert len(rows) == 24 + len(later) == len(dataset.rows)
+    for row in later:
+        before = rows[row.prior_study_id or ""]
+        assert (before.patient_id, before.split) == (row.patient_id, row.split)
+        assert before.prior_study_id is None
+        study, earlier = dataset.study(row), dataset.study(before)
+        assert study.prior == earlier
+        assert earlier.prior is None
+        made = simulate(0, int(row.study_id.split("-")[-1]), 32, prior=True)
+        assert made.prior is not None
+        assert (row.truth, row.statements) == (made.truth, made.findings)
+        assert (before.truth, before.statements) == (made.prior.truth, made.prior.findings)
+        assert row.comparison == made.study.comparison
+        assert np.abs(earlier.images[0].pixels - made.prior.study.images[0].pixels).max() < 1 / 255
+        assert dataset.masks(before).keys() == made.prior.masks.keys()
+        if film_format == "dicom":
+            headers = [pydicom.dcmread(dataset.path / one.images[0]) for one in (row, before)]
+            assert {header.PatientID for header in headers} == {row.patient_id}
+            assert len({header.StudyInstanceUID for header in headers}) == 2
+
+
+def test_a_prior_is_another_study_of_the_same_patient() -> None:
+    row = build("p1-s", "")[0]
+    for prior in ("p1-s", "p2-s", "nobody"):
+        with pytest.raises(DatasetError, match=f"prior_study_id '{prior}' is no other study of"):
+            check_patients([replace(row, prior_study_id=prior), build("p2-s", "")[0]])
 
 
 def test_the_phantom_as_a_dataset(tmp_path: Path) -> None:

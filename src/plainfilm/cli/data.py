@@ -29,7 +29,7 @@ Workers = Annotated[
 @data_app.command()
 def phantom(
     studies: Annotated[
-        int, typer.Argument(metavar="N", min=1, help="How many studies.", show_default=False)
+        int, typer.Argument(metavar="N", min=1, help="How many patients.", show_default=False)
     ],
     out: Out,
     seed: Annotated[int, typer.Option(min=0, help="The series; another seed, other patients.")] = 0,
@@ -60,6 +60,10 @@ def phantom(
     views: Annotated[
         str, typer.Option(help="frontal, or frontal,lateral: one film a study, or two.")
     ] = "frontal",
+    priors: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Share of the patients with an earlier study, too."),
+    ] = 0.0,
     workers: Workers = None,
 ) -> None:
     """Simulate chest films whose truth is known exactly.
@@ -79,6 +83,7 @@ def phantom(
         film_format=film_format,
         structures=structures,
         views=tuple(view.strip() for view in views.split(",")),
+        priors=priors,
         workers=workers,
     )
     _done(dataset.path)

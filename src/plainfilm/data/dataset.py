@@ -160,6 +160,7 @@ class Dataset:
                 "one: prepare it again"
             )
         check_patients(self.rows)
+        self._by_id = {row.study_id: row for row in self.rows}
 
     @property
     def fingerprint(self) -> str:
@@ -189,7 +190,14 @@ class Dataset:
         return {} if row.structures is None else with_unions(read_masks(self.path / row.structures))
 
     def study(self, row: Row) -> Study:
-        """Return a study with its films and its true report."""
+        """Return a study with its films and its true report.
+
+        Its ``prior`` is the study that ``prior_study_id`` names, without a prior of its own.
+        """
+        before = None if row.prior_study_id is None else self._by_id[row.prior_study_id]
+        return self._study(row, None if before is None else self._study(before, None))
+
+    def _study(self, row: Row, prior: Study | None) -> Study:
         return Study(
             id=row.study_id,
             images=tuple(self.image(row, index) for index in range(len(row.images))),
@@ -197,6 +205,7 @@ class Dataset:
             comparison=row.comparison,
             technique=row.technique,
             table=dict(row.table),
+            prior=prior,
             report=Report(
                 findings=row.findings,
                 impression=row.impression,
@@ -221,14 +230,21 @@ def fingerprint(path: Path, rows: Iterable[Row]) -> str:
     return total.hexdigest()
 
 
-def check_patients(rows: Iterable[Row]) -> None:
-    """Raise DatasetError where one patient's studies lie in two splits."""
+def check_patients(rows: Sequence[Row]) -> None:
+    """Raise DatasetError where one patient's studies lie in two splits, or a prior is no other
+    study of the same patient."""
     splits: dict[str, str] = {}
+    patients = {row.study_id: row.patient_id for row in rows}
     for row in rows:
         if splits.setdefault(row.patient_id, row.split) != row.split:
             raise DatasetError(
                 f"study {row.study_id} is in {row.split}, another of the same patient in "
                 f"{splits[row.patient_id]}: a patient must lie in one split"
+            )
+        prior = row.prior_study_id
+        if prior is not None and (prior == row.study_id or patients.get(prior) != row.patient_id):
+            raise DatasetError(
+                f"study {row.study_id}: prior_study_id {prior!r} is no other study of its patient"
             )
 
 

@@ -69,6 +69,7 @@ def dicom_bytes(
     *,
     number: int = 0,
     photometric: str = "MONOCHROME2",
+    patient_id: str | None = None,
 ) -> bytes:
     """Return one film of a simulated study as the bytes of a DICOM file.
 
@@ -77,6 +78,7 @@ def dicom_bytes(
         acquisition: how the film was taken.
         number: which of the study's images.
         photometric: ``MONOCHROME2`` (bright = dense, as stored) or ``MONOCHROME1`` (inverted).
+        patient_id: whose film it is; the study's id where left out.
 
     Raises:
         InputError: the image is not simulated or not known to be PA, AP or left lateral, the study
@@ -96,7 +98,7 @@ def dicom_bytes(
     if image.view not in _VIEWS:
         raise InputError(f"view must be PA, AP or lateral for a DICOM film, got {image.view}")
     dataset = Dataset()
-    _describe_patient(dataset, study)
+    _describe_patient(dataset, study, patient_id or study.id)
     _describe_film(dataset, image, acquisition)
     _store_pixels(dataset, image, photometric)
     digest = hashlib.sha256(dataset.PixelData).hexdigest()
@@ -120,10 +122,10 @@ def uid(*parts: str) -> str:
     return f"2.25.{uuid.uuid5(uuid.NAMESPACE_URL, name).int}"
 
 
-def _describe_patient(dataset: Dataset, study: Study) -> None:
+def _describe_patient(dataset: Dataset, study: Study, patient_id: str) -> None:
     age, sex = study.table.get("age_years"), study.table.get("sex")
     dataset.PatientName = "PHANTOM^SIMULATED"
-    dataset.PatientID = study.id
+    dataset.PatientID = patient_id
     dataset.PatientBirthDate = ""
     dataset.PatientSex = sex if sex in ("F", "M") else ""
     if isinstance(age, float | int) and 0 <= age < 1000:

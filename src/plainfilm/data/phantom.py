@@ -3,9 +3,9 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,9 +16,10 @@ from plainfilm.data.prepare import prepare
 from plainfilm.data.raster import png_bytes
 from plainfilm.data.splits import split_of
 from plainfilm.phantom import INSTITUTIONS, PhantomStudy, simulate
+from plainfilm.phantom.follow_up import has_prior
 from plainfilm.phantom.pathology import finding_masks
 from plainfilm.phantom.prevalence import chances_of
-from plainfilm.phantom.simulate import check_views
+from plainfilm.phantom.simulate import PRIOR, check_views
 from plainfilm.phantom.structures import PARTS, structure_masks
 
 FORMATS = {"png": ".png", "dicom": ".dcm"}
@@ -40,10 +41,11 @@ def prepare_phantom(
     film_format: str = "png",
     structures: bool = False,
     views: Sequence[str] = ("frontal",),
+    priors: float = 0.0,
     workers: int | None = None,
     progress: bool = True,
 ) -> Dataset:
-    """Simulate ``studies`` studies into the dataset directory ``out``.
+    """Simulate ``studies`` patients, one study each, into the dataset directory ``out``.
 
     Args:
         studies: how many.
@@ -55,6 +57,7 @@ def prepare_phantom(
         film_format: ``png`` (8 bits), or ``dicom`` (12 bits with a full header).
         structures: whether to keep every study's masks in the 212-class table too.
         views: of each study: ``frontal`` alone, or ``frontal`` and ``lateral``.
+        priors: share of the patients who have an earlier study too, in a row of its own.
         workers: processes; as many as there are cores where left out.
         progress: whether to show a progress bar.
     """
@@ -67,18 +70,28 @@ def prepare_phantom(
     if film_format not in FORMATS:
         raise InputError(f"no film format {film_format!r}; choose from {', '.join(FORMATS)}")
     check_views(views)
+    if isinstance(priors, bool) or not isinstance(priors, int | float) or not 0 <= priors <= 1:
+        raise InputError(f"priors must lie in [0, 1], got {priors!r}")
     source: dict[str, Any] = {"kind": "phantom", "studies": studies, "seed": seed, "size": size}
     source |= {"prevalence": given} if given else {}
     source |= {"institution": institution} if institution else {}
     source |= {"format": film_format} if film_format != "png" else {}
     source |= {"structures": True} if structures else {}
     source |= {"views": list(views)} if len(views) > 1 else {}
+    source |= {"priors": priors} if priors else {}
+    items: dict[str, tuple[int, bool]] = {}
+    for index in range(studies):
+        paired = has_prior(seed, index, priors)
+        if paired:
+            items[f"phantom-{seed}-{index}{PRIOR}"] = index, True
+        items[f"phantom-{seed}-{index}"] = index, paired
+    options = Options(seed, size, tuple(given.items()), institution, tuple(views))
     return prepare(
         out,
-        {f"phantom-{seed}-{index}": index for index in range(studies)},
-        partial(_build, seed, size, given, institution, film_format, structures, tuple(views)),
+        items,
+        partial(_build, options, film_format, structures),
         source=source,
-        description=f"{studies} simulated chest studies, {' and '.join(views)}, series {seed}, "
+        description=f"{len(items)} simulated chest studies, {' and '.join(views)}, series {seed}, "
         f"{size} x {size}",
         licence="Apache-2.0 (simulated: no patient)",
         simulated=True,
@@ -87,20 +100,37 @@ def prepare_phantom(
     )
 
 
+class Options(NamedTuple):
+    """What all studies of a dataset are simulated with."""
+
+    seed: int
+    size: int
+    prevalence: tuple[tuple[str, float], ...]
+    institution: str | None
+    views: tuple[str, ...]
+
+
+@lru_cache(maxsize=1)
+def _simulated(options: Options, index: int, prior: bool) -> PhantomStudy:
+    """Return a patient's study; kept for the next row, which may be of the same patient."""
+    seed, size, prevalence, institution, views = options
+    return simulate(
+        seed, index, size, prevalence=dict(prevalence), institution=institution, views=views,
+        prior=prior,
+    )  # fmt: skip
+
+
 def _build(
-    seed: int,
-    size: int,
-    prevalence: Mapping[str, float],
-    institution: str | None,
+    options: Options,
     film_format: str,
     structures: bool,
-    views: tuple[str, ...],
     study_id: str,
-    index: int,
+    item: tuple[int, bool],
 ) -> tuple[Row, dict[str, bytes]]:
-    simulated = simulate(
-        seed, index, size, prevalence=prevalence, institution=institution, views=views
-    )
+    latest = _simulated(options, *item)
+    simulated = latest.prior if study_id.endswith(PRIOR) and latest.prior else latest
+    views, size = options.views, options.size
+    patient_id = study_id.removesuffix(PRIOR)
     study, report = simulated.study, simulated.study.report
     assert report is not None  # noqa: S101 - the phantom always writes one
     names = [study_id if view == "frontal" else f"{study_id}-{view}" for view in views]
@@ -108,8 +138,9 @@ def _build(
     masks = [f"masks/{name}.npz" for name in names]
     row = Row(
         study_id=study_id,
-        patient_id=study_id,
-        split=split_of(study_id),
+        patient_id=patient_id,
+        split=split_of(patient_id),
+        prior_study_id=None if simulated.prior is None else simulated.prior.study.id,
         images=tuple(films),
         views=tuple(str(image.view) for image in study.images),
         findings=report.findings,
@@ -120,6 +151,7 @@ def _build(
         lateral_masks=masks[1] if len(masks) > 1 else None,
         institution=simulated.institution,
         indication=study.indication,
+        comparison=study.comparison,
         technique=study.technique,
         truth=simulated.truth,
         measures=simulated.measures,
@@ -148,7 +180,14 @@ def film_dicom(simulated: PhantomStudy, number: int = 0) -> bytes:
     )
     inverted = simulated.institution in INVERTED
     photometric = "MONOCHROME1" if inverted else "MONOCHROME2"
-    return dicom_bytes(simulated.study, acquisition, number=number, photometric=photometric)
+    patient_id = simulated.study.id.removesuffix(PRIOR)
+    return dicom_bytes(
+        simulated.study,
+        acquisition,
+        number=number,
+        photometric=photometric,
+        patient_id=patient_id,
+    )
 
 
 def _film_png(simulated: PhantomStudy, number: int) -> bytes:

@@ -42,6 +42,12 @@ SMALLEST_LESION_MM, LOWEST, HIGHEST = 7.0, 0.23, 0.795
 """A lesion that was smaller was not there; limits of the meniscus."""
 
 
+def has_prior(seed: int, index: int, share: float) -> bool:
+    """Return whether a patient is among the ``share`` with an earlier study; a larger share only
+    adds patients."""
+    return bool(np.random.default_rng([seed, index, 61]).random() < share)
+
+
 def draw_days(rng: np.random.Generator, case: Case) -> int:
     """Return how many days before ``case`` the earlier film was taken."""
     low, high = BEDSIDE_DAYS if case.exposure.view is View.AP else OTHER_DAYS

@@ -59,6 +59,8 @@ class PhantomStudy:
 
 VIEWS = (("frontal",), ("frontal", "lateral"))
 """The views that a study can have."""
+PRIOR = "-prior"
+"""Ends the id of an earlier study; before it stands the later one's."""
 
 
 def simulate(
@@ -109,7 +111,7 @@ def simulate(
         days = draw_days(past, case)
         shares = {**PREVALENCE, **(prevalence or {})}
         then = evolve(case, past, days, [name for name, share in shares.items() if share])
-        before = _examine(then, size, views, f"{name}-prior", writer, own)
+        before = _examine(then, size, views, name + PRIOR, writer, own)
     return _examine(case, size, views, name, writer, (noise, words, clinic, side), before, days)
 
 
