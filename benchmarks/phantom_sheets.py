@@ -77,7 +77,7 @@ def severity_sheet() -> Image.Image:
     """Effusion, pneumothorax and heart size of one patient, from subtle to obvious."""
     base = simulate(2026, 50, TILE).case
     steps = [Disease(fluid_top={1: top}) for top in (0.80, 0.66, 0.5, 0.3)]
-    steps += [Disease(pneumothorax=(-1, rim)) for rim in (10.0, 20.0, 35.0, 60.0)]
+    steps += [Disease(pneumothorax=Pneumothorax(-1, rim)) for rim in (10.0, 20.0, 35.0, 60.0)]
     steps += [Disease(ratio=ratio) for ratio in (0.45, 0.53, 0.59, 0.68)]
     sheet = Image.new("RGB", (4 * TILE, 3 * TILE))
     for place, disease in enumerate(steps):

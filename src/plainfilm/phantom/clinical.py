@@ -80,7 +80,7 @@ def _vitals(
     patient: Patient, disease: Disease, exposure: Exposure, wobble: dict[str, float]
 ) -> dict[str, float]:
     infected, edema, fluid = _infection(disease), disease.edema, _fluid(disease)
-    rim = disease.pneumothorax[1] if disease.pneumothorax else 0.0
+    rim = disease.pneumothorax.rim_mm if disease.pneumothorax else 0.0
     loss = 4.5 * edema + 3.5 * infected + 2.5 * fluid + 0.07 * rim
     stress = 16 * infected + 14 * edema + 0.25 * rim + (6 if exposure.view is View.AP else 0)
     shock = 12 * infected if exposure.view is View.AP else 0.0

@@ -9,6 +9,7 @@ the sizes measured on the film (:mod:`plainfilm.phantom.truth`).
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,6 +38,8 @@ class Opacity:
     """Greatest part of the air that is replaced."""
     radius_mm: float
     seed: int
+    bronchogram: bool = False
+    """Whether its bronchi still hold air."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,33 @@ class Lesion:
     """Displacement from the zone's centre, mm."""
 
 
+class Pneumothorax(NamedTuple):
+    """Air in the pleural space of one side."""
+
+    side: int
+    rim_mm: float
+    """Width of the rim: at the apex, or at the base in a ``supine`` patient."""
+    supine: bool = False
+    """The air lies at the base and deepens the costophrenic sulcus."""
+    tension_mm: float = 0.0
+    """How far it pushes the mediastinum over; above 0 it is under tension."""
+
+    @property
+    def sulcus_mm(self) -> float:
+        """By how much the sulcus is deeper than before."""
+        return min(14 + 0.3 * self.rim_mm, 30) if self.supine else 0.0
+
+
+class Collapse(NamedTuple):
+    """An airless lobe."""
+
+    side: int
+    lobe: str
+    """``upper lobe`` (right) or ``lower lobe`` (left)."""
+    shift_mm: float
+    """How far it pulls the mediastinum over."""
+
+
 @dataclass(frozen=True)
 class Disease:
     """Everything abnormal in one patient; the default is a healthy one."""
@@ -61,8 +91,7 @@ class Disease:
     """Added half-width of the upper mediastinum."""
     fluid_top: Mapping[int, float] = field(default_factory=dict)
     """Side to the height of the meniscus, as a part of the lung's height from its apex."""
-    pneumothorax: tuple[int, float] | None = None
-    """Side and width of the rim in mm."""
+    pneumothorax: Pneumothorax | None = None
     opacities: tuple[Opacity, ...] = ()
     lesions: tuple[Lesion, ...] = ()
     edema: float = 0.0
@@ -73,7 +102,26 @@ class Disease:
     """Side, rib (1–12), and place along it (0 at the spine, 1 at its anterior end)."""
     pleura: tuple[int, str, float] | None = None
     """Side, ``apical cap`` or ``thickening``, and thickness in mm."""
+    collapse: Collapse | None = None
+    emphysema: float = 0.0
+    """0 to 1: how much of the lung's tissue is gone, and how far it is overinflated."""
+    hernia_mm: float = 0.0
+    """Diameter of a hiatal hernia."""
+    cobb_deg: float = 0.0
+    """Cobb angle of a scoliosis, above 0 where it is convex to the patient's left."""
+    calcified_arch: tuple[float, float] | None = None
+    """Calcium in the aortic arch's wall: the angles in degrees from which to which it reaches;
+    0 points to the left, 90 to the feet."""
+    healed_fracture: tuple[int, int, float] | None = None
+    """As ``fracture``."""
     devices: tuple[str, ...] = ()
+
+    @property
+    def shift_mm(self) -> float:
+        """How far heart and mediastinum are displaced to the patient's left."""
+        pushed = -self.pneumothorax.side * self.pneumothorax.tension_mm if self.pneumothorax else 0
+        pulled = self.collapse.side * self.collapse.shift_mm if self.collapse else 0
+        return float(pushed + pulled)
 
 
 DEVICES = (
@@ -91,16 +139,22 @@ def draw_disease(
     fluid = _draw_fluid(rng, "heart failure" in has) if "effusion" in has else {}
     rim = None
     if "pneumothorax" in has:
-        rim = _side(rng), float(np.clip(7 + rng.gamma(2.0, 12), 9, 75))
+        rim = _draw_pneumothorax(rng, bedside)
         if len(fluid) == 1:
-            fluid = dict(zip((-rim[0],), fluid.values(), strict=True))
-        fluid.pop(rim[0], None)
+            fluid = dict(zip((-rim.side,), fluid.values(), strict=True))
+        fluid.pop(rim.side, None)
+    collapse = _draw_collapse(rng, rim) if "lobar collapse" in has else None
+    if collapse and len(fluid) == 1:
+        fluid = dict(zip((-collapse.side,), fluid.values(), strict=True))
+    if collapse:
+        fluid.pop(collapse.side, None)
     bands: dict[int, int] = {}
     if "atelectasis" in has:
         bands = _draw_bands(rng)
         if all(fluid.get(side, 1.0) <= BAND_LEVEL for side in bands):  # it hides the base
             fluid[next(iter(bands))] = BAND_LEVEL + 0.02
         bands = {side: count for side, count in bands.items() if fluid.get(side, 1) > BAND_LEVEL}
+    broken = _draw_fracture(rng) if "fracture" in has else None
     return Disease(
         ratio=_draw_ratio(rng) if "cardiomegaly" in has else None,
         mediastinum_mm=float(rng.uniform(11, 25)) if "wide mediastinum" in has else 0.0,
@@ -114,9 +168,11 @@ def draw_disease(
         lesions=(_draw_lesion(rng, fluid),) if "lesion" in has else (),
         edema=float(rng.beta(1.4, 1.6)) + 0.28 if "heart failure" in has else 0.0,
         bands=bands,
-        fracture=_draw_fracture(rng) if "fracture" in has else None,
+        fracture=broken,
         pleura=_draw_pleura(rng, fluid, rim) if "pleural thickening" in has else None,
         devices=_draw_devices(rng, bedside) if devices else (),
+        collapse=collapse,
+        **_draw_incidental(rng, has, broken),
     )
 
 
@@ -165,6 +221,7 @@ def _draw_opacity(rng: np.random.Generator, fluid: Mapping[int, float], dense: b
         density=float(rng.uniform(0.65, 0.95) if dense else rng.uniform(0.28, 0.48)),
         radius_mm=float(rng.uniform(26, 48)),
         seed=int(rng.integers(2**31)),
+        bronchogram=dense and bool(rng.random() < BRONCHOGRAM),
     )
 
 
@@ -182,6 +239,51 @@ def _draw_lesion(rng: np.random.Generator, fluid: Mapping[int, float]) -> Lesion
     )
 
 
+BRONCHOGRAM = 0.6
+"""Share of consolidations with an air bronchogram."""
+TENSE_MM = 40.0
+"""A pneumothorax wider than this may be under tension."""
+SUPINE, TENSION = 0.5, 0.5
+"""Shares of bedside pneumothoraces at the base, and of large ones that are under tension."""
+
+
+def _draw_pneumothorax(rng: np.random.Generator, bedside: bool) -> Pneumothorax:
+    side, rim = _side(rng), float(np.clip(7 + rng.gamma(2.0, 12), 9, 75))
+    supine = bool(bedside and rng.random() < SUPINE)
+    tense = rim > TENSE_MM and rng.random() < TENSION
+    push = float(rng.uniform(0.25, 0.5)) * rim if tense else 0.0
+    return Pneumothorax(side, max(rim, 16.0) if supine else rim, supine, push)
+
+
+def _draw_collapse(rng: np.random.Generator, rim: Pneumothorax | None) -> Collapse:
+    """Return a collapsed lobe on the side without a pneumothorax: the pull goes with its push."""
+    side = -rim.side if rim else _side(rng)
+    return Collapse(side, "upper lobe" if side == RIGHT else "lower lobe",
+                    float(rng.uniform(8, 20)))  # fmt: skip
+
+
+def _draw_incidental(
+    rng: np.random.Generator, has: Collection[str], broken: tuple[int, int, float] | None
+) -> dict[str, Any]:
+    """Return the fields of Disease for what is old, degenerative or there by chance."""
+    found: dict[str, Any] = {}
+    if "emphysema" in has:
+        found["emphysema"] = float(rng.uniform(0.25, 1))
+    if "hiatal hernia" in has:
+        found["hernia_mm"] = float(rng.uniform(38, 95))
+    if "scoliosis" in has:
+        found["cobb_deg"] = (1 if rng.random() < 0.3 else -1) * float(10 + min(rng.gamma(2, 6), 40))
+    if "aortic calcification" in has:
+        start = float(rng.uniform(-100, -60))
+        found["calcified_arch"] = start, start + float(rng.uniform(50, 150))
+    if "healed fracture" in has:
+        side, number, place = _draw_fracture(rng)
+        if broken:  # one that is fresh and one that is old would be hard to tell apart beside it
+            side = -broken[0]
+        found["healed_fracture"] = side, number, place
+    return found
+
+
 def _draw_bands(rng: np.random.Generator) -> dict[int, int]:
     sides = (LEFT, RIGHT) if rng.random() < 0.4 else (_side(rng),)
     return {side: int(rng.integers(1, 4)) for side in sides}
@@ -192,13 +294,13 @@ def _draw_fracture(rng: np.random.Generator) -> tuple[int, int, float]:
 
 
 def _draw_pleura(
-    rng: np.random.Generator, fluid: Mapping[int, float], rim: tuple[int, float] | None
+    rng: np.random.Generator, fluid: Mapping[int, float], rim: Pneumothorax | None
 ) -> tuple[int, str, float]:
     """Return side, kind and thickness; the rind is not drawn where fluid lies."""
     kind = "apical cap" if rng.random() < 0.55 else "thickening"
     side = _side(rng)
     if rim:
-        side = -rim[0]
+        side = -rim.side
     elif kind == "thickening" and side in fluid:
         side = -side
     if kind == "thickening" and side in fluid:

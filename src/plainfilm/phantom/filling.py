@@ -3,10 +3,10 @@
 import numpy as np
 import numpy.typing as npt
 
-from plainfilm.phantom.disease import ZONES, Disease, Lesion, Opacity
+from plainfilm.phantom.disease import ZONES, Collapse, Disease, Lesion, Opacity
 from plainfilm.phantom.lungs import LUNG, SIDE_NAMES, SOFT, Lung
 from plainfilm.phantom.patient import Patient
-from plainfilm.phantom.solids import Array, Camera, Ellipsoid, Grid, Mask, Tubes
+from plainfilm.phantom.solids import STRAIGHT, Array, Camera, Ellipsoid, Grid, Mask, Tubes
 from plainfilm.phantom.vessels import Points, add_hila, grow, hilum
 
 
@@ -17,15 +17,19 @@ def fill_air_spaces(
     grid: Grid,
     masks: dict[str, Mask],
     measures: dict[str, float],
-) -> Array:
-    """Return what fills the air spaces: edema, opacities, lesions, bands; attenuation, no unit."""
-    total = np.zeros(grid.shape, np.float32)
+) -> tuple[Array, Array]:
+    """Return what fills the air spaces: edema, opacities, lesions, bands, an airless lobe.
+
+    The first is attenuation, no unit; the second the part of the air that is gone, 0 to 1, in
+    which vessels do not show.
+    """
+    total, airless = np.zeros(grid.shape, np.float32), np.zeros(grid.shape, np.float32)
     texture = np.random.default_rng([patient.anatomy_seed, 5])
     for side, lung in lungs.items():
         inside = lung.tissue > 0
         part = np.where(inside, lung.tissue / np.maximum(lung.inner, 1), 0)
         room = (SOFT - LUNG) * lung.tissue  # nothing gets denser than solid tissue
-        added = np.zeros(grid.shape, np.float32)
+        added, solid = np.zeros(grid.shape, np.float32), np.zeros(grid.shape, np.float32)
         if disease.edema:
             cloud = _edema_cloud(patient, disease.edema, side, grid, texture)
             added += cloud * part
@@ -36,8 +40,13 @@ def fill_air_spaces(
             if opacity.side == side:
                 cloud = _opacity_cloud(patient, opacity, grid) * part
                 added += cloud
+                solid += cloud
                 kind = "consolidation" if opacity.consolidation else "opacity"
                 masks[f"{lung.name} {kind}"] = (cloud > 0.07) & inside
+                if opacity.bronchogram:
+                    air = _bronchi(patient, opacity, grid) * (lung.tissue > 20)
+                    total += air
+                    masks[f"{lung.name} air bronchogram"] = (air < -0.02) & inside
                 measures[f"{lung.name}_{kind}_area_cm2"] = (
                     float((cloud > 0.07).sum()) * grid.spacing_mm**2 / 100
                 )
@@ -46,15 +55,22 @@ def fill_air_spaces(
             added += band
             key = f"{lung.name} atelectasis"
             masks[key] = masks.get(key, np.zeros(grid.shape, bool)) | ((band > 0.03) & inside)
-            measures[f"{lung.name}_atelectasis_area_cm2"] = (
-                float(masks[key].sum()) * grid.spacing_mm**2 / 100
-            )
+        if disease.collapse and disease.collapse.side == side:
+            lobe = _collapsed_lobe(patient, disease.collapse, lung, grid)
+            added += lobe
+            solid += lobe
+            key = f"{lung.name} atelectasis"
+            masks[key] = masks.get(key, np.zeros(grid.shape, bool)) | (lobe > 0.07)
+        if (key := f"{lung.name} atelectasis") in masks:
+            area = float(masks[key].sum()) * grid.spacing_mm**2 / 100
+            measures[f"{lung.name}_atelectasis_area_cm2"] = area
         total += np.minimum(added, room)
+        airless += np.clip(solid / np.maximum(room, 1e-3), 0, 1)
         for lesion in disease.lesions:
             if lesion.side == side:
                 total += _lesion(patient, lesion, grid, masks) * inside
                 measures[f"{lung.name}_lesion_diameter_mm"] = lesion.diameter_mm
-    return total
+    return total, np.minimum(airless, 1)
 
 
 def _at(patient: Patient, side: int, zone: str) -> Points:
@@ -89,18 +105,87 @@ def _edema_cloud(
     return _cloud(solids, grid)
 
 
+def _cloud_core(
+    patient: Patient, opacity: Opacity, rng: np.random.Generator
+) -> tuple[Points, tuple[float, float, float]]:
+    """Return centre and radii of a cloud's middle."""
+    centre = _at(patient, opacity.side, opacity.zone) + rng.normal(0, 1, 3) * (6, 8, 4)
+    r = opacity.radius_mm
+    return centre, (r, r * (0.8 + 0.3 * rng.random()), 1.5 * r)
+
+
 def _opacity_cloud(patient: Patient, opacity: Opacity, grid: Grid) -> Array:
     rng = np.random.default_rng(opacity.seed)
-    centre = _at(patient, opacity.side, opacity.zone) + rng.normal(0, 1, 3) * (6, 8, 4)
+    centre, radii = _cloud_core(patient, opacity, rng)
     fill = (SOFT - LUNG) * opacity.density
     r = opacity.radius_mm
-    flat = 0.8 + 0.3 * rng.random()
-    solids = [(Ellipsoid(tuple(centre), (r, r * flat, 1.5 * r)), 0.95 * fill)]
+    solids = [(Ellipsoid(tuple(centre), radii), 0.95 * fill)]
     for _ in range(24):
         place = centre + rng.normal(0, 0.52, 3) * r
         radius = r * rng.uniform(0.16, 0.42)
         solids.append((Ellipsoid(tuple(place), (radius, radius, 1.7 * radius)), 0.8 * fill))
     return _cloud(solids, grid)
+
+
+def _bronchi(patient: Patient, opacity: Opacity, grid: Grid) -> Array:
+    """Return the air that stays in the bronchi of a consolidation, below 0.
+
+    They fan out from the hilum's side of the cloud; each piece counts by the density around it.
+    """
+    centre, radii = _cloud_core(patient, opacity, np.random.default_rng(opacity.seed))
+    rng = np.random.default_rng([opacity.seed, 1])
+    inward = hilum(patient, opacity.side) - centre
+    inward /= np.linalg.norm(inward) + 1e-9
+    r = opacity.radius_mm
+    start, direction = (centre + 0.75 * r * inward)[None], -inward[None]
+    radius, reach = np.array([3.6]), 0.42 * r
+    camera = grid.turned or STRAIGHT
+    tubes = Tubes(camera)
+    for _ in range(5):
+        direction = direction + rng.normal(0, 0.12, direction.shape)
+        direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+        end = start + reach * direction
+        around = 1 - np.square((0.5 * (start + end) - centre) / radii).sum(axis=1)
+        weight = -SOFT * np.clip(3 * around, 0, 1)
+        # as deep as if some lay behind one another: one alone would hardly show
+        tubes.add_segments(
+            camera.project(start), camera.project(end), radius, weight, 2 * radius
+        )
+        across = np.cross(direction, rng.normal(0, 1, direction.shape))
+        across[:, 2] *= 0.4  # those that fan out in the film's plane are those that are seen
+        across /= np.linalg.norm(across, axis=1, keepdims=True) + 1e-9
+        start = np.repeat(end, 2, axis=0)
+        direction = np.concatenate([direction[:, None] + 0.45 * across[:, None],
+                                    direction[:, None] - 0.45 * across[:, None]], axis=1)  # fmt: skip
+        direction = direction.reshape(-1, 3)
+        radius, reach = np.repeat(radius, 2) * 0.82, reach * 0.78
+    return tubes.path(grid)
+
+
+def _collapsed_lobe(patient: Patient, collapse: Collapse, lung: Lung, grid: Grid) -> Array:
+    """Return an airless lobe as a wedge against the mediastinum, bounded by its fissure.
+
+    The right upper lobe shrinks upwards, below it the horizontal fissure rises from the hilum; the
+    left lower one shrinks behind the heart. From the front the wedge is cut from the lung's own
+    length, so that it is never denser than solid tissue; from the side it is a slab as deep.
+    """
+    h, w = lung.cavity.height, patient.width_mm
+    y = grid.y
+    if collapse.lobe == "upper lobe":
+        t = np.clip(y / (0.43 * h), 0, 1)
+        reach, thickness, slab = 0.68 * (1 - t) ** 1.1 * w, 95.0, (-60.0, 35.0)
+        rows = y < 0.43 * h
+    else:
+        t = np.clip((y / h - 0.42) / 0.45, 0, 1)
+        reach, thickness, slab = (0.12 + 0.36 * t) * w, 75.0, (15.0, 90.0)
+        rows = y > 0.42 * h
+    if grid.turned:
+        inside = (grid.x > slab[0]) & (grid.x < slab[1]) & rows
+        return np.where(inside, (SOFT - LUNG) * np.minimum(lung.tissue, reach), 0).astype(np.float32)
+    across = collapse.side * (grid.x - patient.shift_mm)
+    inside = np.clip((reach - across) / 3 + 0.5, 0, 1) * rows
+    depth = np.minimum(lung.tissue, thickness)
+    return np.asarray(0.92 * (SOFT - LUNG) * inside * depth, np.float32)
 
 
 def _band(patient: Patient, lung: Lung, number: int, grid: Grid) -> Array:

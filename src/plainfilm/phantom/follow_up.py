@@ -16,7 +16,16 @@ import numpy as np
 
 from plainfilm.core import View
 from plainfilm.phantom.case import Case
-from plainfilm.phantom.disease import BAND_LEVEL, ZONES, Disease, Lesion, Opacity, draw_disease
+from plainfilm.phantom.disease import (
+    BAND_LEVEL,
+    TENSE_MM,
+    ZONES,
+    Disease,
+    Lesion,
+    Opacity,
+    Pneumothorax,
+    draw_disease,
+)
 from plainfilm.phantom.patient import draw_exposure
 from plainfilm.phantom.prevalence import PREVALENCE
 
@@ -135,8 +144,11 @@ def _lesion_before(lesion: Lesion, days: int, rng: np.random.Generator) -> tuple
     return (replace(lesion, diameter_mm=diameter),) if diameter > SMALLEST_LESION_MM else ()
 
 
-def _rim_before(rim: tuple[int, float] | None, course: float) -> tuple[int, float] | None:
-    return (rim[0], _scaled(rim[1], course, 9, 75)) if rim and course else None
+def _rim_before(rim: Pneumothorax | None, course: float) -> Pneumothorax | None:
+    if not rim or not course:
+        return None
+    width = _scaled(rim.rim_mm, course, 9, 75)
+    return rim._replace(rim_mm=width, tension_mm=rim.tension_mm if width > TENSE_MM else 0.0)
 
 
 def _bands_before(bands: Mapping[int, int], course: float) -> dict[int, int]:
@@ -173,15 +185,16 @@ def _with_what_went(
     if other.edema and not now.edema:
         before = replace(before, edema=other.edema)
     rims = [rim for rim in (now.pneumothorax, before.pneumothorax) if rim]
+    collapsed = now.collapse.side if now.collapse else None
     rind = before.pleura[0] if before.pleura and before.pleura[1] == "thickening" else None
     fluid = {
         side: max(top, _highest_level(before, side))
         for side, top in other.fluid_top.items()
-        if side not in now.fluid_top and side != rind and side not in {rim[0] for rim in rims}
+        if side not in (*now.fluid_top, rind, collapsed, *(rim.side for rim in rims))
     }
     before = replace(before, fluid_top=dict(before.fluid_top) | fluid)
     rim, capped = other.pneumothorax, before.pleura[0] if before.pleura else None
-    if rim and not rims and rim[0] not in before.fluid_top and rim[0] != capped:
+    if rim and not rims and rim.side not in (*before.fluid_top, capped, collapsed):
         before = replace(before, pneumothorax=rim)
     taken = {(o.side, o.consolidation) for o in now.opacities}
     places = {(o.side, o.zone) for o in now.opacities} | {(o.side, o.zone) for o in now.lesions}

@@ -13,6 +13,9 @@ SOFT, LUNG = 0.0195, 0.0052
 """Attenuation of soft tissue and of inflated lung, 1/mm, at the effective energy of a 110 kV beam
 (about 60 keV; NIST XCOM: soft tissue 0.0205/mm; lung at a density of 0.26 g/cm³)."""
 
+THINNED = 0.4
+"""Part of the lung's tissue that is gone in the severest emphysema."""
+
 SIDE_NAMES = {RIGHT: "right", LEFT: "left"}
 
 
@@ -38,6 +41,8 @@ class Lung:
     """Length through pleural air, mm."""
     fluid: Array
     """Length through pleural fluid and thickening, mm."""
+    density: float
+    """Of its tissue, 1 where it is healthy; emphysema thins it."""
     clear: Mask
     """Where neither heart nor mediastinum nor diaphragm hides the lung: what people outline."""
 
@@ -49,7 +54,7 @@ class Lung:
     @property
     def attenuation(self) -> float:
         """Of its tissue, 1/mm; a lung that collapses keeps its tissue and loses its air."""
-        return LUNG * (1 + self.envelope.rim_mm / 60)
+        return LUNG * self.density * (1 + self.envelope.rim_mm / 60)
 
 
 def make_lung(
@@ -78,7 +83,8 @@ def make_lung(
         # only this side's pixels from the apex to below the recess can hold lung
         rows = grid.box(0, 0, -5, 1.1 * patient.height_mm)[0]
         reach = patient.width_mm + 2
-        columns = grid.box(min(0, side * reach), max(0, side * reach), 0, 0)[1]
+        ends = sorted((whole.midline, side * reach))
+        columns = grid.box(ends[0], ends[1], 0, 0)[1]
         part = Grid(grid.x[:, columns], grid.y[rows], grid.spacing_mm)
         below, outer = floor.interval(part), whole.interval(part)
         inner = envelope.interval(part)
@@ -111,14 +117,17 @@ def make_lung(
         full=whole_grid(full), below=whole_grid(length(below)),
         tissue=whole_grid(tissue), air=whole_grid(between if airy else zero),
         fluid=whole_grid(zero if airy else between), clear=whole_grid(clear.astype(np.float32)) > 0,
+        density=1 - THINNED * disease.emphysema,
     )  # fmt: skip
 
 
 def _envelope(whole: Cavity, disease: Disease) -> Cavity:
     """Return the lung's own surface, inside of the pleural cavity ``whole``."""
     envelope = replace(whole, fluid_top=disease.fluid_top.get(whole.side))
-    if disease.pneumothorax and disease.pneumothorax[0] == whole.side:
-        envelope = replace(envelope, rim_mm=disease.pneumothorax[1])
+    air = disease.pneumothorax
+    if air and air.side == whole.side:
+        envelope = replace(envelope, rim_mm=air.rim_mm, supine=air.supine,
+                           rim_below=0.8 if air.tension_mm else 0.35)  # fmt: skip
     if disease.pleura and disease.pleura[0] == whole.side:
         if disease.pleura[1] == "apical cap":
             envelope = replace(envelope, cap_mm=disease.pleura[2])

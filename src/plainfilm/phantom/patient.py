@@ -45,6 +45,10 @@ class Patient:
     """Mineral content, falls with age."""
     anatomy_seed: int
     """Seeds small variation: vessel tree, rib angles, bowel gas."""
+    shift_mm: float = 0.0
+    """How far heart and mediastinum lie towards the patient's left of their place."""
+    cobb_deg: float = 0.0
+    """Cobb angle of the spine's bend, above 0 where it is convex to the patient's left."""
 
     @property
     def wall_mm(self) -> float:

@@ -47,6 +47,12 @@ RISKS: Mapping[str, Risk] = MappingProxyType({
     "atelectasis": Risk(0.155, age=0.15, bedside=0.2, heart=0.2, infection=0.2),
     "fracture": Risk(0.11, age=-0.1, male=0.3, injury=0.7),
     "pleural thickening": Risk(0.08, age=0.35, male=0.2),
+    "lobar collapse": Risk(0.035, bedside=0.3, infection=0.3),
+    "emphysema": Risk(0.06, age=0.4, male=0.2),
+    "hiatal hernia": Risk(0.045, age=0.5, male=-0.2),
+    "scoliosis": Risk(0.05, age=0.15, male=-0.3),
+    "aortic calcification": Risk(0.09, age=1.0),
+    "healed fracture": Risk(0.05, age=0.3, male=0.3),
 })  # fmt: skip
 
 NORMAL, DEVICES = 0.28, 0.25

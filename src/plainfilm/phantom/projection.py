@@ -7,12 +7,13 @@ import numpy as np
 from plainfilm.phantom.devices import METAL, place_device
 from plainfilm.phantom.disease import Disease
 from plainfilm.phantom.filling import fill_air_spaces, vessels
-from plainfilm.phantom.lungs import SIDE_NAMES, SOFT
+from plainfilm.phantom.incidental import add_incidental
+from plainfilm.phantom.lungs import SIDE_NAMES, SOFT, THINNED, Lung
 from plainfilm.phantom.patient import Exposure, Patient
 from plainfilm.phantom.scene import Scene, make_scene
 from plainfilm.phantom.skeleton import add_spine_and_plates, bones, clavicle_curve, rib_curve
 from plainfilm.phantom.solids import Array, Camera, Grid, Mask, Tubes, length
-from plainfilm.phantom.thorax import LEFT, RIGHT, gas_and_breasts
+from plainfilm.phantom.thorax import LEFT, RIGHT, gas_and_breasts, spine_bend
 from plainfilm.phantom.vessels import add_airways, airway_curves
 
 
@@ -28,6 +29,7 @@ class Projection:
 def project(patient: Patient, disease: Disease, exposure: Exposure, grid: Grid) -> Projection:
     """Project the patient with the disease, as the exposure sees them, onto the grid."""
     scene = make_scene(patient, disease, exposure, grid)
+    patient = scene.patient  # as the disease deforms the chest
     camera, lungs, body = scene.camera, scene.lungs, scene.body
     masks: dict[str, Mask] = {}
     measures: dict[str, float] = {}
@@ -37,8 +39,8 @@ def project(patient: Patient, disease: Disease, exposure: Exposure, grid: Grid) 
     for lung in lungs.values():
         attenuation += lung.attenuation * lung.tissue
     in_place = replace(grid, turned=camera) if scene.lateral else grid
-    attenuation += fill_air_spaces(patient, disease, lungs, in_place, masks, measures)
-    attenuation += vessels(patient, disease, lungs, camera, grid)
+    filled, airless = fill_air_spaces(patient, disease, lungs, in_place, masks, measures)
+    attenuation += filled + vessels(patient, disease, lungs, camera, grid) * (1 - airless)
     _abdomen_and_breasts(scene, attenuation)
 
     ribs, others = bones(patient, disease, camera, arms_raised=scene.lateral)
@@ -49,6 +51,7 @@ def project(patient: Patient, disease: Disease, exposure: Exposure, grid: Grid) 
     add_airways(airways, patient, -SOFT)
     attenuation += airways.path(grid)
     _pleura(scene, attenuation, masks, measures)
+    add_incidental(patient, disease, camera, grid, attenuation, masks, measures)
     _devices(patient, disease, camera, grid, attenuation, masks)
 
     masks["ribs"] = rib_path > 0.02
@@ -57,8 +60,24 @@ def project(patient: Patient, disease: Disease, exposure: Exposure, grid: Grid) 
         name = f"{SIDE_NAMES[disease.fracture[0]]} fracture"
         masks[name] = _fracture_mask(patient, disease.fracture, camera, grid)
     measures["cardiothoracic_ratio"] = scene.ratio
+    _deformities(scene, masks, measures)
     measures["mediastinal_width_mm"] = 2 * (patient.mediastinum_mm + disease.mediastinum_mm)
     return Projection(np.maximum(attenuation, 0), masks, measures)
+
+
+def _deformities(scene: Scene, masks: dict[str, Mask], measures: dict[str, float]) -> None:
+    """Measure and outline what changes the chest as a whole."""
+    patient, disease = scene.patient, scene.disease
+    if disease.shift_mm:
+        measures["mediastinal_shift_mm"] = disease.shift_mm
+    if disease.cobb_deg:
+        measures["cobb_angle_deg"] = abs(disease.cobb_deg)
+        bent = spine_bend(patient, scene.grid.y.astype(np.float64))[0] != 0
+        masks["scoliosis"] = (length(scene.spine) > 0) & bent
+    if disease.emphysema:
+        measures["emphysema_percent"] = 100 * THINNED * disease.emphysema
+        for lung in scene.lungs.values():
+            masks[f"{lung.name} emphysema"] = lung.clear
 
 
 def _structures(scene: Scene) -> dict[str, Mask]:
@@ -127,9 +146,20 @@ def _pleura(scene: Scene, path: Array, masks: dict[str, Mask], measures: dict[st
                 path += np.where(lung.depth > 0, 0.022 * line, 0)
         if disease.pleura and disease.pleura[0] == side:
             measures[f"{name}_pleural_thickness_mm"] = disease.pleura[2]
-            cap = disease.pleura[1] == "apical cap"
-            lowest = disease.pleura[2] + 25 if cap else 0.85 * lung.cavity.height
-            masks[f"{name} pleural thickening"] = (lung.fluid > 10) & (grid.y < lowest)
+            masks[f"{name} pleural thickening"] = _thickening(scene, lung, disease.pleura)
+
+
+def _thickening(scene: Scene, lung: Lung, pleura: tuple[int, str, float]) -> Mask:
+    """Return a cap at the apex, or the band along the lateral wall where a rind is met edge on."""
+    _, kind, thickness = pleura
+    grid = scene.grid
+    if kind == "apical cap":
+        return (lung.fluid > 10) & (grid.y < thickness + 25)
+    edge_on = (lung.fluid > 0.4 * lung.depth) & (lung.fluid > 10)
+    if scene.lateral:
+        return edge_on
+    lateral = lung.side * grid.x > 0.5 * lung.cavity.width
+    return edge_on & lateral & (grid.y < 0.85 * lung.cavity.height)
 
 
 def _devices(

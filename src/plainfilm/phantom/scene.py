@@ -7,10 +7,12 @@ same solids; the rays run along z or along x.
 from dataclasses import dataclass
 
 from plainfilm.core import View
+from plainfilm.phantom.deformation import deformed
 from plainfilm.phantom.disease import Disease
+from plainfilm.phantom.incidental import hernia
 from plainfilm.phantom.lungs import Lung, make_lung
 from plainfilm.phantom.patient import Exposure, Patient
-from plainfilm.phantom.solids import Array, Camera, Ellipsoid, Grid, Interval, hull
+from plainfilm.phantom.solids import STRAIGHT, Array, Camera, Ellipsoid, Grid, Interval, hull
 from plainfilm.phantom.thorax import (
     LEFT,
     RIGHT,
@@ -23,8 +25,6 @@ from plainfilm.phantom.thorax import (
 
 HEART_DEPTH = -30.0
 """Depth z of the heart's middle, mm; the beam magnifies the heart from there."""
-STRAIGHT = Camera(anterior_detector=True, source_mm=1e9, gap_mm=0, rotation_rad=0, centre_y=0)
-"""Neither turns nor magnifies: solids in the patient's own place."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ class Scene:
 
 
 def make_scene(patient: Patient, disease: Disease, exposure: Exposure, grid: Grid) -> Scene:
-    """Return what the rays of ``exposure`` meet of the patient with the disease."""
+    """Return what the rays of ``exposure`` meet of the patient, as the disease deforms the chest."""
+    patient = deformed(patient, disease)
     camera = exposure.camera(patient)
     lateral = exposure.view is View.LATERAL
     ratio = disease.ratio or patient.cardiothoracic_ratio
@@ -65,6 +66,8 @@ def make_scene(patient: Patient, disease: Disease, exposure: Exposure, grid: Gri
         body = trunk(patient, grid)
     whole = hull([solid.spread(grid) for solid in hearts])
     central = [whole, great, arch, spine]
+    if disease.hernia_mm:
+        central.append(hernia(patient, disease).seen_by(camera).spread(grid))
     seen_from_the_side = camera if lateral else None
     lungs = {
         side: make_lung(patient, disease, side, central, grid, seen_from_the_side)

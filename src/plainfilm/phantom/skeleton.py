@@ -4,13 +4,15 @@ Weights are attenuation above that of soft tissue, 1/mm: bone's shell and core d
 rib shows its two cortical lines.
 """
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
 from plainfilm.phantom.disease import Disease
 from plainfilm.phantom.patient import Patient
 from plainfilm.phantom.solids import Array, Camera, Ellipsoid, Grid, Tubes, round_corners
-from plainfilm.phantom.thorax import LEFT, RIGHT, cavity
+from plainfilm.phantom.thorax import LEFT, RIGHT, cavity, spine_bend
 
 SHELL, CORE = 0.040, 0.012
 RIB_DEPTH_MM = 3.8
@@ -31,12 +33,16 @@ def rib_curve(patient: Patient, side: int, number: int, steps: int = 26) -> npt.
     y = start + fall * (1 - np.cos(angle)) / 2
     y -= 0.012 * h * np.sin(np.clip(angle / 1.2, 0, 1) * np.pi)
     shape = cavity(patient, side)
+    bend, slope = spine_bend(patient, np.array([start]))
+    behind = np.square(np.cos(angle / 2))  # near the spine a rib goes with its vertebra
+    y -= 0.9 * slope * side * patient.width_mm * np.sin(angle) * behind
     # at the top the ribs close around the apex, below the base they follow the last full section
     level = np.clip(y, 0.045 * h, 0.86 * h)
     centre, half_width, half_depth, middle = shape.section(level)
     lateral = (centre + half_width + 3.5) * np.sin(angle) ** 0.8
     lateral = np.maximum(lateral, 20 * np.cos(angle))
-    return np.stack([side * lateral, y, middle + (half_depth + 3.5) * np.cos(angle)], axis=1)
+    x = side * lateral + bend * behind * np.cos(angle / 2)
+    return np.stack([x, y, middle + (half_depth + 3.5) * np.cos(angle)], axis=1)
 
 
 def _reach(number: int) -> float:
@@ -56,6 +62,10 @@ def bones(
             pieces = rib_pieces(patient, disease, side, number)
             for part in pieces:
                 _bone(ribs, part, height, RIB_DEPTH_MM, mineral)
+            if disease.healed_fracture and disease.healed_fracture[:2] == (side, number):
+                middle = round(disease.healed_fracture[2] * (len(pieces[0]) - 1))
+                callus = pieces[0][max(middle - 1, 0) : middle + 2]
+                ribs.add(callus, height + 4.0, 0.032 * mineral, 7.0)
             if len(pieces) == 2:  # callus swells the broken ends
                 ribs.add(pieces[0][-3:], height + 3.0, 0.022 * mineral, 6.0)
                 ribs.add(pieces[1][:3], height + 3.0, 0.022 * mineral, 6.0)
@@ -81,6 +91,9 @@ def rib_pieces(
 ) -> list[npt.NDArray[np.float64]]:
     """Return the rib's axis in one piece, or in two with a gap and a step at its fracture."""
     curve = rib_curve(patient, side, number)
+    if disease.healed_fracture and disease.healed_fracture[:2] == (side, number):
+        along = np.arange(len(curve)) / (len(curve) - 1) - disease.healed_fracture[2]
+        curve[:, 1] += 6.0 * np.exp(-np.square(along / 0.05))  # it healed with an angle
     if disease.fracture is None or disease.fracture[:2] != (side, number):
         return [curve]
     cut = round(disease.fracture[2] * (len(curve) - 1))
@@ -118,12 +131,19 @@ def vertebra(patient: Patient, level: int) -> tuple[Ellipsoid, list[Ellipsoid]]:
     step = 0.0805 * patient.height_mm
     y = -0.05 * patient.height_mm + step * level
     width = 15 + 0.35 * max(level, 0)
-    body = Ellipsoid((0, y, 62), (width, 0.60 * step, 15))
+    bend, slope = (float(v[0]) for v in spine_bend(patient, np.array([y])))
+    tilt = -math.atan(slope)
+    cos, sin = math.cos(tilt), math.sin(tilt)
+
+    def at(x: float, down: float, z: float) -> tuple[float, float, float]:
+        return bend + x * cos - down * sin, y + x * sin + down * cos, z
+
+    body = Ellipsoid(at(0, 0, 62), (width, 0.60 * step, 15), tilt)
     arch = [
-        Ellipsoid((side * 0.68 * width, y - 0.12 * step, 82), (3.4, 4.6, 10))
+        Ellipsoid(at(side * 0.68 * width, -0.12 * step, 82), (3.4, 4.6, 10), tilt)
         for side in (RIGHT, LEFT)
     ]
-    return body, [*arch, Ellipsoid((0, y + 0.3 * step, 100), (2.6, 6.5, 14))]
+    return body, [*arch, Ellipsoid(at(0, 0.3 * step, 100), (2.6, 6.5, 14), tilt)]
 
 
 LEVELS = range(-3, 15)

@@ -99,6 +99,10 @@ class Camera:
         return result
 
 
+STRAIGHT = Camera(anterior_detector=True, source_mm=1e9, gap_mm=0, rotation_rad=0, centre_y=0)
+"""Neither turns nor magnifies: solids in the patient's own place."""
+
+
 @dataclass(frozen=True)
 class Ellipsoid:
     """An ellipsoid with semi-axes in mm, tilted by ``tilt`` radians in the film's plane.

@@ -23,7 +23,7 @@ from plainfilm.phantom.case import Case
 from plainfilm.phantom.classes import CLASSES, ORDINALS, SUPERCLASSES, VERTEBRAE
 from plainfilm.phantom.lung_parts import LUNG_ZONES, lobe_mask, lung_mask, own_grid
 from plainfilm.phantom.lungs import SIDE_NAMES
-from plainfilm.phantom.scene import STRAIGHT, Scene, make_scene
+from plainfilm.phantom.scene import Scene, make_scene
 from plainfilm.phantom.skeleton import (
     LEVELS,
     RIB_DEPTH_MM,
@@ -37,6 +37,7 @@ from plainfilm.phantom.skeleton import (
     vertebra,
 )
 from plainfilm.phantom.solids import (
+    STRAIGHT,
     Ellipsoid,
     Grid,
     Mask,

@@ -14,6 +14,8 @@ from plainfilm.phantom.solids import Array, Camera, Ellipsoid, Grid, Interval
 
 RIGHT, LEFT = -1, 1
 """The sign of x on each side: the patient's left lies at positive x, the picture's right."""
+SPINE_WIDTH_MM = 24
+"""Half the width that the spine and what lies beside it take from the lungs."""
 
 
 def _from_side(side: int, medial: Array, lateral: Array) -> Interval:
@@ -28,7 +30,9 @@ class Cavity:
     The section at height y is an ellipse about ``centre(y)`` that reaches the chest wall laterally;
     medially the mediastinum cuts it. ``fluid_top`` is the height of a meniscus (as a part of the
     cavity's own height) above which the lung is not displaced; ``rim_mm`` the width of a
-    pneumothorax; ``cap_mm`` and ``rind_mm`` those of apical and lateral pleural thickening.
+    pneumothorax, of which the part ``rim_below`` reaches the base, and which in the ``supine``
+    gathers there; ``cap_mm`` and ``rind_mm`` those of apical and lateral pleural thickening.
+    ``midline`` is the x that parts it from its neighbour.
     """
 
     side: int
@@ -41,10 +45,13 @@ class Cavity:
     rim_mm: float = 0.0
     cap_mm: float = 0.0
     rind_mm: float = 0.0
+    supine: bool = False
+    rim_below: float = 0.35
+    midline: float = 0.0
 
     def section(self, y: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.floating], ...]:
         """Return at heights ``y``: centre |x|, half-width, half-depth and middle z."""
-        apex_drop = 1.15 * self.rim_mm + self.cap_mm
+        apex_drop = (0.2 if self.supine else 1.15) * self.rim_mm + self.cap_mm
         span = self.height - apex_drop
         t = np.clip((y - self.top - apex_drop) / span, 0, None)
         rise = np.power(1 - np.power(1 - np.minimum(t / 0.80, 1), 2.3), 0.66)
@@ -62,8 +69,11 @@ class Cavity:
         gap = np.zeros_like(t)
         if self.fluid_top is not None:
             gap = gap + 4.5 * np.square(np.clip((t - self.fluid_top) * self.height / 26, 0, None))
-        if self.rim_mm:
-            gap = gap + self.rim_mm * (0.35 + 0.65 * np.exp(-np.square(t / 0.45)))
+        if self.rim_mm and self.supine:
+            gap = gap + self.rim_mm * (0.15 + 0.85 * np.exp(-np.square((t - 0.95) / 0.3)))
+        elif self.rim_mm:
+            fading = np.exp(-np.square(t / 0.45))
+            gap = gap + self.rim_mm * (self.rim_below + (1 - self.rim_below) * fading)
         if self.rind_mm:
             gap = gap + self.rind_mm * np.exp(-np.square((t - 0.62) / 0.2))
         return gap
@@ -78,7 +88,7 @@ class Cavity:
         stretch = np.where(centre > 1, 1, np.float32(0.6))
         u = np.where(u < 0, u * stretch, u)
         half = half_depth * np.sqrt(np.maximum(1 - np.abs(u * u * u), 0))
-        half = np.where((half_width > 0) & (self.side * grid.x > 0), half, 0)
+        half = np.where((half_width > 0) & (self.side * (grid.x - self.midline) > 0), half, 0)
         return middle - half, middle + half
 
     def side_interval(self, grid: Grid) -> Interval:
@@ -99,7 +109,7 @@ class Cavity:
         u = np.where((u < 0) & (centre <= 1), 0.6 * u, u)
         v = (points[:, 2] - middle) / np.maximum(half_depth - margin, 1e-3)
         result: npt.NDArray[np.bool_] = (np.abs(u) ** 3 + v * v < 1) & (
-            self.side * points[:, 0] > 0
+            self.side * (points[:, 0] - self.midline) > 0
         )
         return result
 
@@ -116,6 +126,7 @@ class Dome:
     rise: float
     z: float
     half_depth: float
+    midline: float = 0.0
 
     def interval(self, grid: Grid) -> Interval:
         """Return where each ray enters and leaves what lies below the diaphragm."""
@@ -123,7 +134,7 @@ class Dome:
         dy = np.minimum((grid.y - np.float32(self.base)) / np.float32(self.rise), 0)
         inside = np.maximum(1 - dx * dx + dy, 0)
         half = np.float32(self.half_depth) * np.sqrt(inside)
-        half = np.where(self.side * grid.x > 0, half, 0).astype(np.float32)
+        half = np.where(self.side * (grid.x - self.midline) > 0, half, 0).astype(np.float32)
         return np.float32(self.z) - half, np.float32(self.z) + half
 
     def side_interval(self, grid: Grid) -> Interval:
@@ -157,6 +168,7 @@ def cavity(patient: Patient, side: int) -> Cavity:
         depth=patient.depth_mm,
         top=0.0,
         apex=0.36 * patient.width_mm,
+        midline=_midline(patient),
     )
 
 
@@ -171,7 +183,13 @@ def dome(patient: Patient, side: int, raised_mm: float = 0.0) -> Dome:
         rise=patient.dome_mm[index] + raised_mm,
         z=-0.22 * patient.depth_mm,
         half_depth=0.97 * patient.depth_mm,
+        midline=_midline(patient),
     )
+
+
+def _midline(patient: Patient) -> float:
+    """Return what parts the pleural cavities: it goes with the mediastinum, before the spine."""
+    return float(np.clip(patient.shift_mm, -SPINE_WIDTH_MM + 2, SPINE_WIDTH_MM - 2))
 
 
 def gas_and_breasts(patient: Patient) -> tuple[list[Ellipsoid], list[Ellipsoid]]:
@@ -212,7 +230,7 @@ def heart(patient: Patient, ratio: float, camera: Camera) -> list[Ellipsoid]:
     They are placed so that the shadow's width is ``ratio`` × the inner width of the chest.
     """
     width = ratio * 2 * patient.width_mm
-    shift = float(camera.project((0.0, 0.0, -30.0))[0])
+    shift = float(camera.project((patient.shift_mm, 0.0, -30.0))[0])
     right, left = shift - 0.31 * width, shift + 0.69 * width
     bottom = dome(patient, LEFT).top(0.35 * patient.width_mm) + 16
     size = width / 125  # the heart's own scale, 1 for a heart of 12.5 cm
@@ -242,20 +260,19 @@ def _great_width(patient: Patient, extra_mm: float, grid: Grid) -> Array:
 def aortic_knob(patient: Patient, extra_mm: float) -> Ellipsoid:
     """Return the arch as it stands out to the left, in the patient's own place."""
     return Ellipsoid(
-        (23.0 + 0.35 * extra_mm, 0.205 * patient.height_mm, 8.0),
+        (23.0 + 0.35 * extra_mm + patient.shift_mm, 0.205 * patient.height_mm, 8.0),
         (patient.knob_mm + 0.5 * extra_mm, patient.knob_mm + 2 + 0.3 * extra_mm, 38.0),
     )
 
 
 def mediastinum(patient: Patient, extra_mm: float, camera: Camera, grid: Grid) -> list[Interval]:
     """Return the mediastinum's intervals: great vessels with the aortic knob, and the spine's."""
-    shift = float(camera.project((0.0, 0.0, 0.0))[0])
+    shift = float(camera.project((patient.shift_mm, 0.0, 0.0))[0])
     u = (grid.x - np.float32(shift + 1)) / _great_width(patient, extra_mm, grid)
     depth = 70 * np.sqrt(np.maximum(1 - u * u * np.abs(u), 0))
     great = (np.float32(2) - depth, np.float32(2) + depth)
     arch = aortic_knob(patient, extra_mm).seen_by(camera).spread(grid)
-    spine_x = float(camera.project((0.0, 0.0, 60.0))[0])
-    v = np.abs(grid.x - np.float32(spine_x)) / 24
+    v = np.abs(grid.x - _seen_spine(patient, camera, grid)) / SPINE_WIDTH_MM
     column = 30 * np.sqrt(np.maximum(1 - v * v, 0)) + np.zeros(grid.shape, np.float32)
     spine = (np.float32(84) - column, np.float32(84) + column)
     return [great, arch, spine]
@@ -267,11 +284,36 @@ def side_mediastinum(
     """Return the same three as rays along x meet them, as depths −x; the grid's x holds z."""
     v = (grid.x - 2) / 70
     width = _great_width(patient, extra_mm, grid) * np.cbrt(np.maximum(1 - v * v, 0))
-    great = (np.float32(-1) - width, np.float32(-1) + width)
+    middle = np.float32(-1 - patient.shift_mm)
+    great = (middle - width, middle + width)
     arch = aortic_knob(patient, extra_mm).seen_by(camera).spread(grid)
     w = (grid.x - 84) / 30
-    column = 24 * np.sqrt(np.maximum(1 - w * w, 0)) + np.zeros(grid.shape, np.float32)
-    return [great, arch, (-column, column)]
+    column = SPINE_WIDTH_MM * np.sqrt(np.maximum(1 - w * w, 0)) + np.zeros(grid.shape, np.float32)
+    bend = spine_bend(patient, grid.y.astype(np.float64))[0].astype(np.float32)
+    return [great, arch, (-bend - column, -bend + column)]
+
+
+def spine_bend(
+    patient: Patient, y: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return how far to the left of the midline the spine lies at heights ``y``, mm, and dx/dy.
+
+    The bend is a raised cosine about the middle of the thoracic spine; its Cobb angle is that
+    between its two steepest places.
+    """
+    span = 0.95 * patient.height_mm
+    phase = np.clip((y - 0.52 * patient.height_mm) / (0.5 * span), -1, 1) * np.pi
+    steepest = np.tan(np.deg2rad(patient.cobb_deg) / 2)
+    x = steepest * span / np.pi * 0.5 * (1 + np.cos(phase))
+    return x, -steepest * np.sin(phase)
+
+
+def _seen_spine(patient: Patient, camera: Camera, grid: Grid) -> Array:
+    """Return the x of the spine's middle at each row of a frontal film, ``(rows, 1)``."""
+    scale = float(camera.magnification(60.0))
+    y = camera.centre_y + (grid.y.astype(np.float64) - camera.centre_y) / scale
+    x = float(camera.project((0.0, 0.0, 60.0))[0]) + spine_bend(patient, y)[0] * scale
+    return np.asarray(x, np.float32)
 
 
 def trunk(patient: Patient, grid: Grid) -> Array:

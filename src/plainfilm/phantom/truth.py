@@ -35,6 +35,17 @@ WIDE_MEDIASTINUM_MM = (87.0, 97.0)
 """Above: moderate, severe; below the first: mild."""
 THICKENING_MM = (11.0, 16.0)
 """Above: moderate, severe; below the first: mild."""
+SHIFT_MM = 10.0
+"""A mediastinum displaced by this much or more is said to be."""
+HERNIA_MM = (50.0, 75.0)
+"""Above: moderate, large; below the first: small."""
+COBB_DEG = (25.0, 40.0)
+"""Above: moderate, severe; below the first, but from 10 (the Scoliosis Research Society's limit):
+mild."""
+CALCIFICATION_MM = (25.0, 40.0)
+"""Length of the calcified wall, above: moderate, severe; below the first: mild."""
+EMPHYSEMA_PERCENT = (18.0, 30.0)
+"""Lung tissue that is gone, above: moderate, severe; below the first: mild."""
 
 Step = tuple[Severity, ...]
 AMOUNTS: Step = (Severity.TRACE, Severity.SMALL, Severity.MODERATE, Severity.LARGE)
@@ -63,12 +74,15 @@ def findings_of(
         *_pleura(disease, measures),
         *_devices(patient, disease),
     ]
-    if disease.fracture is not None:
-        found.append(Finding(observation=Observation.FRACTURE, location="rib",
-                             side=SIDES[disease.fracture[0]]))  # fmt: skip
+    found += _bones(disease, measures) + _incidental(disease, measures)
     drawn = tuple(f for f in found if f.status is not Status.ABSENT)
     said = {finding.observation for finding in found}
-    found = [f for f in found if _reaches(f, measures, institution.limits)]
+    found = [
+        f
+        for f in found
+        if _reaches(f, measures, institution.limits)
+        and not rng.random() < institution.omits.get(f.detail or "", 0.0)
+    ]
     nothing = all(
         f.observation is Observation.SUPPORT_DEVICES or f.status is Status.ABSENT for f in found
     )
@@ -84,22 +98,28 @@ def findings_of(
     return drawn, tuple(found)
 
 
-MEASURED = {
+MEASURED: Mapping[str, str] = {
     Observation.PLEURAL_EFFUSION: "effusion_ml",
     Observation.PNEUMOTHORAX: "pneumothorax_rim_mm",
     Observation.LUNG_LESION: "lesion_diameter_mm",
     Observation.PLEURAL_OTHER: "pleural_thickness_mm",
+    "mediastinal shift": "mediastinal_shift_mm",
+    "hiatal hernia": "hernia_diameter_mm",
+    "scoliosis": "cobb_angle_deg",
+    "aortic calcification": "aortic_calcification_mm",
+    "emphysema": "emphysema_percent",
 }
-"""The measure of an observation, without its side, which decides whether it is mentioned."""
+"""The measure of a detail or observation, without its side, which decides whether it is said."""
 
 
 def _reaches(finding: Finding, measures: dict[str, float], limits: Mapping[str, float]) -> bool:
     """Return whether a finding is as large as an institution's limit, on either of its sides."""
-    measure = MEASURED.get(finding.observation)
+    measure = MEASURED.get(finding.detail or "") or MEASURED.get(finding.observation)
     if measure is None or finding.status is Status.ABSENT:
         return True
-    sides = ("left", "right") if finding.side is Side.BILATERAL else (finding.side,)
-    return max(measures[f"{side}_{measure}"] for side in sides) >= limits.get(measure, 0.0)
+    sides = ("left_", "right_") if finding.side is Side.BILATERAL else (f"{finding.side}_",)
+    names = [f"{side if finding.side else ''}{measure}" for side in sides]
+    return max(abs(measures[name]) for name in names) >= limits.get(measure, 0.0)
 
 
 LUNG_OBSERVATIONS = {
@@ -133,6 +153,8 @@ def _heart(
         found.append(Finding(observation=Observation.CARDIOMEGALY, status=Status.UNCERTAIN))
     elif rng.random() < 0.85:
         found.append(Finding(observation=Observation.CARDIOMEGALY, status=Status.ABSENT))
+    if abs(measures.get("mediastinal_shift_mm", 0.0)) >= SHIFT_MM:
+        found.append(Finding(observation=Observation.OTHER, detail="mediastinal shift"))
     if disease.mediastinum_mm:
         found.append(Finding(
             observation=Observation.ENLARGED_CARDIOMEDIASTINUM,
@@ -162,6 +184,9 @@ def _lungs(disease: Disease, measures: dict[str, float]) -> list[Finding]:
             detail = "mass" if lesion.diameter_mm > MASS_MM else "nodule"
         found.append(Finding(observation=Observation.LUNG_LESION, detail=detail,
                              side=SIDES[lesion.side], location=lesion.zone))  # fmt: skip
+    if disease.collapse:
+        found.append(Finding(observation=Observation.ATELECTASIS, side=SIDES[disease.collapse.side],
+                             location=disease.collapse.lobe))  # fmt: skip
     if disease.bands:
         side = Side.BILATERAL if len(disease.bands) == 2 else SIDES[next(iter(disease.bands))]
         severity = Severity.MILD if max(disease.bands.values()) < 3 else Severity.MODERATE
@@ -185,9 +210,13 @@ def _pleura(disease: Disease, measures: dict[str, float]) -> list[Finding]:
             for side, amount in amounts.items()
         ]
     if disease.pneumothorax:
-        side, rim = disease.pneumothorax
-        found.append(Finding(observation=Observation.PNEUMOTHORAX, side=SIDES[side],
-                             severity=grade(rim, PNEUMOTHORAX_MM, AMOUNTS)))  # fmt: skip
+        air = disease.pneumothorax
+        found.append(Finding(
+            observation=Observation.PNEUMOTHORAX, side=SIDES[air.side],
+            detail="tension pneumothorax" if air.tension_mm else None,
+            location="base" if air.supine else None,
+            severity=grade(air.rim_mm, PNEUMOTHORAX_MM, AMOUNTS),
+        ))  # fmt: skip
     if disease.pleura:
         side, kind, thickness = disease.pleura
         found.append(Finding(
@@ -195,6 +224,40 @@ def _pleura(disease: Disease, measures: dict[str, float]) -> list[Finding]:
             location="apex" if kind == "apical cap" else None,
             severity=grade(thickness, THICKENING_MM, GRADES),
         ))  # fmt: skip
+    return found
+
+
+def _bones(disease: Disease, measures: dict[str, float]) -> list[Finding]:
+    found = [
+        Finding(observation=Observation.FRACTURE, location="rib", detail=detail, side=SIDES[at[0]])
+        for at, detail in ((disease.fracture, None), (disease.healed_fracture, "healed fracture"))
+        if at is not None
+    ]
+    if disease.cobb_deg:
+        severity = grade(measures["cobb_angle_deg"], COBB_DEG, GRADES)
+        found.append(
+            Finding(observation=Observation.OTHER, detail="scoliosis", severity=severity)
+        )
+    return found
+
+
+INCIDENTAL: Mapping[str, tuple[tuple[float, ...], Step]] = {
+    "emphysema": (EMPHYSEMA_PERCENT, GRADES),
+    "hiatal hernia": (HERNIA_MM, (Severity.SMALL, Severity.MODERATE, Severity.LARGE)),
+    "aortic calcification": (CALCIFICATION_MM, GRADES),
+}
+"""Detail to the limits between its words."""
+
+
+def _incidental(disease: Disease, measures: dict[str, float]) -> list[Finding]:
+    found = [
+        Finding(observation=Observation.OTHER, detail=detail,
+                severity=grade(measures[MEASURED[detail]], *steps))
+        for detail, steps in INCIDENTAL.items()
+        if MEASURED[detail] in measures
+    ]  # fmt: skip
+    if measures.get("emphysema_percent", 0.0) > EMPHYSEMA_PERCENT[0]:
+        found.append(Finding(observation=Observation.OTHER, detail="flattened diaphragm"))
     return found
 
 

@@ -18,7 +18,7 @@ GENERATIONS = 7
 def hilum(patient: Patient, side: int) -> Points:
     """Return the point where the vessels of one lung begin; the left lies higher."""
     y = 0.44 * patient.height_mm - (8 if side == LEFT else 0)
-    return np.array([side * (0.22 * patient.width_mm), y, 8.0])
+    return np.array([side * (0.22 * patient.width_mm) + patient.shift_mm, y, 8.0])
 
 
 def grow(
@@ -92,8 +92,10 @@ def add_hila(tubes: Tubes, patient: Patient, calibre: float, weight: float) -> N
 def airway_curves(patient: Patient) -> list[tuple[Points, float]]:
     """Return trachea and main bronchi as (axis, radius); the trachea bends right at the arch."""
     h = patient.height_mm
-    carina = np.array([3.0, 0.31 * h, 14.0])
-    trachea = [(0, -70, -14), (-1, -20, -4), (-4, 0.16 * h, 6), tuple(carina)]
+    shift = patient.shift_mm
+    carina = np.array([3.0 + shift, 0.31 * h, 14.0])
+    trachea = [(0, -70, -14), (-1 + 0.25 * shift, -20, -4), (-2 + 0.55 * shift, 0.06 * h, 1),
+               (-4 + 0.85 * shift, 0.18 * h, 7), tuple(carina)]  # fmt: skip
     curves = [(np.array(trachea), 8.2 if patient.sex == "M" else 7.0)]
     for side, drop, out in ((RIGHT, 26, 24), (LEFT, 24, 40)):
         steps = np.array([(0, 0, 0), (side * 0.55 * out, 0.6 * drop, 2), (side * out, drop, 4)])
