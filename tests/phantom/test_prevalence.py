@@ -30,6 +30,12 @@ def drawn(disease: Disease) -> set[str]:
         "atelectasis": bool(disease.bands),
         "fracture": disease.fracture is not None,
         "pleural thickening": disease.pleura is not None,
+        "lobar collapse": disease.collapse is not None,
+        "emphysema": disease.emphysema > 0,
+        "hiatal hernia": disease.hernia_mm > 0,
+        "scoliosis": disease.cobb_deg != 0,
+        "aortic calcification": disease.calcified_arch is not None,
+        "healed fracture": disease.healed_fracture is not None,
     }
     names = {name for name, there in found.items() if there}
     return (names or {"normal"}) | ({"devices"} if disease.devices else set())
@@ -72,7 +78,8 @@ def test_diseases_go_with_age_sex_the_bedside_and_one_another():
     def young(case: Case, _: set[str]) -> bool:
         return case.patient.age < 45
 
-    for name in ("heart failure", "cardiomegaly", "effusion", "lesion", "pleural thickening"):
+    for name in ("heart failure", "cardiomegaly", "effusion", "lesion", "pleural thickening",
+                 "emphysema", "hiatal hernia", "aortic calcification"):  # fmt: skip
         assert share(name, old) > 1.3 * share(name, young), name
     assert share("pneumothorax", old) < share("pneumothorax", young)
 

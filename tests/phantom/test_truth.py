@@ -22,7 +22,9 @@ from plainfilm.text import labels, read
 
 SIZE = 160
 NOTHING = dict.fromkeys(set(PREVALENCE) - {"normal"}, 0.0)
-DISEASES = sorted(set(PREVALENCE) - {"normal", "cardiomegaly", "wide mediastinum"})
+WHOLE = {"cardiomegaly", "wide mediastinum", "scoliosis"}
+"""Diseases that change a structure that is there anyway, at its edge."""
+DISEASES = sorted(set(PREVALENCE) - WHOLE - {"normal"})
 
 
 def only(disease: str, index: int, size: int = SIZE):
@@ -200,7 +202,8 @@ def test_a_reader_finds_the_truth_in_the_report(series):
         for status in (Status.ABSENT, Status.UNCERTAIN, Status.PRESENT):  # the last one counts
             truth |= {f.observation: status for f in phantom.findings if f.status is status}
         read = labels(phantom.study.report.text)
-        read = {o: s for o, s in read.items() if o is not Observation.OTHER}
+        read, truth = ({o: s for o, s in given.items() if o is not Observation.OTHER}
+                       for given in (read, truth))  # fmt: skip
         assert read == truth, phantom.study.report.text
 
 

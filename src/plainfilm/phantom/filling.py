@@ -148,16 +148,13 @@ def _bronchi(patient: Patient, opacity: Opacity, grid: Grid) -> Array:
         around = 1 - np.square((0.5 * (start + end) - centre) / radii).sum(axis=1)
         weight = -SOFT * np.clip(3 * around, 0, 1)
         # as deep as if some lay behind one another: one alone would hardly show
-        tubes.add_segments(
-            camera.project(start), camera.project(end), radius, weight, 2 * radius
-        )
+        tubes.add_segments(camera.project(start), camera.project(end), radius, weight, 2 * radius)
         across = np.cross(direction, rng.normal(0, 1, direction.shape))
         across[:, 2] *= 0.4  # those that fan out in the film's plane are those that are seen
         across /= np.linalg.norm(across, axis=1, keepdims=True) + 1e-9
         start = np.repeat(end, 2, axis=0)
-        direction = np.concatenate([direction[:, None] + 0.45 * across[:, None],
-                                    direction[:, None] - 0.45 * across[:, None]], axis=1)  # fmt: skip
-        direction = direction.reshape(-1, 3)
+        across *= 0.45
+        direction = np.stack([direction + across, direction - across], axis=1).reshape(-1, 3)
         radius, reach = np.repeat(radius, 2) * 0.82, reach * 0.78
     return tubes.path(grid)
 
@@ -181,7 +178,9 @@ def _collapsed_lobe(patient: Patient, collapse: Collapse, lung: Lung, grid: Grid
         rows = y > 0.42 * h
     if grid.turned:
         inside = (grid.x > slab[0]) & (grid.x < slab[1]) & rows
-        return np.where(inside, (SOFT - LUNG) * np.minimum(lung.tissue, reach), 0).astype(np.float32)
+        return np.where(inside, (SOFT - LUNG) * np.minimum(lung.tissue, reach), 0).astype(
+            np.float32
+        )
     across = collapse.side * (grid.x - patient.shift_mm)
     inside = np.clip((reach - across) / 3 + 0.5, 0, 1) * rows
     depth = np.minimum(lung.tissue, thickness)

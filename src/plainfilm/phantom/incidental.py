@@ -43,7 +43,7 @@ def add_incidental(
         masks["hiatal hernia"] = _shadow(hernia(patient, disease), camera, grid)
         measures["hernia_diameter_mm"] = disease.hernia_mm
     if disease.calcified_arch:
-        arc = _arch_wall(patient, disease)
+        arc = _arch_wall(aortic_knob(patient, disease.mediastinum_mm), disease.calcified_arch)
         tubes = Tubes(camera)
         tubes.add(arc, 1.3, CALCIUM * patient.bone, 6.0)
         own = tubes.path(grid)
@@ -77,11 +77,9 @@ def _add_gas(bowel: Ellipsoid, camera: Camera, grid: Grid, path: Array) -> None:
     path += own
 
 
-def _arch_wall(patient: Patient, disease: Disease) -> npt.NDArray[np.float64]:
+def _arch_wall(knob: Ellipsoid, reach: tuple[float, float]) -> npt.NDArray[np.float64]:
     """Return the calcified part of the arch's outer wall as a line, ``(n, 3)``."""
-    assert disease.calcified_arch is not None
-    angle = np.deg2rad(np.linspace(*disease.calcified_arch, 24))
-    knob = aortic_knob(patient, disease.mediastinum_mm)
+    angle = np.deg2rad(np.linspace(*reach, 24))
     (x, y, z), (a, b, _) = knob.centre, knob.radii
     return np.stack(
         [x + (a - 1.5) * np.cos(angle), y + (b - 1.5) * np.sin(angle), z + 0 * angle], axis=1

@@ -15,7 +15,8 @@ from plainfilm.phantom.truth import MASS_MM
 
 SIDED: Mapping[str, str] = MappingProxyType({
     "atelectasis": "Atelectasis", "consolidation": "Consolidation", "effusion": "Effusion",
-    "fracture": "Fracture", "pleural thickening": "Pleural Thickening",
+    "emphysema": "Emphysema", "fracture": "Fracture", "healed fracture": "Fracture",
+    "pleural thickening": "Pleural Thickening",
     "pneumothorax": "Pneumothorax",
 })  # fmt: skip
 """Mask without its side → class."""
@@ -45,6 +46,8 @@ def finding_masks(phantom: PhantomStudy) -> dict[str, Mask]:
         add("Mass" if lesion.diameter_mm > MASS_MM else "Nodule", mask)
         if lesion.calcified:
             add("Calcification", mask)
+    if "aortic calcification" in phantom.masks:
+        add("Calcification", phantom.masks["aortic calcification"])
     if any(
         finding.observation is Observation.CARDIOMEGALY and finding.status is Status.PRESENT
         for finding in phantom.truth

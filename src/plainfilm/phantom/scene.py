@@ -50,7 +50,7 @@ class Scene:
 
 
 def make_scene(patient: Patient, disease: Disease, exposure: Exposure, grid: Grid) -> Scene:
-    """Return what the rays of ``exposure`` meet of the patient, as the disease deforms the chest."""
+    """Return what the rays of ``exposure`` meet of the patient, whom the disease deforms."""
     patient = deformed(patient, disease)
     camera = exposure.camera(patient)
     lateral = exposure.view is View.LATERAL

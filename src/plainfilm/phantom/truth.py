@@ -235,9 +235,7 @@ def _bones(disease: Disease, measures: dict[str, float]) -> list[Finding]:
     ]
     if disease.cobb_deg:
         severity = grade(measures["cobb_angle_deg"], COBB_DEG, GRADES)
-        found.append(
-            Finding(observation=Observation.OTHER, detail="scoliosis", severity=severity)
-        )
+        found.append(Finding(observation=Observation.OTHER, detail="scoliosis", severity=severity))
     return found
 
 
