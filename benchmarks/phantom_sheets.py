@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from plainfilm.phantom import PREVALENCE, simulate
-from plainfilm.phantom.disease import Disease
+from plainfilm.phantom.disease import Disease, Pneumothorax
 from plainfilm.phantom.simulate import PhantomStudy, render
 from plainfilm.phantom.structures import PARTS, structure_masks
 

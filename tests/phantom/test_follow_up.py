@@ -212,7 +212,7 @@ def test_what_was_there_before_shows():
     for index in range(60):
         phantom = simulate(31, index, SIZE, prior=True)
         before = phantom.prior.case
-        rims = {before.disease.pneumothorax[0]} if before.disease.pneumothorax else set()
+        rims = {before.disease.pneumothorax.side} if before.disease.pneumothorax else set()
         assert not rims & set(before.disease.fluid_top)
         for finding in phantom.prior.truth:
             if finding.observation in LIMITS and finding.side in (Side.LEFT, Side.RIGHT):
