@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
+from plainfilm.core import Change
 from plainfilm.phantom import PREVALENCE, simulate
 from plainfilm.phantom.disease import Disease, Pneumothorax
 from plainfilm.phantom.simulate import PhantomStudy, render
@@ -87,6 +88,31 @@ def severity_sheet() -> Image.Image:
     return sheet
 
 
+def follow_up_sheet() -> Image.Image:
+    """Six patients, the earlier film and the later one, with the truth's changes."""
+    shown = Change.NEW, Change.WORSE, Change.IMPROVED, Change.RESOLVED
+    sheet = Image.new("RGB", (6 * TILE, 2 * (TILE + 14)), "white")
+    draw = ImageDraw.Draw(sheet)
+    index = place = 0
+    while place < 6:
+        phantom = simulate(41, index, TILE, prevalence={"normal": 0.0}, prior=True)
+        index += 1
+        assert phantom.prior is not None
+        told = [
+            f"{finding.change} {finding.side or ''} {finding.detail or finding.observation}"
+            for finding in phantom.truth
+            if finding.change in shown and finding.observation != "Support Devices"
+        ]
+        if not told or len(told) > 2:
+            continue
+        x, y = 2 * (place % 3) * TILE, (place // 3) * (TILE + 14)
+        draw.text((x + 3, y + 1), ", ".join(" ".join(one.split()) for one in told), fill="black")
+        sheet.paste(picture(phantom.prior), (x, y + 14))
+        sheet.paste(picture(phantom), (x + TILE, y + 14))
+        place += 1
+    return sheet
+
+
 def structure_sheet() -> Image.Image:
     """Structures of one patient, each in a colour."""
     phantom = simulate(7, 2, TILE)
@@ -110,6 +136,7 @@ def main() -> None:
         ("phantom_findings", finding_sheet()),
         ("phantom_severity", severity_sheet()),
         ("phantom_structures", structure_sheet()),
+        ("phantom_follow_up", follow_up_sheet()),
     ):
         sheet.save(out / f"{name}.jpg", quality=72, optimize=True)
         print(out / f"{name}.jpg", (out / f"{name}.jpg").stat().st_size // 1024, "KB")
