@@ -269,3 +269,10 @@ def test_both_studies_have_the_views_that_are_asked_for():
     for one in (phantom, phantom.prior):
         assert [image.view.frontal for image in one.study.images] == [True, False]
         assert set(one.lateral_masks) == set(one.masks)
+
+
+def test_a_healed_fracture_is_not_the_fresh_one_of_its_side():
+    fresh = Finding(observation=Observation.FRACTURE, side=Side.LEFT, location="rib")
+    healed = fresh.model_copy(update={"detail": "healed fracture"})
+    found = compare(seen(fresh, healed), seen(healed))
+    assert [f.change for f in found] == [Change.NEW, Change.STABLE]

@@ -45,7 +45,7 @@ LIMITS: Mapping[Observation, Limit] = {
 }
 """Set by eye but for the lesion's (MacMahon et al., Radiology 2017, 284:228)."""
 
-BY_DETAIL = {Observation.SUPPORT_DEVICES, Observation.OTHER}
+BY_DETAIL = {Observation.SUPPORT_DEVICES, Observation.FRACTURE, Observation.OTHER}
 """Observations whose findings are told apart by their detail, too."""
 OPACITIES = (Observation.CONSOLIDATION, Observation.LUNG_OPACITY)
 
