@@ -14,11 +14,12 @@ from scipy import ndimage
 
 from plainfilm.core import Change
 from plainfilm.phantom import PREVALENCE, simulate
-from plainfilm.phantom.disease import Disease, Pneumothorax
+from plainfilm.phantom.disease import Collapse, Disease, Opacity, Pneumothorax
+from plainfilm.phantom.prevalence import RISKS
 from plainfilm.phantom.simulate import PhantomStudy, render
 from plainfilm.phantom.structures import PARTS, structure_masks
 
-TILE = 200
+TILE, SIGN_TILE = 200, 280
 PAIRS = {
     "heart failure": 3, "cardiomegaly": 1, "wide mediastinum": 5,
     "effusion": 7, "pneumothorax": 4, "consolidation": 8,
@@ -36,6 +37,22 @@ LAYERS = (
 COLOURS = np.array(
     [(255, 80, 80), (80, 255, 80), (90, 120, 255), (255, 255, 60), (255, 80, 255), (80, 255, 255)]
 )
+
+
+CLOUD = Opacity(-1, "upper lobe", True, "no", 0.9, 44.0, 5, True)
+SIGNS = {
+    "air bronchogram": Disease(opacities=(CLOUD,)),
+    "tension pneumothorax": Disease(pneumothorax=Pneumothorax(1, 65.0, tension_mm=26.0)),
+    "supine pneumothorax, deep sulcus": Disease(pneumothorax=Pneumothorax(-1, 26.0, supine=True)),
+    "right upper lobe collapse": Disease(collapse=Collapse(-1, "upper lobe", 14.0)),
+    "left lower lobe collapse": Disease(collapse=Collapse(1, "lower lobe", 14.0)),
+    "emphysema": Disease(emphysema=0.9),
+    "hiatal hernia": Disease(hernia_mm=70.0),
+    "scoliosis": Disease(cobb_deg=-28.0),
+    "calcified aortic arch": Disease(calcified_arch=(-90.0, 30.0)),
+    "healed rib fracture": Disease(healed_fracture=(1, 6, 0.35)),
+}
+"""What is drawn into one patient, on the right of the sheet's pairs."""
 
 
 def picture(phantom: PhantomStudy) -> Image.Image:
@@ -71,6 +88,24 @@ def finding_sheet() -> Image.Image:
         draw.text((x + 3, y + 1), disease, fill="black")
         sheet.paste(picture(well), (x, y + 14))
         sheet.paste(Image.fromarray(tile), (x + TILE, y + 14))
+    return sheet
+
+
+def sign_sheet() -> Image.Image:
+    """One patient without and with each sign and finer finding, unmarked."""
+    sheet = Image.new("RGB", (4 * SIGN_TILE, 5 * (SIGN_TILE + 14)), "white")
+    draw = ImageDraw.Draw(sheet)
+    case = simulate(9, 3, 64, prevalence={"normal": 1.0, **dict.fromkeys(RISKS, 0.0)}).case
+    for place, (sign, disease) in enumerate(SIGNS.items()):
+        x, y = 2 * (place % 2) * SIGN_TILE, (place // 2) * (SIGN_TILE + 14)
+        draw.text((x + 3, y + 1), sign, fill="black")
+        without = Disease()
+        if disease.opacities:  # the same consolidation with its bronchi filled
+            without = replace(disease, opacities=(replace(CLOUD, bronchogram=False),))
+        for column, one in enumerate((without, disease)):
+            rngs = np.random.default_rng(1), np.random.default_rng(2)
+            tile = picture(render(replace(case, disease=one), SIGN_TILE, *rngs, "sheet"))
+            sheet.paste(tile, (x + column * SIGN_TILE, y + 14))
     return sheet
 
 
@@ -134,6 +169,7 @@ def main() -> None:
     for name, sheet in (
         ("phantom_random", random_sheet()),
         ("phantom_findings", finding_sheet()),
+        ("phantom_signs", sign_sheet()),
         ("phantom_severity", severity_sheet()),
         ("phantom_structures", structure_sheet()),
         ("phantom_follow_up", follow_up_sheet()),
