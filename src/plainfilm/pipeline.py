@@ -8,7 +8,6 @@ the model's classifier looked; its warnings say what a radiologist must know bef
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
@@ -31,6 +30,7 @@ from plainfilm.core import (
     View,
     Word,
 )
+from plainfilm.models import FAMILIES, load_family
 from plainfilm.text import read
 from plainfilm.vision.preparation import film_area
 
@@ -39,11 +39,6 @@ SHIPPED = Path(__file__).parent / "models" / "weights"
 
 _SURE = 0.75
 """The probability from which the classifier's word against the text's is worth a warning."""
-
-FAMILIES = {
-    "radscribe": ("RadScribeForConditionalGeneration", "RadScribeProcessor"),
-}
-"""Model families by the ``model_type`` of their configuration: (model, processor)."""
 
 
 class Card(Word):
@@ -76,9 +71,8 @@ class ReportModel:
                 f"{folder} holds a {family!r} model; expected one of {', '.join(FAMILIES)}"
             )
         card = Card.from_dict(_read_json(folder / "card.json"))
-        module = import_module(f"plainfilm.models.{family}")
+        _, model_class, processor_class = load_family(family)
         transformers.utils.logging.disable_progress_bar()
-        model_class, processor_class = (getattr(module, name) for name in FAMILIES[family])
         try:
             model = model_class.from_pretrained(
                 folder, local_files_only=True, use_safetensors=True, dtype=torch.float32

@@ -13,11 +13,8 @@ from plainfilm.models.radscribe import (
     RadScribeForConditionalGeneration,
     RadScribeProcessor,
 )
-from plainfilm.models.radscribe.processing_radscribe import (
-    report_to_target,
-    target_to_report,
-    train_tokenizer,
-)
+from plainfilm.text.subwords import train_tokenizer
+from plainfilm.text.targets import report_to_target, target_to_report
 from plainfilm.vision.backbones import backbone_config, build_backbone, image_tokens
 from plainfilm.vision.preparation import FilmImageProcessor, film_area, letterbox
 

@@ -7,7 +7,7 @@ import torch
 import yaml
 
 from plainfilm.core import ModelError, RecipeError
-from plainfilm.models.radscribe import RadScribeForConditionalGeneration
+from plainfilm.models import load_family
 from plainfilm.training.build import build_config
 from plainfilm.training.recipe import load_recipe
 
@@ -19,7 +19,7 @@ TINY = RECIPES / "radscribe" / "tiny.yaml"
 def test_every_shipped_recipe_builds_its_model(path: Path) -> None:
     recipe = load_recipe(path)
     with torch.device("meta"):
-        model = RadScribeForConditionalGeneration(build_config(recipe))
+        model = load_family(recipe.model.family).model(build_config(recipe))
     assert sum(parameter.numel() for parameter in model.parameters()) > 10_000
 
 
@@ -38,6 +38,14 @@ def test_the_seed_papers_recipe_says_what_the_paper_says() -> None:
     assert (second.epochs, second.warmup) == (20, 0.1)
     assert {stage.batch_size * stage.accumulation for stage in recipe.stages} == {16}
     assert {stage.precision for stage in recipe.stages} == {"float16"}
+
+
+def test_a_family_has_its_own_parts_and_objectives() -> None:
+    path = RECIPES / "radscribe" / "medvill-tiny.yaml"
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(path, ("stages=[{name: a, objective: labels, learning_rate: {decoder: .1}}]",))
+    assert "medvill has no 'labels'; expected one of report" in str(caught.value)
+    assert "learning_rate.decoder: unknown part" in str(caught.value)
 
 
 def test_all_mistakes_are_shown_at_once(tmp_path: Path) -> None:

@@ -289,7 +289,9 @@ def test_no_such_model(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no model 'nothing'"):
         plainfilm.load_model("nothing")
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
-    with pytest.raises(ModelError, match="holds a 'bert' model; expected one of radscribe"):
+    with pytest.raises(
+        ModelError, match="holds a 'bert' model; expected one of medvill, radscribe"
+    ):
         plainfilm.load_model(tmp_path)
     (tmp_path / "config.json").write_text('{"model_type": "radscribe"}')
     with pytest.raises(ModelError, match=r"card\.json is missing"):

@@ -1,51 +1,58 @@
 """From a recipe to a model and its processor, fresh or from local checkpoints."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from transformers import (
     AutoModel,
     AutoTokenizer,
     BertModel,
+    PreTrainedConfig,
+    PreTrainedModel,
     PreTrainedTokenizerBase,
+    ProcessorMixin,
     T5ForConditionalGeneration,
 )
 
 from plainfilm.core import ModelError
-from plainfilm.models.radscribe import (
-    RadScribeConfig,
-    RadScribeForConditionalGeneration,
-    RadScribeProcessor,
-)
-from plainfilm.models.radscribe.processing_radscribe import report_to_target, train_tokenizer
+from plainfilm.models import load_family
+from plainfilm.text.subwords import train_tokenizer
+from plainfilm.text.targets import report_to_target
 from plainfilm.training.examples import Examples
 from plainfilm.training.recipe import Recipe
 from plainfilm.vision.preparation import FilmImageProcessor
 
 
 def build_config(
-    recipe: Recipe, *, report_vocabulary: int | None = None, text_vocabulary: int | None = None
-) -> RadScribeConfig:
+    recipe: Recipe, *, report_tokenizer: Any = None, text_tokenizer: Any = None
+) -> PreTrainedConfig:
     """Return the configuration that ``recipe`` describes.
 
     Args:
         recipe: the recipe.
-        report_vocabulary: size of the decoder's vocabulary; the recipe's or T5's where left out.
-        text_vocabulary: size of the joint encoder's; the recipe's or BERT's where left out.
+        report_tokenizer: of what the model writes; the recipe's or the family's own sizes are taken
+            where it is left out.
+        text_tokenizer: of the joint encoder; likewise.
     """
     values = dict(recipe.model.config)
-    values["backbone"] = {"num_channels": recipe.model.channels} | (
-        values.get("backbone") or {"model_type": "vit"}
-    )
-    if report_vocabulary is not None:
-        values["decoder"] = (values.get("decoder") or {}) | {"vocab_size": report_vocabulary}
-    if text_vocabulary is not None:
-        values["encoder"] = (values.get("encoder") or {}) | {"vocab_size": text_vocabulary}
-    return RadScribeConfig(**values)
+    if "backbone" in values or recipe.model.family == "radscribe":
+        values["backbone"] = {"num_channels": recipe.model.channels} | (
+            values.get("backbone") or {"model_type": "vit"}
+        )
+    if recipe.model.family == "radscribe" and report_tokenizer is not None:
+        vocabulary = {"vocab_size": len(report_tokenizer)}
+        values["decoder"] = (values.get("decoder") or {}) | vocabulary
+    if text_tokenizer is not None:
+        vocabulary = {"vocab_size": len(text_tokenizer)}
+        values["encoder"] = (values.get("encoder") or {}) | vocabulary
+    if recipe.model.family == "medvill" and text_tokenizer is not None:
+        for name in ("pad_token_id", "cls_token_id", "sep_token_id", "mask_token_id"):
+            values[name] = getattr(text_tokenizer, name)
+    return cast(PreTrainedConfig, load_family(recipe.model.family).config(**values))
 
 
-def build_processor(recipe: Recipe, training: Examples) -> RadScribeProcessor:
+def build_processor(recipe: Recipe, training: Examples) -> ProcessorMixin:
     """Return the processor; a vocabulary with no folder of its own is learned from ``training``."""
     settings = recipe.model.tokenizers
     if settings.report is None:
@@ -57,46 +64,48 @@ def build_processor(recipe: Recipe, training: Examples) -> RadScribeProcessor:
     text_tokenizer: PreTrainedTokenizerBase = report_tokenizer
     if settings.text is not None:
         text_tokenizer = _load(AutoTokenizer, settings.text, "tokenizer")
-    return RadScribeProcessor(
-        FilmImageProcessor(
-            size=recipe.model.config.get("image_size", 512), num_channels=recipe.model.channels
-        ),
-        report_tokenizer,
-        text_tokenizer,
-        max_text_tokens=settings.max_text_tokens,
-        max_report_tokens=settings.max_report_tokens,
+    film = FilmImageProcessor(
+        size=recipe.model.config.get("image_size", 512), num_channels=recipe.model.channels
     )
+    family = load_family(recipe.model.family)
+    limits = {"max_report_tokens": settings.max_report_tokens}
+    if recipe.model.family == "medvill":  # one vocabulary: BERT writes as well
+        return cast(ProcessorMixin, family.processor(film, text_tokenizer, **limits))
+    limits["max_text_tokens"] = settings.max_text_tokens
+    return cast(ProcessorMixin, family.processor(film, report_tokenizer, text_tokenizer, **limits))
 
 
-def build_model(recipe: Recipe, processor: RadScribeProcessor) -> RadScribeForConditionalGeneration:
+def build_model(recipe: Recipe, processor: ProcessorMixin) -> PreTrainedModel:
     """Return the untrained model of ``recipe``, its weights drawn from the recipe's seed.
 
     Raises:
         ModelError: a checkpoint it starts from cannot be loaded, or has another shape.
     """
     torch.manual_seed(recipe.seed)
-    config = build_config(
-        recipe,
-        report_vocabulary=len(processor.tokenizer),
-        text_vocabulary=len(processor.text_tokenizer),
-    )
-    model = RadScribeForConditionalGeneration(config)
+    tokens = processor.tokenizer
+    text_tokens = getattr(processor, "text_tokenizer", tokens)
+    config = build_config(recipe, report_tokenizer=tokens, text_tokenizer=text_tokens)
+    model = load_family(recipe.model.family).model(config)
     initial = recipe.model.initial
     if initial.backbone is not None:
         _copy(
-            _load(AutoModel, initial.backbone, "backbone"), model.encoder.backbone, initial.backbone
+            _load(AutoModel, initial.backbone, "backbone"), model.image_backbone, initial.backbone
         )
     if initial.encoder is not None:
-        bert = _load(BertModel, initial.encoder, "joint encoder", add_pooling_layer=False)
-        _copy(bert, model.encoder.joint, initial.encoder)
+        joint = model.joint_encoder
+        pools = joint.pooler is not None
+        bert = _load(BertModel, initial.encoder, "joint encoder", add_pooling_layer=pools)
+        _copy(bert, joint, initial.encoder)
     if initial.decoder is not None:
         t5 = _load(T5ForConditionalGeneration, initial.decoder, "decoder")
         _copy(t5.decoder, model.decoder, initial.decoder)
-    tokens = processor.tokenizer
+    start, end = tokens.pad_token_id, tokens.eos_token_id
+    if recipe.model.family == "medvill":  # the report lies between two [SEP]
+        start = end = tokens.sep_token_id
     model.generation_config.update(
         pad_token_id=tokens.pad_token_id,
-        eos_token_id=tokens.eos_token_id,
-        decoder_start_token_id=tokens.pad_token_id,
+        eos_token_id=end,
+        decoder_start_token_id=start,
         max_new_tokens=processor.max_report_tokens,
         num_beams=recipe.model.num_beams,
         no_repeat_ngram_size=recipe.model.no_repeat_ngram_size,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import Dataset as TorchDataset
 
@@ -41,23 +42,30 @@ class Films:
 
 
 class Examples(TorchDataset[dict[str, Any]]):
-    """The rows of one split, as (film, indication, report, observation labels).
+    """The rows of one split, as (film, indication, report, observation labels, draws).
 
     The labels are read from the true report by the reader (seed paper: "clinical labels are
     extracted from the ground truth reports") and train the classifier only; an uncertain mention
-    counts as positive.
+    counts as positive. Whatever is random about an example (which tokens of it are hidden) comes
+    from its ``draws``, a generator made from seed, epoch and place: the same whatever the batch,
+    the process, or the step that training was resumed at.
 
     Args:
         dataset: the dataset.
         rows: its studies.
         target: the part of the report to learn (see :func:`target_report`).
         films: where the films come from, at the model's size.
+        seed: of the draws.
     """
 
-    def __init__(self, dataset: Dataset, rows: Sequence[Row], target: str, films: Films) -> None:
+    def __init__(
+        self, dataset: Dataset, rows: Sequence[Row], target: str, films: Films, seed: int = 0
+    ) -> None:
         self.dataset = dataset
         self.films = films
         self.rows = rows
+        self.seed = seed
+        self.epoch = 0
         self.reports = [target_report(row, target) for row in rows]
         self.labels = torch.tensor(
             [
@@ -65,6 +73,10 @@ class Examples(TorchDataset[dict[str, Any]]):
                 for report in self.reports
             ]
         ).float()
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let what is drawn for each example be another's than in other epochs."""
+        self.epoch = epoch
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -76,6 +88,7 @@ class Examples(TorchDataset[dict[str, Any]]):
             "indication": row.indication,
             "report": self.reports[index],
             "observation_labels": self.labels[index],
+            "draws": np.random.default_rng([self.seed, self.epoch, index]),
         }
 
 
@@ -99,8 +112,9 @@ def frontal_index(row: Row) -> int:
 class Collate:
     """Turns examples into a batch, with a model's processor."""
 
-    def __init__(self, processor: Any) -> None:
+    def __init__(self, processor: Any, mask_share: float = 0.15) -> None:
         self.processor = processor
+        self.mask_share = mask_share
 
     def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Return the model's inputs, targets included."""
@@ -109,6 +123,8 @@ class Collate:
             images,
             [example["indication"] for example in examples],
             [example["report"] for example in examples],
+            draws=[example["draws"] for example in examples],
+            mask_share=self.mask_share,
         )
         observation_labels = torch.stack([example["observation_labels"] for example in examples])
         return {**batch, "observation_labels": observation_labels}

@@ -3,6 +3,7 @@
 A recipe is validated as a whole before anything runs, and all its mistakes are shown at once.
 """
 
+import inspect
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -10,6 +11,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from plainfilm.core import Observation, RecipeError, Word, describe
+from plainfilm.models import FAMILIES, load_family
 
 Rate = Annotated[float, Field(gt=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -64,7 +66,7 @@ class InitialWeights(Word):
 class Model(Word):
     """A model family and its configuration."""
 
-    family: Literal["radscribe"]
+    family: Literal["radscribe", "medvill"]
     config: dict[str, Any] = Field(default_factory=dict)
     channels: Literal[1, 3] = 3
     """How often the film is repeated for the backbone: 3 for one pre-trained on colour pictures."""
@@ -91,6 +93,8 @@ class Stage(Word):
     accumulation: Annotated[int, Field(ge=1)] = 1
     warmup: Share = 0.1
     """Share of the steps in which the rate rises."""
+    mask_share: Annotated[float, Field(gt=0, le=1)] = 0.15
+    """How many tokens of a report are hidden where the model learns by hidden ones."""
     minimum_rate: Share = 0.0
     """Where the cosine ends, as a share of the peak rate."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
@@ -181,12 +185,12 @@ def _lay_over(values: dict[str, Any], change: str) -> None:
 def _family_problems(values: dict[str, Any]) -> list[str]:
     """Return mistakes that only the model family knows: its settings and its parts."""
     model = values.get("model")
-    if not isinstance(model, dict) or model.get("family") != "radscribe":
+    if not isinstance(model, dict) or model.get("family") not in FAMILIES:
         return []  # the schema has said so
-    from plainfilm.models.radscribe import RadScribeForConditionalGeneration
-
+    family = load_family(model["family"])
     problems = []
-    settings = _settings()
+    settings = set(inspect.signature(family.config.__init__).parameters)
+    settings -= {"self", "kwargs", "observations"}
     config = model.get("config") or {}
     if isinstance(config, dict):
         problems += [
@@ -194,8 +198,14 @@ def _family_problems(values: dict[str, Any]) -> list[str]:
             for key in config
             if key not in settings
         ]
-    parts = RadScribeForConditionalGeneration.parts
+    parts = family.model.parts
+    objectives = family.model.objectives
     for index, stage in enumerate(values.get("stages") or []):
+        if isinstance(stage, dict) and stage.get("objective") not in (*objectives, None):
+            problems.append(
+                f"stages.{index}.objective: {model['family']} has no {stage['objective']!r}; "
+                f"expected one of {', '.join(objectives)}"
+            )
         rates = stage.get("learning_rate") if isinstance(stage, dict) else None
         problems += [
             f"stages.{index}.learning_rate.{part}: unknown part; expected one of {', '.join(parts)}"
@@ -203,12 +213,3 @@ def _family_problems(values: dict[str, Any]) -> list[str]:
             if part not in parts
         ]
     return problems
-
-
-def _settings() -> set[str]:
-    import inspect
-
-    from plainfilm.models.radscribe import RadScribeConfig
-
-    names = set(inspect.signature(RadScribeConfig.__init__).parameters)
-    return names - {"self", "kwargs", "observations"}

@@ -27,11 +27,12 @@ import torch
 import transformers
 import yaml
 from accelerate import PartialState
+from transformers import PreTrainedModel, ProcessorMixin
 
 from plainfilm import __version__
 from plainfilm.core import Provenance, TrainingError, write_atomically
 from plainfilm.data import Dataset
-from plainfilm.models.radscribe import RadScribeForConditionalGeneration, RadScribeProcessor
+from plainfilm.models import load_family
 from plainfilm.training.build import build_model, build_processor
 from plainfilm.training.examples import Collate, Examples, Films
 from plainfilm.training.recipe import Recipe
@@ -68,8 +69,10 @@ def train(
     with processes.main_process_first():
         dataset = open_data(recipe, run, progress=progress)
     films = Films(dataset, recipe.model.config.get("image_size", 512))
-    training = Examples(dataset, dataset.split("train"), recipe.data.target, films)
-    validation = Examples(dataset, dataset.split("validate"), recipe.data.target, films)
+    training = Examples(dataset, dataset.split("train"), recipe.data.target, films, recipe.seed)
+    validation = Examples(
+        dataset, dataset.split("validate"), recipe.data.target, films, recipe.seed
+    )
     if not len(training) or not len(validation):
         raise TrainingError(
             f"{dataset.path} has {len(training)} training and {len(validation)} validation "
@@ -84,20 +87,21 @@ def train(
             processor = build_processor(recipe, training)
             _save(start, build_model(recipe, processor), processor)
     processes.wait_for_everyone()
-    processor = RadScribeProcessor.from_pretrained(start)
+    family = load_family(recipe.model.family)
+    processor = family.processor.from_pretrained(start)
     done = start
     for number, stage in enumerate(recipe.stages, start=1):
         folder = run / "stages" / f"{number}-{stage.name}"
         trained = folder / "model"
         if not trained.exists():
             tell(f"stage {number} of {len(recipe.stages)}: {stage.name}")
-            model = RadScribeForConditionalGeneration.from_pretrained(done)
+            model = family.model.from_pretrained(done)
             run_stage(
                 stage,
                 model=model,
                 training=training,
                 validation=validation,
-                collate=Collate(processor),
+                collate=Collate(processor, stage.mask_share),
                 folder=folder,
                 seed=recipe.seed + number,
                 progress=progress,
@@ -107,7 +111,7 @@ def train(
             processes.wait_for_everyone()
         done = trained
     if first:
-        finished = RadScribeForConditionalGeneration.from_pretrained(done)
+        finished = family.model.from_pretrained(done)
         finished = finished.to(getattr(torch, recipe.model.save_precision))
         _save(final, finished, processor, card=_card(recipe, dataset))
     processes.wait_for_everyone()
@@ -184,8 +188,8 @@ def _card(recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
 
 def _save(
     folder: Path,
-    model: RadScribeForConditionalGeneration,
-    processor: RadScribeProcessor,
+    model: PreTrainedModel,
+    processor: ProcessorMixin,
     card: dict[str, Any] | None = None,
 ) -> None:
     """Write a model folder whole or not at all."""

@@ -12,7 +12,7 @@ those of the data: a rare observation's come out too high, by design.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -98,11 +98,18 @@ class EpochSampler(Sampler[int]):
         return iter([order[index % len(order)] for index in range(len(self))])
 
 
-class SetEpoch(TrainerCallback):
-    """Tells the sampler which epoch begins; a resumed run skips the batches that it has seen."""
+class HasEpoch(Protocol):
+    """Something whose randomness depends on the epoch."""
 
-    def __init__(self, sampler: EpochSampler) -> None:
-        self.sampler = sampler
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch."""
+
+
+class SetEpoch(TrainerCallback):
+    """Tells sampler and examples which epoch begins; a resumed run skips what it has seen."""
+
+    def __init__(self, *told: HasEpoch) -> None:
+        self.told = told
 
     def on_epoch_begin(
         self,
@@ -112,4 +119,5 @@ class SetEpoch(TrainerCallback):
         **kwargs: object,
     ) -> None:
         """Set the epoch."""
-        self.sampler.set_epoch(int((state.epoch or 0.0) + 1e-6))
+        for one in self.told:
+            one.set_epoch(int((state.epoch or 0.0) + 1e-6))

@@ -105,8 +105,6 @@ class StageTrainer(Trainer):
         self.sampler = sampler
         self.positive_weights = positive_weights
         super().__init__(**kwargs)
-        if sampler is not None:
-            self.add_callback(SetEpoch(sampler))
         rates = part_rates(self.model, stage.learning_rate)
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(name in rates)
@@ -296,16 +294,17 @@ def run_stage(
         report_to="none",
         disable_tqdm=not progress,
     )
-    callbacks: list[TrainerCallback] = [CompleteMark(), StopAtNaN()]
+    sampler = EpochSampler(
+        repeat_factors(training.labels, stage.oversample_below),
+        batch=stage.batch_size * stage.accumulation,
+        seed=seed,
+    )
+    callbacks: list[TrainerCallback] = [CompleteMark(), StopAtNaN(), SetEpoch(sampler, training)]
     if stage.patience is not None:
         callbacks.append(EarlyStoppingCallback(early_stopping_patience=stage.patience))
     trainer = StageTrainer(
         stage=stage,
-        sampler=EpochSampler(
-            repeat_factors(training.labels, stage.oversample_below),
-            batch=stage.batch_size * stage.accumulation,
-            seed=seed,
-        ),
+        sampler=sampler,
         positive_weights=positive_weights(training.labels, stage.positive_weights),
         model=model,
         args=arguments,

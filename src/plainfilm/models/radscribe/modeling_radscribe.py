@@ -29,6 +29,7 @@ from transformers.models.t5.modeling_t5 import T5Stack
 
 from plainfilm.models.radscribe.configuration_radscribe import RadScribeConfig
 from plainfilm.vision.backbones import backbone_channels, build_backbone, image_tokens
+from plainfilm.vision.joint import encode, joint_stream
 
 
 class LabelOutput(NamedTuple):
@@ -179,25 +180,9 @@ class RadScribeEncoder(RadScribePreTrainedModel):
             for layer in self.label_attention:
                 image = layer(image, labels.logits.sigmoid())
 
-        words = self.joint.embeddings.word_embeddings(text_ids)
-        stream = torch.cat([words[:, :1], image, words[:, 1:]], dim=1)
-        batch, count = image.shape[:2]
-        seen = text_attention_mask.new_ones(batch, count)
-        seen = torch.cat([text_attention_mask[:, :1], seen, text_attention_mask[:, 1:]], dim=1)
-        # [CLS], the image and the first [SEP] are segment 0; positions restart with the text.
-        text = torch.arange(text_ids.shape[1] - 2, device=image.device)
-        places = torch.arange(count, device=image.device)
-        zero = places[:1]
-        position = torch.cat([zero, places, zero, text])
-        segment = torch.zeros_like(position)
-        segment[count + 2 :] = 1
-        hidden = self.joint(
-            inputs_embeds=stream,
-            attention_mask=seen,
-            position_ids=position.expand(batch, -1),
-            token_type_ids=segment.expand(batch, -1),
-        ).last_hidden_state
-        return RadScribeEncoderOutput(hidden, seen, labels)
+        stream = joint_stream(self.joint, image, text_ids, text_attention_mask)
+        hidden, _ = encode(self.joint, stream)
+        return RadScribeEncoderOutput(hidden, stream.seen, labels)
 
 
 class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixin):
@@ -215,6 +200,8 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
         }
     )
     """The parts that a recipe can train at a rate of its own, by prefix of parameter names."""
+    objectives = ("labels", "report", "report+labels")
+    """What a stage of a recipe can train it on."""
 
     def __init__(self, config: RadScribeConfig) -> None:
         super().__init__(config)
@@ -227,6 +214,16 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
         self.decoder = T5Stack(decoder)
         self.lm_head = nn.Linear(decoder.d_model, decoder.vocab_size, bias=False)
         self.post_init()
+
+    @property
+    def image_backbone(self) -> nn.Module:
+        """The image backbone."""
+        return cast(nn.Module, self.encoder.backbone)
+
+    @property
+    def joint_encoder(self) -> BertModel:
+        """The BERT that reads image and text."""
+        return self.encoder.joint
 
     def get_encoder(self, *args: Any, **kwargs: Any) -> RadScribeEncoder:
         """Return the encoder; generation runs it once."""

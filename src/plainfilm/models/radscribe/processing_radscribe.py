@@ -4,44 +4,21 @@ The joint encoder and the decoder have tokenizers of their own, since BERT and T
 different vocabularies; a small model uses one vocabulary for both.
 """
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     AutoImageProcessor,
     BatchFeature,
     PreTrainedTokenizerBase,
-    PreTrainedTokenizerFast,
     ProcessorMixin,
 )
 
 from plainfilm.core import Image, InputError, Pixels, Report
 from plainfilm.models.radscribe.configuration_radscribe import RadScribeConfig
+from plainfilm.text.targets import IGNORED, report_to_target, target_to_report
 from plainfilm.vision.preparation import FilmImageProcessor
-
-IGNORED = -100
-"""The label that the loss leaves out."""
-
-_HEADINGS = re.compile(r"\s*\b(findings|impression):\s*", re.IGNORECASE)
-
-
-def report_to_target(report: Report) -> str:
-    """Return the text that the decoder learns: the report's sections under their headings."""
-    sections = {"Findings": report.findings, "Impression": report.impression}
-    return " ".join(f"{name}: {text}" for name, text in sections.items() if text)
-
-
-def target_to_report(text: str) -> Report:
-    """Return the report that a decoded target stands for; text under no heading is findings."""
-    parts = _HEADINGS.split(text)
-    sections = {"findings": [parts[0].strip()], "impression": []}
-    for name, content in zip(parts[1::2], parts[2::2], strict=True):
-        sections[name.lower()].append(content.strip())
-    findings, impression = (" ".join(filter(None, part)) for part in sections.values())
-    return Report(findings=findings, impression=impression)
 
 
 class RadScribeProcessor(ProcessorMixin):
@@ -125,30 +102,6 @@ class RadScribeProcessor(ProcessorMixin):
             tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
         return [target_to_report(text) for text in texts]
-
-
-def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> PreTrainedTokenizerBase:
-    """Return a byte-level BPE tokenizer learned from ``texts``, for either side of a small model.
-
-    It loses nothing (any text decodes to itself) and its words keep their case.
-    """
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
-    tokenizer.decoder = decoders.ByteLevel()
-    special = {
-        "pad_token": "<pad>",
-        "eos_token": "</s>",
-        "cls_token": "<cls>",
-        "sep_token": "<sep>",
-    }
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary_size,
-        special_tokens=list(special.values()),
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)
 
 
 AutoImageProcessor.register(RadScribeConfig, FilmImageProcessor, exist_ok=True)

@@ -1,0 +1,242 @@
+"""MedViLL (Moon et al., IEEE JBHI 2022): one BERT reads the film and writes the report.
+
+RadScribe's baseline (seed paper, Tables IV-VII). The film's tokens and the report form one stream
+(:mod:`plainfilm.vision.joint`). To write, a ``[MASK]`` is put behind what stands there so far, BERT
+predicts it under the s2s mask, the prediction takes its place, and so on to ``[SEP]``.
+
+No token sees a later one under that mask, so what BERT computed for the image and for the words
+before the ``[MASK]`` is kept, and a step costs two tokens: the last word, and the ``[MASK]``.
+
+Departures from the paper:
+
+- Learning to write can hide more than 15 % of a report at once (a stage's ``mask_share``).
+- The report has its sections under their headings, as the other models here write it; the paper's
+  data is one text.
+"""
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, cast
+
+import torch
+from torch import nn
+from transformers import (
+    BertModel,
+    Cache,
+    EncoderDecoderCache,
+    GenerationMixin,
+    PreTrainedModel,
+)
+from transformers import initialization as init
+from transformers.modeling_outputs import ModelOutput
+from transformers.models.bert.modeling_bert import BertLMPredictionHead, BertPreTrainingHeads
+
+from plainfilm.models.medvill.configuration_medvill import MedViLLConfig
+from plainfilm.text.targets import IGNORED
+from plainfilm.vision.backbones import backbone_channels, build_backbone, image_tokens
+from plainfilm.vision.joint import encode, joint_stream
+
+
+@dataclass
+class MedViLLImageOutput(ModelOutput):
+    """The film's tokens, ``(batch, image tokens, hidden)``."""
+
+    last_hidden_state: torch.Tensor | None = None
+
+
+@dataclass
+class MedViLLOutput(ModelOutput):
+    """What BERT predicts.
+
+    Attributes:
+        loss: ``report_loss``, where there are labels.
+        logits: ``(batch, text, vocabulary)``; in generation ``(batch, 1, vocabulary)``.
+        report_loss: mean cross-entropy over the hidden tokens.
+        label_loss: None: MedViLL has no classifier.
+        past_key_values: keys and values of the stream before the ``[MASK]``.
+    """
+
+    loss: torch.Tensor | None = None
+    logits: torch.Tensor | None = None
+    report_loss: torch.Tensor | None = None
+    label_loss: torch.Tensor | None = None
+    past_key_values: Cache | None = None
+
+
+class MedViLLPreTrainedModel(PreTrainedModel):
+    """Initialisation shared by MedViLL's modules; backbone and BERT bring their own."""
+
+    config_class = MedViLLConfig
+    base_model_prefix = "medvill"
+    main_input_name = "pixel_values"
+    _supports_sdpa = True
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if isinstance(module, BertLMPredictionHead):
+            init.zeros_(module.bias)
+
+
+class MedViLLImageEncoder(MedViLLPreTrainedModel):
+    """The image backbone and the projection of its tokens to BERT's width."""
+
+    def __init__(self, config: MedViLLConfig) -> None:
+        super().__init__(config)
+        channels = backbone_channels(config.backbone_config)
+        self.backbone = build_backbone(config.backbone_config)
+        self.projection = nn.Linear(channels, config.encoder_config.hidden_size)
+        self.post_init()
+
+    def forward(self, pixel_values: torch.Tensor, **kwargs: Any) -> MedViLLImageOutput:
+        """Return the tokens of films ``(batch, channels, size, size)``."""
+        tokens = image_tokens(self.backbone, pixel_values, self.config.image_token_grid)
+        return MedViLLImageOutput(self.projection(tokens))
+
+
+class MedViLLForConditionalGeneration(MedViLLPreTrainedModel, GenerationMixin):
+    """MedViLL with BERT's two heads, for training and ``generate()``."""
+
+    _tied_weights_keys = {  # noqa: RUF012
+        "heads.predictions.decoder.weight": "joint.embeddings.word_embeddings.weight",
+        "heads.predictions.decoder.bias": "heads.predictions.bias",
+    }
+    parts = MappingProxyType(
+        {
+            "backbone": ("image_encoder.backbone.",),
+            "joint": ("joint.", "heads.", "image_encoder.projection."),
+            "encoder": ("image_encoder.", "joint.", "heads."),
+        }
+    )
+    """The parts that a recipe can train at a rate of its own, by prefix of parameter names."""
+    objectives = ("report",)
+    """What a stage of a recipe can train it on."""
+
+    def __init__(self, config: MedViLLConfig) -> None:
+        super().__init__(config)
+        bert = config.encoder_config
+        self.image_encoder = MedViLLImageEncoder(config)
+        self.joint = BertModel(bert)
+        self.heads = BertPreTrainingHeads(bert)
+        self.post_init()
+
+    @property
+    def image_backbone(self) -> nn.Module:
+        """The image backbone."""
+        return cast(nn.Module, self.image_encoder.backbone)
+
+    @property
+    def joint_encoder(self) -> BertModel:
+        """The BERT that reads image and text."""
+        return self.joint
+
+    def get_encoder(self, *args: Any, **kwargs: Any) -> MedViLLImageEncoder:
+        """Return the image encoder; generation runs it once."""
+        return self.image_encoder
+
+    def get_decoder(self, *args: Any, **kwargs: Any) -> BertModel:
+        """Return BERT."""
+        return self.joint
+
+    def get_input_embeddings(self) -> nn.Module:
+        """Return BERT's word embeddings."""
+        return cast(nn.Module, self.joint.embeddings.word_embeddings)
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace BERT's word embeddings."""
+        self.joint.embeddings.word_embeddings = value
+
+    def get_output_embeddings(self) -> nn.Module:
+        """Return the output projection, tied to the word embeddings."""
+        return cast(nn.Module, self.heads.predictions.decoder)
+
+    def prepare_inputs_for_generation(
+        self,
+        input_ids: torch.Tensor,
+        encoder_outputs: MedViLLImageOutput | None = None,
+        past_key_values: Cache | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """Return what a step of generation gives to :meth:`forward`."""
+        return {
+            "decoder_input_ids": input_ids,
+            "encoder_outputs": encoder_outputs,
+            "past_key_values": past_key_values,
+        }
+
+    def forward(
+        self,
+        pixel_values: torch.Tensor | None = None,
+        text_ids: torch.Tensor | None = None,
+        text_attention_mask: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        decoder_input_ids: torch.Tensor | None = None,
+        encoder_outputs: MedViLLImageOutput | None = None,
+        past_key_values: Cache | None = None,
+        **kwargs: Any,
+    ) -> MedViLLOutput:
+        """Predict the hidden words of a text, or, in generation, the next word.
+
+        Args:
+            pixel_values: ``(batch, channels, size, size)``.
+            text_ids: ``(batch, 2 + text)``: the processor's ``[CLS] [SEP] report [SEP]`` with some
+                tokens hidden.
+            text_attention_mask: ``(batch, 2 + text)``, 0 on padding.
+            labels: ``(batch, 2 + text)``, the hidden tokens; -100 is ignored.
+            decoder_input_ids: in generation, ``(batch, 1 + words so far)``, behind the ``[SEP]``
+                that closes the image.
+            encoder_outputs: the image encoder's output, where it has run already.
+            past_key_values: the cache of generation.
+            kwargs: accepted for transformers' generation and unused.
+        """
+        if encoder_outputs is None:
+            encoder_outputs = self.image_encoder(pixel_values)
+        image = encoder_outputs.last_hidden_state
+        assert image is not None  # noqa: S101 - the image encoder always gives it
+        if decoder_input_ids is not None:
+            return self._next_word(image, decoder_input_ids, past_key_values)
+        assert text_ids is not None and text_attention_mask is not None  # noqa: S101, PT018
+        stream = joint_stream(self.joint, image, text_ids, text_attention_mask)
+        hidden, _ = encode(self.joint, stream, "s2s")
+        logits = self.heads.predictions(hidden[:, stream.image_part :])
+        loss = None
+        if labels is not None:
+            loss = nn.functional.cross_entropy(
+                logits.flatten(0, 1).float(), labels[:, 2:].flatten(), ignore_index=IGNORED
+            )
+        return MedViLLOutput(loss=loss, logits=logits, report_loss=loss)
+
+    def _next_word(
+        self, image: torch.Tensor, written: torch.Tensor, past: Cache | None
+    ) -> MedViLLOutput:
+        """Return the logits of a ``[MASK]`` behind what is written.
+
+        Args:
+            image: ``(batch, image tokens, hidden)``.
+            written: ``(batch, 1 + words so far)``.
+            past: keys and values of what came before the last word; those of the last word are
+                added, those of the ``[MASK]`` are not, since the next step puts a word there.
+        """
+        cls = torch.full_like(written[:, :1], self.config.cls_token_id)
+        mask = torch.full_like(cls, self.config.mask_token_id)
+        text_ids = torch.cat([cls, written, mask], dim=1)
+        stream = joint_stream(self.joint, image, text_ids, torch.ones_like(text_ids))
+        cache = past.self_attention_cache if isinstance(past, EncoderDecoderCache) else past
+        hidden, _ = encode(self.joint, stream._replace(seen=stream.seen[:1]), "s2s", cache)
+        if cache is not None:
+            cache.crop(-1)
+        return MedViLLOutput(logits=self.heads.predictions(hidden[:, -1:]), past_key_values=past)
+
+    @torch.no_grad()
+    def draft(self, pixel_values: torch.Tensor, **generation: Any) -> tuple[torch.Tensor, None]:
+        """Write reports.
+
+        Args:
+            pixel_values: ``(batch, channels, size, size)``.
+            generation: passed to ``generate()``.
+
+        Returns:
+            The tokens ``(batch, 1 + report tokens)``, and None: there is no classifier.
+        """
+        encoded = self.image_encoder(pixel_values)
+        return cast(torch.Tensor, self.generate(encoder_outputs=encoded, **generation)), None

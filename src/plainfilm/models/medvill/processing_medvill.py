@@ -1,0 +1,113 @@
+"""Films and reports to MedViLL's tensors, and its tokens back to a report."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import (
+    AutoImageProcessor,
+    BatchFeature,
+    PreTrainedTokenizerBase,
+    ProcessorMixin,
+)
+
+from plainfilm.core import Image, InputError, Pixels, Report
+from plainfilm.models.medvill.configuration_medvill import MedViLLConfig
+from plainfilm.text.masking import mask_for_writing
+from plainfilm.text.targets import IGNORED, report_to_target, target_to_report
+from plainfilm.vision.preparation import FilmImageProcessor
+
+
+class MedViLLProcessor(ProcessorMixin):
+    """Prepares films and reports for MedViLL, and decodes what it writes.
+
+    Args:
+        image_processor: for the films.
+        tokenizer: of BERT; must have a CLS, a SEP and a MASK token.
+        max_report_tokens: longest report to learn, its end included; the rest is cut off.
+    """
+
+    def __init__(
+        self,
+        image_processor: FilmImageProcessor,
+        tokenizer: PreTrainedTokenizerBase,
+        max_report_tokens: int = 128,
+        **kwargs: Any,
+    ) -> None:
+        if None in (tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.mask_token_id):
+            raise InputError("MedViLL's tokenizer must have a CLS, a SEP and a MASK token")
+        super().__init__(image_processor, tokenizer, **kwargs)
+        self.max_report_tokens = max_report_tokens
+
+    def __call__(
+        self,
+        images: Sequence[Image | Pixels],
+        indications: Sequence[str | None] | None = None,
+        reports: Sequence[Report] | None = None,
+        *,
+        draws: Sequence[np.random.Generator] | None = None,
+        mask_share: float = 0.15,
+        **kwargs: Any,
+    ) -> BatchFeature:
+        """Return the tensors of a batch.
+
+        Args:
+            images: one film a study.
+            indications: not read: MedViLL's stream holds the film and the report only.
+            reports: the reports to learn, in training.
+            draws: with reports, what decides which of their tokens are hidden, one each.
+            mask_share: how many tokens of a report are hidden.
+            kwargs: accepted for transformers' sake and unused.
+
+        Returns:
+            ``pixel_values`` ``(batch, channels, size, size)``; with reports, ``text_ids`` and
+            ``text_attention_mask`` ``(batch, 2 + text)``, some tokens hidden, and ``labels`` of the
+            same shape, -100 but for those.
+
+        Raises:
+            InputError: there are reports and no draws.
+        """
+        batch = self.image_processor(images)
+        if reports is None:
+            return batch
+        if draws is None:
+            raise InputError("MedViLL learns hidden tokens: reports need draws, one generator each")
+        cls, sep = self.tokenizer.cls_token_id, self.tokenizer.sep_token_id
+        encoded = self.tokenizer(
+            [report_to_target(report) for report in reports],
+            add_special_tokens=False,
+            truncation=True,
+            max_length=self.max_report_tokens - 1,
+        )["input_ids"]
+        hidden = [
+            mask_for_writing(
+                [*tokens, sep],
+                mask_token=self.tokenizer.mask_token_id,
+                random=random,
+                share=mask_share,
+            )
+            for tokens, random in zip(encoded, draws, strict=True)
+        ]
+        padded = self.tokenizer.pad(
+            {"input_ids": [[cls, sep, *tokens] for tokens, _ in hidden]},
+            return_tensors="pt",
+            padding_side="right",
+        )
+        batch["text_ids"] = padded["input_ids"]
+        batch["text_attention_mask"] = padded["attention_mask"]
+        labels = torch.full_like(padded["input_ids"], IGNORED)
+        for row, (_, targets) in zip(labels, hidden, strict=True):
+            row[2 : 2 + len(targets)] = torch.tensor(targets)
+        batch["labels"] = labels
+        return batch
+
+    def decode_reports(self, tokens: torch.Tensor) -> list[Report]:
+        """Return the reports that generated ``tokens`` ``(batch, report tokens)`` spell."""
+        texts = self.tokenizer.batch_decode(
+            tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return [target_to_report(text) for text in texts]
+
+
+AutoImageProcessor.register(MedViLLConfig, FilmImageProcessor, exist_ok=True)

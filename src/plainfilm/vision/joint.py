@@ -1,0 +1,137 @@
+"""Image and text in one stream through BERT (MedViLL: Moon et al., IEEE JBHI 2022, section III).
+
+    [CLS] image tokens [SEP] text tokens [SEP]
+
+``[CLS]``, the image and the first ``[SEP]`` are segment 0, the text is segment 1. Positions count
+through the image's raster and start again with the text; both kinds take BERT's own embeddings.
+
+Who may look at whom is one of :data:`ATTENTIONS`:
+
+- *full*: all see all.
+- *s2s*: all see the image part (``[CLS]``, image, ``[SEP]``), which sees nothing else; the text
+  sees itself up to the token.
+- *bar*: as s2s, and the image part sees the text as well.
+
+MedViLL adds -10000 where a token must not look; here it is the least number of the tensor's type.
+"""
+
+from typing import Literal, NamedTuple
+
+import torch
+from transformers import BertModel, Cache
+
+Attention = Literal["full", "s2s", "bar"]
+ATTENTIONS: tuple[Attention, ...] = ("full", "s2s", "bar")
+
+
+class JointStream(NamedTuple):
+    """A batch of streams, ready for BERT."""
+
+    embeddings: torch.Tensor
+    """``(batch, tokens, hidden)``, before positions and segments are added."""
+    seen: torch.Tensor
+    """``(batch, tokens)``, 0 on padding."""
+    positions: torch.Tensor
+    """``(batch, tokens)``."""
+    segments: torch.Tensor
+    """``(batch, tokens)``."""
+    image_part: int
+    """How many tokens come before the text: ``[CLS]``, the image, ``[SEP]``."""
+
+
+def joint_stream(
+    bert: BertModel,
+    image: torch.Tensor,
+    text_ids: torch.Tensor,
+    text_attention_mask: torch.Tensor,
+    *,
+    image_positions: torch.Tensor | None = None,
+    image_attention_mask: torch.Tensor | None = None,
+) -> JointStream:
+    """Put image tokens and text into one stream.
+
+    Args:
+        bert: whose word embeddings the text takes.
+        image: ``(batch, image tokens, hidden)``.
+        text_ids: ``(batch, 2 + text)``: ``[CLS] [SEP] text [SEP]``; the image goes in behind
+            ``[CLS]``.
+        text_attention_mask: ``(batch, 2 + text)``, 0 on padding.
+        image_positions: ``(batch, image tokens)``, the place of each in the raster; 0, 1, 2… where
+            left out.
+        image_attention_mask: ``(batch, image tokens)``, 0 on tokens that stand for nothing.
+    """
+    words = bert.embeddings.word_embeddings(text_ids)
+    batch, count = image.shape[:2]
+    places = torch.arange(count, device=image.device).expand(batch, -1)
+    if image_positions is not None:
+        places = image_positions
+    if image_attention_mask is None:
+        image_attention_mask = text_attention_mask.new_ones(batch, count)
+    zero = places.new_zeros(batch, 1)
+    text = torch.arange(text_ids.shape[1] - 2, device=image.device).expand(batch, -1)
+    segments = places.new_zeros(batch, count + text_ids.shape[1])
+    segments[:, count + 2 :] = 1
+    return JointStream(
+        embeddings=torch.cat([words[:, :1], image, words[:, 1:]], dim=1),
+        seen=torch.cat(
+            [text_attention_mask[:, :1], image_attention_mask, text_attention_mask[:, 1:]], dim=1
+        ),
+        positions=torch.cat([zero, places, zero, text], dim=1),
+        segments=segments,
+        image_part=count + 2,
+    )
+
+
+def attention_mask(kind: Attention, seen: torch.Tensor, image_part: int) -> torch.Tensor:
+    """Return who may look at whom: True at ``[b, i, j]`` where token i sees token j.
+
+    Args:
+        kind: one of :data:`ATTENTIONS`.
+        seen: ``(batch, tokens)``, 0 on padding, which nobody sees.
+        image_part: how many tokens come before the text.
+
+    Returns:
+        Bool ``(batch, tokens, tokens)``.
+    """
+    tokens = seen.shape[1]
+    may = torch.ones(tokens, tokens, dtype=torch.bool, device=seen.device)
+    if kind != "full":
+        may[image_part:, image_part:] = may[image_part:, image_part:].tril()
+    if kind == "s2s":
+        may[:image_part, image_part:] = False
+    return may & seen.bool()[:, None, :]
+
+
+def encode(
+    bert: BertModel,
+    stream: JointStream,
+    attention: Attention = "full",
+    cache: Cache | None = None,
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Run ``stream`` through ``bert``.
+
+    Args:
+        bert: the joint encoder.
+        stream: from :func:`joint_stream`.
+        attention: who may look at whom.
+        cache: keys and values of the first tokens of the same stream; only the others are computed,
+            and theirs are added to it. Right under ``s2s`` alone, where no token sees a later one.
+
+    Returns:
+        ``(batch, tokens computed, hidden)``, and BERT's pooled ``(batch, hidden)`` where it has a
+        pooler.
+    """
+    known = 0 if cache is None else cache.get_seq_length()
+    mask = stream.seen
+    if attention != "full" or cache is not None:
+        may = attention_mask(attention, stream.seen, stream.image_part)[:, None, known:]
+        mask = torch.zeros(may.shape, dtype=stream.embeddings.dtype, device=may.device)
+        mask = mask.masked_fill(~may, torch.finfo(mask.dtype).min)
+    encoded = bert(
+        inputs_embeds=stream.embeddings[:, known:],
+        attention_mask=mask,
+        position_ids=stream.positions[:, known:],
+        token_type_ids=stream.segments[:, known:],
+        past_key_values=cache,
+    )
+    return encoded.last_hidden_state, encoded.pooler_output
