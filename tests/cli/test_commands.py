@@ -127,7 +127,7 @@ def test_the_core_install_is_told_which_extra_brings_the_phantom(tmp_path: Path)
         "main()\n"
     )
     argv = [sys.executable, "-c", without, "data", "phantom", "2", str(tmp_path / "out")]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr == (
