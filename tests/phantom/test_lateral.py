@@ -1,14 +1,17 @@
 """The lateral film shows the same solids from the side: volumes, places and findings agree."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from plainfilm.core import Provenance, View
 from plainfilm.phantom import PREVALENCE, simulate
+from plainfilm.phantom.columns import Section, cross
 from plainfilm.phantom.disease import Disease, Lesion
 from plainfilm.phantom.lateral import lateral_exposure, render_lateral
-from plainfilm.phantom.scene import STRAIGHT, make_scene
-from plainfilm.phantom.solids import Camera, Ellipsoid, Grid, length
+from plainfilm.phantom.scene import make_scene
+from plainfilm.phantom.solids import STRAIGHT, Camera, Ellipsoid, Grid, length
 from plainfilm.phantom.thorax import LEFT, RIGHT, cavity, dome
 
 SIZE = 128
@@ -18,6 +21,10 @@ GRID = Grid.square(400, 420, -210, -60)
 
 def case_of(disease: str, index: int = 0):
     return simulate(9, index, 32, prevalence=NOTHING | {disease: 1.0}).case
+
+
+def turned_by(angle: float) -> Camera:
+    return Camera(anterior_detector=True, source_mm=1e9, gap_mm=0, rotation_rad=angle, centre_y=0)
 
 
 def lateral(case, disease: Disease | None = None, seed: int = 3, size: int = SIZE):
@@ -31,7 +38,7 @@ def lateral(case, disease: Disease | None = None, seed: int = 3, size: int = SIZ
 def test_a_surface_has_one_volume_from_the_front_and_from_the_side(surface, side):
     patient = case_of("normal").patient
     solid = surface(patient, side)
-    front, beside = length(solid.interval(GRID)), length(solid.side_interval(GRID))
+    front, beside = (length(solid.interval(GRID, turned_by(angle))) for angle in (0, -np.pi / 2))
     if surface is dome:  # below its rim it goes on for ever
         front, beside = (np.where(GRID.y < solid.base, path, 0) for path in (front, beside))
     assert front.sum() == pytest.approx(beside.sum(), rel=2e-3)
@@ -139,3 +146,41 @@ def test_fluids_volume_equals_one_of_random_points():
             volume = fluid.sum() * grid.spacing_mm**2 * 250 / 60 / 1000
             measured = study.measures[f"{lung.name}_effusion_ml"]
             assert measured == pytest.approx(volume, rel=0.05)
+
+
+def test_a_turned_patient_keeps_the_lungs_volume_and_shows_the_turn():
+    case = case_of("normal")
+    exposure = replace(case.exposure, rotation_rad=0.0)
+    grid = Grid.square(256, exposure.field_mm, exposure.left_mm, exposure.top_mm)
+
+    def seen(degrees: float):
+        turned = replace(exposure, rotation_rad=float(np.deg2rad(degrees)))
+        scene = make_scene(case.patient, Disease(), turned, grid)
+        shown = {side: lung.clear.sum() for side, lung in scene.lungs.items()}
+        volume = {side: lung.full.sum() / lung.scale**2 for side, lung in scene.lungs.items()}
+        spine = np.average(np.broadcast_to(grid.x, grid.shape), weights=length(scene.spine))
+        return volume, shown[LEFT] / shown[RIGHT], spine
+
+    (straight, ratio, spine), (left, more, right), (right_, less, _) = (seen(d) for d in (0, 5, -5))
+    for turned in (left, right_):
+        for side in (LEFT, RIGHT):
+            assert turned[side] == pytest.approx(straight[side], rel=0.01)
+    # a positive turn moves the front to the picture's right and the spine to its left
+    assert right < spine - 5
+    assert max(more, less) > 1.03 * ratio
+    assert min(more, less) < 0.97 * ratio
+
+
+@pytest.mark.parametrize("powers", [(2, 2), (3, 2), (4, 4), (2, 1.2)])
+@pytest.mark.parametrize("angle", [0.0, 0.1, -0.17, -np.pi / 2])
+def test_a_columns_chords_equal_sampled_ones(powers, angle):
+    section = Section(*(np.full((1, 1), value) for value in (20.0, 10.0, 100.0, 80.0)))
+    x = np.linspace(-160, 160, 200, dtype=np.float32)[None]
+    found = length(cross(section, powers, x, turned_by(angle)))[0]
+    t = np.linspace(-200, 200, 4001)
+    own_x = x[0][:, None] * np.cos(angle) + t * np.sin(angle)
+    own_z = -x[0][:, None] * np.sin(angle) + t * np.cos(angle)
+    inside = np.abs((own_x - 20) / 100) ** powers[0] + np.abs((own_z - 10) / 80) ** powers[1] < 1
+    sampled = inside.sum(axis=1) * 0.1
+    assert found.sum() == pytest.approx(sampled.sum(), rel=2e-3)
+    assert (np.abs(found - sampled) < 0.3).mean() > 0.9

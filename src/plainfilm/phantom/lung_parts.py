@@ -29,11 +29,15 @@ def lobe_lengths(scene: Scene, side: int) -> dict[str, Array]:
         near, far = (np.broadcast_to(depth, grid.shape)[rays] for depth in interval)
         return near, far
 
-    near, far = there(lung.cavity.interval(grid))
-    central = (scene.heart, scene.great, scene.arch, scene.spine, lung.dome.interval(grid))
+    own, turn = own_grid(scene, side), scene.camera.rotation_rad
+    near, far = there(lung.cavity.interval(grid, scene.camera))
+    below = lung.dome.interval(own, scene.camera)
+    central = (scene.heart, scene.great, scene.arch, scene.spine, below)
     holes = [there(interval) for interval in central]
-    y = grid.y[rays[0], 0]
+    x, y = own.x[0, rays[1]], own.y[rays[0], 0]
     fissure, high = _oblique_fissure(scene, side, y), _above_horizontal_fissure(scene, side, y)
+    # the plane lies at this depth along a ray through the turned patient
+    fissure = np.asarray((fissure + x * np.sin(turn)) / np.cos(turn), np.float32)
 
     def spread(values: Array) -> Array:
         result = np.zeros(grid.shape, np.float32)
@@ -78,11 +82,8 @@ def lobe_mask(name: str, side: int, scene: Scene) -> Mask:
 
 
 def own_grid(scene: Scene, side: int) -> Grid:
-    """Return where the film's pixels lie on one lung, which a lateral film magnifies."""
-    if not scene.lateral:
-        return scene.grid
-    middle = -side * 0.5 * scene.patient.width_mm
-    return scene.grid.unmagnified(float(scene.camera.magnification(middle)), scene.camera.centre_y)
+    """Return where the film's pixels lie on one lung, without its magnification."""
+    return scene.lungs[side].cavity.own_grid(scene.grid, scene.camera)
 
 
 def lung_mask(side: int, clear: bool, zone: str | None, scene: Scene) -> Mask:

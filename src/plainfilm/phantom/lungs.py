@@ -27,6 +27,8 @@ class Lung:
     cavity: Cavity
     envelope: Cavity
     dome: Dome
+    scale: float
+    """Its magnification on the film."""
     depth: Array
     """Length through the whole cavity, with all that lies in it, mm."""
     inner: Array
@@ -63,7 +65,8 @@ def make_lung(
     side: int,
     central: list[Interval],
     grid: Grid,
-    from_the_side: Camera | None = None,
+    camera: Camera,
+    lateral: bool = False,
 ) -> Lung:
     """Return one lung with its pleural space.
 
@@ -73,27 +76,18 @@ def make_lung(
         side: RIGHT or LEFT.
         central: where rays meet the heart, great vessels, aortic knob and spine.
         grid: the detector.
-        from_the_side: the camera of a lateral film, whose rays run along x; each lung is then
-            magnified at its own middle, so that the two sides part as they do on real films.
+        camera: turns and magnifies; each lung at its own middle, so that the two sides part on a
+            lateral film as they do on real ones.
+        lateral: whether the rays come from the side: the mediastinum then hides nothing.
     """
     whole = cavity(patient, side)
     floor = dome(patient, side, 9.0 if side in disease.bands else 0.0)
     envelope = _envelope(whole, disease)
-    if from_the_side is None:
-        # only this side's pixels from the apex to below the recess can hold lung
-        rows = grid.box(0, 0, -5, 1.1 * patient.height_mm)[0]
-        reach = patient.width_mm + 2
-        ends = sorted((whole.midline, side * reach))
-        columns = grid.box(ends[0], ends[1], 0, 0)[1]
-        part = Grid(grid.x[:, columns], grid.y[rows], grid.spacing_mm)
-        below, outer = floor.interval(part), whole.interval(part)
-        inner = envelope.interval(part)
-    else:
-        rows = columns = slice(None)
-        scale = float(from_the_side.magnification(-side * 0.5 * patient.width_mm))
-        part = grid.unmagnified(scale, from_the_side.centre_y)
-        below, outer = floor.side_interval(part), whole.side_interval(part)
-        inner = envelope.side_interval(part)
+    rows, columns = whole.window(grid, camera)
+    part = Grid(grid.x[:, columns], grid.y[rows], grid.spacing_mm)
+    below = floor.interval(whole.own_grid(part, camera), camera)
+    outer = whole.interval(part, camera)
+    inner = outer if envelope == whole else envelope.interval(part, camera)
     holes = [(near[rows, columns], far[rows, columns]) for near, far in central]
     full = length_without(outer, [*holes, below])
     tissue = full
@@ -103,7 +97,7 @@ def make_lung(
     airy = envelope.rim_mm > 0
     zero = np.zeros_like(full)
     clear = (full > 2) & (length(below) == 0) & (length(holes[0]) == 0)
-    if from_the_side is None:
+    if not lateral:
         clear &= length(holes[1]) == 0
 
     def whole_grid(values: Array) -> Array:
@@ -112,7 +106,7 @@ def make_lung(
         return result
 
     return Lung(
-        side=side, cavity=whole, envelope=envelope, dome=floor,
+        side=side, cavity=whole, envelope=envelope, dome=floor, scale=whole.scale(camera),
         depth=whole_grid(length(outer)), inner=whole_grid(length(inner)),
         full=whole_grid(full), below=whole_grid(length(below)),
         tissue=whole_grid(tissue), air=whole_grid(between if airy else zero),

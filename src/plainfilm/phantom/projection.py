@@ -38,7 +38,7 @@ def project(patient: Patient, disease: Disease, exposure: Exposure, grid: Grid) 
     attenuation = SOFT * np.maximum(body - aerated, 0)
     for lung in lungs.values():
         attenuation += lung.attenuation * lung.tissue
-    in_place = replace(grid, turned=camera) if scene.lateral else grid
+    in_place = replace(grid, turned=camera)
     filled, airless = fill_air_spaces(patient, disease, lungs, in_place, masks, measures)
     attenuation += filled + vessels(patient, disease, lungs, camera, grid) * (1 - airless)
     _abdomen_and_breasts(scene, attenuation)
@@ -59,9 +59,10 @@ def project(patient: Patient, disease: Disease, exposure: Exposure, grid: Grid) 
     if disease.fracture is not None:
         name = f"{SIDE_NAMES[disease.fracture[0]]} fracture"
         masks[name] = _fracture_mask(patient, disease.fracture, camera, grid)
-    measures["cardiothoracic_ratio"] = scene.ratio
+    if not scene.lateral:
+        measures["cardiothoracic_ratio"] = scene.cardiothoracic_ratio
+        measures["mediastinal_width_mm"] = scene.mediastinal_width_mm
     _deformities(scene, masks, measures)
-    measures["mediastinal_width_mm"] = 2 * (patient.mediastinum_mm + disease.mediastinum_mm)
     return Projection(np.maximum(attenuation, 0), masks, measures)
 
 
@@ -87,7 +88,7 @@ def _structures(scene: Scene) -> dict[str, Mask]:
         masks[f"{lung.name} lung"] = lung.clear
     y = scene.grid.y
     between = (y > 0) & (y < 0.6 * scene.patient.height_mm)
-    masks["mediastinum"] = (length(scene.great) > 0) & between
+    masks["mediastinum"] = ((length(scene.great) > 0) | (length(scene.arch) > 0)) & between
     masks["trachea"] = _trachea(scene.patient, scene.camera, scene.grid)
     clavicles = Tubes(scene.camera)
     for side in (RIGHT, LEFT):
@@ -128,12 +129,13 @@ def _pleura(scene: Scene, path: Array, masks: dict[str, Mask], measures: dict[st
     before it, a cap at the apex alone.
     """
     disease, grid = scene.disease, scene.grid
-    area = grid.spacing_mm**2
     for side, lung in scene.lungs.items():
         name = lung.name
+        area = (grid.spacing_mm / lung.scale) ** 2
+        y = lung.cavity.own_grid(grid, scene.camera).y
         if lung.envelope.fluid_top is not None:
             top = lung.cavity.top + lung.envelope.fluid_top * lung.cavity.height
-            fluid = np.where(grid.y > top, lung.fluid, 0)  # above it may lie an apical cap
+            fluid = np.where(y > top, lung.fluid, 0)  # above it may lie an apical cap
             measures[f"{name}_effusion_ml"] = float(fluid.sum()) * area / 1000
             shown = lung.clear if lung.clear[fluid > 0].any() else fluid > 0
             masks[f"{name} effusion"] = (fluid > np.maximum(0.05 * lung.depth, 2)) & shown
@@ -142,7 +144,7 @@ def _pleura(scene: Scene, path: Array, masks: dict[str, Mask], measures: dict[st
             masks[f"{name} pneumothorax"] = (lung.air > 2) & (lung.inner <= 0)
             if not scene.lateral:
                 wider = replace(lung.envelope, rim_mm=lung.envelope.rim_mm + 1.0)
-                line = np.maximum(lung.inner - length(wider.interval(grid)), 0)
+                line = np.maximum(lung.inner - length(wider.interval(grid, scene.camera)), 0)
                 path += np.where(lung.depth > 0, 0.022 * line, 0)
         if disease.pleura and disease.pleura[0] == side:
             measures[f"{name}_pleural_thickness_mm"] = disease.pleura[2]

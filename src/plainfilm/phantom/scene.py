@@ -12,19 +12,16 @@ from plainfilm.phantom.disease import Disease
 from plainfilm.phantom.incidental import hernia
 from plainfilm.phantom.lungs import Lung, make_lung
 from plainfilm.phantom.patient import Exposure, Patient
-from plainfilm.phantom.solids import STRAIGHT, Array, Camera, Ellipsoid, Grid, Interval, hull
+from plainfilm.phantom.solids import Array, Camera, Ellipsoid, Grid, Interval, hull
 from plainfilm.phantom.thorax import (
     LEFT,
     RIGHT,
+    aortic_knob,
+    great_vessels,
     heart,
-    mediastinum,
-    side_mediastinum,
-    side_trunk,
+    spine_column,
     trunk,
 )
-
-HEART_DEPTH = -30.0
-"""Depth z of the heart's middle, mm; the beam magnifies the heart from there."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +33,6 @@ class Scene:
     camera: Camera
     grid: Grid
     lateral: bool
-    ratio: float
-    """Cardiothoracic ratio on this film; of a frontal film if this one is lateral."""
     hearts: list[Ellipsoid]
     """Left ventricle, right atrium, outflow, as they are seen."""
     heart: Interval
@@ -48,6 +43,30 @@ class Scene:
     """Path length through the whole trunk, mm."""
     lungs: dict[int, Lung]
 
+    @property
+    def cardiothoracic_ratio(self) -> float:
+        """The heart's greatest width over the lungs' on this film, from the solids' own borders."""
+        right = min(solid.centre[0] - solid.half_width for solid in self.hearts)
+        left = max(solid.centre[0] + solid.half_width for solid in self.hearts)
+        walls = {side: lung.cavity.outermost(self.camera) for side, lung in self.lungs.items()}
+        return (left - right) / (walls[LEFT] - walls[RIGHT])
+
+    @property
+    def arch_y(self) -> float:
+        """The film's y, mm, of the middle of the aortic arch."""
+        knob = aortic_knob(self.patient, self.disease.mediastinum_mm)
+        return knob.seen_by(self.camera).centre[1]
+
+    @property
+    def mediastinal_width_mm(self) -> float:
+        """The mediastinum's width on this film at the height of the aortic arch."""
+        knob = aortic_knob(self.patient, self.disease.mediastinum_mm)
+        vessels = great_vessels(self.patient, self.disease.mediastinum_mm)
+        right, left = vessels.extent(knob.centre[1], self.camera)
+        seen = knob.seen_by(self.camera)
+        x, half = seen.centre[0], seen.half_width
+        return max(float(left), x + half) - min(float(right), x - half)
+
 
 def make_scene(patient: Patient, disease: Disease, exposure: Exposure, grid: Grid) -> Scene:
     """Return what the rays of ``exposure`` meet of the patient, whom the disease deforms."""
@@ -55,25 +74,20 @@ def make_scene(patient: Patient, disease: Disease, exposure: Exposure, grid: Gri
     camera = exposure.camera(patient)
     lateral = exposure.view is View.LATERAL
     ratio = disease.ratio or patient.cardiothoracic_ratio
-    if lateral:
-        hearts = [solid.seen_by(camera) for solid in heart(patient, ratio, STRAIGHT)]
-        great, arch, spine = side_mediastinum(patient, disease.mediastinum_mm, camera, grid)
-        body = side_trunk(patient, grid)
-    else:
-        ratio *= float(camera.magnification(HEART_DEPTH))
-        hearts = heart(patient, ratio, camera)
-        great, arch, spine = mediastinum(patient, disease.mediastinum_mm, camera, grid)
-        body = trunk(patient, grid)
+    hearts = [solid.seen_by(camera) for solid in heart(patient, ratio)]
     whole = hull([solid.spread(grid) for solid in hearts])
+    great = great_vessels(patient, disease.mediastinum_mm).interval(grid, camera)
+    arch = aortic_knob(patient, disease.mediastinum_mm).seen_by(camera).spread(grid)
+    spine = spine_column(patient).interval(grid, camera)
     central = [whole, great, arch, spine]
     if disease.hernia_mm:
         central.append(hernia(patient, disease).seen_by(camera).spread(grid))
-    seen_from_the_side = camera if lateral else None
     lungs = {
-        side: make_lung(patient, disease, side, central, grid, seen_from_the_side)
+        side: make_lung(patient, disease, side, central, grid, camera, lateral)
         for side in (RIGHT, LEFT)
     }
     return Scene(
-        patient=patient, disease=disease, camera=camera, grid=grid, lateral=lateral, ratio=ratio,
-        hearts=hearts, heart=whole, great=great, arch=arch, spine=spine, body=body, lungs=lungs,
+        patient=patient, disease=disease, camera=camera, grid=grid, lateral=lateral,
+        hearts=hearts, heart=whole, great=great, arch=arch, spine=spine,
+        body=trunk(patient, grid, camera, lateral), lungs=lungs,
     )  # fmt: skip

@@ -79,12 +79,6 @@ class Camera:
         distance = self.gap_mm + (z if self.anterior_detector else -z)
         return (self.source_mm - self.gap_mm) / (self.source_mm - distance)
 
-    @property
-    def turn(self) -> npt.NDArray[np.float64]:
-        """The matrix that turns the patient about the upright axis."""
-        cos, sin = math.cos(self.rotation_rad), math.sin(self.rotation_rad)
-        return np.array([[cos, 0, -sin], [0, 1, 0], [sin, 0, cos]])
-
     def project(self, points: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Return points ``(..., 3)`` turned with the patient and scaled by their magnification."""
         points = np.asarray(points, dtype=np.float64)
@@ -122,45 +116,51 @@ class Ellipsoid:
         With Q its quadratic form in the camera's axes, a ray meets it where the form's Schur
         complement in z is below 1; that complement is the ellipse of the shadow.
         """
-        x, y, z = (float(v) for v in camera.project(self.centre))
-        scale = float(camera.magnification(z))
+        cos, sin = math.cos(camera.rotation_rad), math.sin(camera.rotation_rad)
+        x, y, z = self.centre
+        deep = x * sin + z * cos
+        scale = float(camera.magnification(deep))
+        place = (x * cos - z * sin) * scale, camera.centre_y + (y - camera.centre_y) * scale, deep
         a, b, c = self.radii
         if camera.rotation_rad == 0:
             lean = (self.lean[0] / scale, self.lean[1] / scale)
-            return Ellipsoid((x, y, z), (a * scale, b * scale, c), self.tilt, lean)
-        turn = camera.turn
-        form = turn @ self._form() @ turn.T
-        slope = -form[:2, 2] / form[2, 2]
-        shadow = form[:2, :2] - np.outer(form[:2, 2], form[:2, 2]) / form[2, 2]
-        tilt = 0.5 * math.atan2(2 * shadow[0, 1], shadow[0, 0] - shadow[1, 1])
-        cos, sin = math.cos(tilt), math.sin(tilt)
-        first, second = (
-            1 / math.sqrt(axis @ shadow @ axis) for axis in np.array([[cos, sin], [-sin, cos]])
+            return Ellipsoid(place, (a * scale, b * scale, c), self.tilt, lean)
+        # Q is the sum of squares of three linear forms, one for each axis; each is turned
+        along, up = math.cos(self.tilt), math.sin(self.tilt)
+        first_axis, second_axis = (along / a, up / a, 0.0), (-up / b, along / b, 0.0)
+        third_axis = -self.lean[0] / c, -self.lean[1] / c, 1 / c
+        turned = [
+            (i * cos - k * sin, j, i * sin + k * cos)
+            for i, j, k in (first_axis, second_axis, third_axis)
+        ]
+        xx, yy, zz, xy, xz, yz = (
+            sum(axis[i] * axis[j] for axis in turned)
+            for i, j in ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
         )
+        shadow = xx - xz * xz / zz, yy - yz * yz / zz, xy - xz * yz / zz
+        tilt = 0.5 * math.atan2(2 * shadow[2], shadow[0] - shadow[1])
+        along, up = math.cos(tilt), math.sin(tilt)
+        cross = 2 * along * up * shadow[2]
+        first = along * along * shadow[0] + up * up * shadow[1] + cross
+        second = up * up * shadow[0] + along * along * shadow[1] - cross
         return Ellipsoid(
-            (x, y, z),
-            (first * scale, second * scale, 1 / math.sqrt(form[2, 2])),
+            place,
+            (scale / math.sqrt(first), scale / math.sqrt(second), 1 / math.sqrt(zz)),
             tilt,
-            (float(slope[0] / scale), float(slope[1] / scale)),
+            (-xz / zz / scale, -yz / zz / scale),
         )
-
-    def _form(self) -> npt.NDArray[np.float64]:
-        """Return the matrix Q of its surface, (p − centre)ᵀ Q (p − centre) = 1."""
-        cos, sin = math.cos(self.tilt), math.sin(self.tilt)
-        axes = np.array([[cos, sin, 0], [-sin, cos, 0], [-self.lean[0], -self.lean[1], 1]])
-        return np.asarray(axes.T @ np.diag(1 / np.square(self.radii)) @ axes)
 
     @property
     def half_width(self) -> float:
         """Half of its extent along x."""
         a, b, _ = self.radii
-        return float(np.hypot(a * np.cos(self.tilt), b * np.sin(self.tilt)))
+        return math.hypot(a * math.cos(self.tilt), b * math.sin(self.tilt))
 
     @property
     def half_height(self) -> float:
         """Half of its extent along y."""
         a, b, _ = self.radii
-        return float(np.hypot(a * np.sin(self.tilt), b * np.cos(self.tilt)))
+        return math.hypot(a * math.sin(self.tilt), b * math.cos(self.tilt))
 
     def box(self, grid: Grid) -> tuple[slice, slice]:
         """Return the slices (rows, columns) that hold its shadow."""

@@ -37,7 +37,6 @@ from plainfilm.phantom.skeleton import (
     vertebra,
 )
 from plainfilm.phantom.solids import (
-    STRAIGHT,
     Ellipsoid,
     Grid,
     Mask,
@@ -181,8 +180,8 @@ def _cardiomediastinum(upper: bool, scene: Scene) -> Mask:
 
 def _chamber(name: str, scene: Scene) -> Mask:
     """Return a chamber's outline within the heart's; the two inner ones are placed by the outer."""
-    straight = STRAIGHT if scene.lateral else scene.camera
-    left, right_atrium, _ = heart(scene.patient, scene.ratio, straight)
+    patient, disease = scene.patient, scene.disease
+    left, right_atrium, _ = heart(patient, disease.ratio or patient.cardiothoracic_ratio)
     x, y = 0.5 * (left.centre[0] + right_atrium.centre[0]), left.centre[1]
     w, h = left.half_width, left.half_height
     solid = {
@@ -191,8 +190,7 @@ def _chamber(name: str, scene: Scene) -> Mask:
         "heart ventricle right": Ellipsoid((x, y + 0.25 * h, -48), (0.62 * w, 0.62 * h, 30)),
         "heart atrium left": Ellipsoid((x, y - 0.42 * h, 8), (0.55 * w, 0.40 * h, 24)),
     }[name]
-    seen = solid.seen_by(scene.camera) if scene.lateral else solid
-    return (length(seen.spread(scene.grid)) > 0) & (length(scene.heart) > 0)
+    return _shadow([solid], scene) & (length(scene.heart) > 0)
 
 
 def _airway(bifurcation: bool, scene: Scene) -> Mask:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from plainfilm.phantom.columns import Column, Section, cross, half_shadow, on_side
 from plainfilm.phantom.patient import Patient
-from plainfilm.phantom.solids import Array, Camera, Ellipsoid, Grid, Interval
+from plainfilm.phantom.solids import Array, Camera, Ellipsoid, Grid, Interval, length
 
 RIGHT, LEFT = -1, 1
 """The sign of x on each side: the patient's left lies at positive x, the picture's right."""
@@ -18,20 +19,20 @@ SPINE_WIDTH_MM = 24
 """Half the width that the spine and what lies beside it take from the lungs."""
 
 
-def _from_side(side: int, medial: Array, lateral: Array) -> Interval:
-    """Return distances from the midline on one side as depths −x (near, far)."""
-    return (-lateral, -medial) if side == LEFT else (medial, lateral)
+CAVITY_POWERS = (3, 2)
+"""Of the cavities' sections: broader at the side than an ellipse."""
 
 
 @dataclass(frozen=True)
 class Cavity:
     """One pleural cavity, or the lung inside it: ellipses stacked along y.
 
-    The section at height y is an ellipse about ``centre(y)`` that reaches the chest wall laterally;
-    medially the mediastinum cuts it. ``fluid_top`` is the height of a meniscus (as a part of the
-    cavity's own height) above which the lung is not displaced; ``rim_mm`` the width of a
-    pneumothorax, of which the part ``rim_below`` reaches the base, and which in the ``supine``
-    gathers there; ``cap_mm`` and ``rind_mm`` those of apical and lateral pleural thickening.
+    The section at height y is a superellipse about ``centre(y)`` that reaches the chest wall
+    laterally; medially it ends at the midline, and the mediastinum cuts it. ``fluid_top`` is the
+    height of a meniscus (as a part of the cavity's own height) above which the lung is not
+    displaced; ``rim_mm`` the width of a pneumothorax, of which the part ``rim_below`` reaches the
+    base, and which in the ``supine`` gathers there; ``cap_mm`` and ``rind_mm`` those of apical and
+    lateral pleural thickening.
     ``midline`` is the x that parts it from its neighbour.
     """
 
@@ -78,35 +79,48 @@ class Cavity:
             gap = gap + self.rind_mm * np.exp(-np.square((t - 0.62) / 0.2))
         return gap
 
-    def interval(self, grid: Grid) -> Interval:
-        """Return where each ray enters and leaves the cavity."""
-        centre, half_width, half_depth, middle = (
-            v.astype(np.float32) for v in self.section(grid.y.astype(np.float64))
-        )
-        u = (self.side * grid.x - centre) / np.maximum(half_width, np.float32(1e-3))
-        # medially of the centre the section stays open: the mediastinum closes it
-        stretch = np.where(centre > 1, 1, np.float32(0.6))
-        u = np.where(u < 0, u * stretch, u)
-        half = half_depth * np.sqrt(np.maximum(1 - np.abs(u * u * u), 0))
-        half = np.where((half_width > 0) & (self.side * (grid.x - self.midline) > 0), half, 0)
-        return middle - half, middle + half
+    def scale(self, camera: Camera) -> float:
+        """Return the magnification of cavity, lung and diaphragm: that of the cavity's middle."""
+        middle = (self.side * 0.5 * self.width, 0.5 * self.height, 8.0)
+        return float(camera.magnification(camera.project(middle)[2]))
 
-    def side_interval(self, grid: Grid) -> Interval:
-        """Return where rays along x enter and leave it, as depths −x; the grid's x holds z."""
-        centre, half_width, half_depth, middle = (
-            v.astype(np.float32) for v in self.section(grid.y.astype(np.float64))
+    def own_grid(self, grid: Grid, camera: Camera) -> Grid:
+        """Return where the film's pixels lie on it, without its magnification."""
+        return grid.unmagnified(self.scale(camera), camera.centre_y)
+
+    def window(self, grid: Grid, camera: Camera) -> tuple[slice, slice]:
+        """Return the slices (rows, columns) of the film that hold cavity and recess."""
+        lateral = self.side * (self.width + 2)
+        x = np.array([self.midline, self.midline, lateral, lateral])
+        z = np.array([-1.0, 1.0, -1.0, 1.0]) * (self.depth + 16)
+        turned = x * np.cos(camera.rotation_rad) - z * np.sin(camera.rotation_rad)
+        own = self.own_grid(grid, camera)
+        return own.box(turned.min(), turned.max(), self.top - 5, self.top + 1.1 * self.height)
+
+    def interval(self, grid: Grid, camera: Camera) -> Interval:
+        """Return where each ray enters and leaves the cavity."""
+        own = self.own_grid(grid, camera)
+        centre, *rest = self.section(own.y.astype(np.float64))
+        half_width, half_depth, middle = rest
+        section = Section(self.side * centre, middle, half_width, half_depth)
+        return on_side(
+            self.side, self.midline, cross(section, CAVITY_POWERS, own.x, camera), own.x, camera
         )
-        v = (grid.x - middle) / np.maximum(half_depth, np.float32(1e-3))
-        reach = half_width * np.cbrt(np.maximum(1 - v * v, 0))
-        medial = np.maximum(centre - reach / np.where(centre > 1, 1, np.float32(0.6)), 0)
-        hit = (half_depth > 0) & (reach > 0)
-        return _from_side(self.side, medial, np.where(hit, centre + reach, medial))
+
+    def outermost(self, camera: Camera) -> float:
+        """Return the film's x, mm, where its lateral wall stands out farthest."""
+        y = self.top + np.linspace(0, 1, 101) * self.height
+        centre, half_width, half_depth, middle = self.section(y)
+        section = Section(self.side * centre, middle, half_width, half_depth)
+        cos, sin = np.cos(camera.rotation_rad), np.sin(camera.rotation_rad)
+        wall = section.x * cos - section.z * sin
+        wall = wall + self.side * half_shadow(section, CAVITY_POWERS, camera)
+        return float(wall[np.argmax(self.side * wall)] * self.scale(camera))
 
     def holds(self, points: npt.NDArray[np.float64], margin: float = 0.0) -> npt.NDArray[np.bool_]:
         """Return for points ``(n, 3)`` whether they lie inside, ``margin`` mm from the wall."""
         centre, half_width, half_depth, middle = self.section(points[:, 1])
         u = (self.side * points[:, 0] - centre) / np.maximum(half_width - margin, 1e-3)
-        u = np.where((u < 0) & (centre <= 1), 0.6 * u, u)
         v = (points[:, 2] - middle) / np.maximum(half_depth - margin, 1e-3)
         result: npt.NDArray[np.bool_] = (np.abs(u) ** 3 + v * v < 1) & (
             self.side * (points[:, 0] - self.midline) > 0
@@ -128,22 +142,16 @@ class Dome:
     half_depth: float
     midline: float = 0.0
 
-    def interval(self, grid: Grid) -> Interval:
-        """Return where each ray enters and leaves what lies below the diaphragm."""
-        dx = (self.side * grid.x - np.float32(self.x)) / np.float32(self.half_width)
-        dy = np.minimum((grid.y - np.float32(self.base)) / np.float32(self.rise), 0)
-        inside = np.maximum(1 - dx * dx + dy, 0)
-        half = np.float32(self.half_depth) * np.sqrt(inside)
-        half = np.where(self.side * (grid.x - self.midline) > 0, half, 0).astype(np.float32)
-        return np.float32(self.z) - half, np.float32(self.z) + half
+    def interval(self, own: Grid, camera: Camera) -> Interval:
+        """Return where each ray enters and leaves what lies below the diaphragm.
 
-    def side_interval(self, grid: Grid) -> Interval:
-        """Return where rays along x enter and leave it, as depths −x; the grid's x holds z."""
-        dz = (grid.x - np.float32(self.z)) / np.float32(self.half_depth)
-        dy = np.minimum((grid.y - np.float32(self.base)) / np.float32(self.rise), 0)
-        half = np.float32(self.half_width) * np.sqrt(np.maximum(1 - dz * dz + dy, 0))
-        medial = np.maximum(np.float32(self.x) - half, 0)
-        return _from_side(self.side, medial, np.where(half > 0, np.float32(self.x) + half, medial))
+        ``own`` is where the film's pixels lie on this side's cavity.
+        """
+        radius = np.sqrt(np.maximum(1 + np.minimum((own.y - self.base) / self.rise, 0), 0))
+        place = np.full_like(radius, self.side * self.x), np.full_like(radius, self.z)
+        section = Section(*place, self.half_width * radius, self.half_depth * radius)
+        chords = cross(section, (2, 2), own.x, camera)
+        return on_side(self.side, self.midline, chords, own.x, camera)
 
     def holds(self, points: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
         """Return for points ``(n, 3)`` whether they lie below the diaphragm."""
@@ -224,14 +232,13 @@ def gas_and_breasts(patient: Patient) -> tuple[list[Ellipsoid], list[Ellipsoid]]
     return gas, breasts
 
 
-def heart(patient: Patient, ratio: float, camera: Camera) -> list[Ellipsoid]:
-    """Return the heart's ellipsoids as they are seen: left ventricle, right atrium, outflow.
+def heart(patient: Patient, ratio: float) -> list[Ellipsoid]:
+    """Return the heart's ellipsoids in their own place: left ventricle, right atrium, outflow.
 
-    They are placed so that the shadow's width is ``ratio`` × the inner width of the chest.
+    They are placed so that the heart's width is ``ratio`` × the inner width of the chest.
     """
     width = ratio * 2 * patient.width_mm
-    shift = float(camera.project((patient.shift_mm, 0.0, -30.0))[0])
-    right, left = shift - 0.31 * width, shift + 0.69 * width
+    right, left = patient.shift_mm - 0.31 * width, patient.shift_mm + 0.69 * width
     bottom = dome(patient, LEFT).top(0.35 * patient.width_mm) + 16
     size = width / 125  # the heart's own scale, 1 for a heart of 12.5 cm
     ventricle = Ellipsoid(
@@ -241,20 +248,29 @@ def heart(patient: Patient, ratio: float, camera: Camera) -> list[Ellipsoid]:
     ventricle = replace(ventricle, centre=(left - ventricle.half_width, lv_y, -28.0))
     atrium = Ellipsoid((0, 0, -22), (36 * size, 50 * size**0.35, 50 * size**0.6))
     atrium = replace(atrium, centre=(right + atrium.half_width, lv_y - 1, -22.0))
-    outflow = Ellipsoid((shift + 16, lv_y - 48 * size**0.3, -22.0), (27, 44, 46), -0.2)
+    outflow = Ellipsoid((patient.shift_mm + 16, lv_y - 48 * size**0.3, -22.0), (27, 44, 46), -0.2)
     return [ventricle, atrium, outflow]
 
 
-def _great_width(patient: Patient, extra_mm: float, grid: Grid) -> Array:
-    """Return the half-width of the great vessels' column at each row, ``(rows, 1)``."""
-    y = grid.y[:, 0].astype(np.float64)
-    h = patient.height_mm
-    half = patient.mediastinum_mm
-    knots_y = [-60, -10, 0.10 * h, 0.20 * h, 0.30 * h, 0.40 * h, 0.60 * h, 1.1 * h]
-    knots = np.array([40, 36, half + 2, half + 1, 0.92 * half, 0.84 * half, 0.78 * half, 22])
-    knots += np.array([0, 0.1, 0.55, 1, 1, 0.75, 0.2, 0]) * extra_mm
-    width: Array = np.interp(y, knots_y, knots).astype(np.float32)[:, None]
-    return width
+def great_vessels(patient: Patient, extra_mm: float) -> Column:
+    """Return the column of the great vessels, from the neck to the abdomen."""
+    h, half = patient.height_mm, patient.mediastinum_mm
+    y = (-400, -60, -10, 0.10 * h, 0.20 * h, 0.30 * h, 0.40 * h, 0.60 * h, 1.1 * h, 2 * h)
+    width = np.array(
+        [40, 40, 36, half + 2, half + 1, 0.92 * half, 0.84 * half, 0.78 * half, 22, 22]
+    )
+    width = width + np.array([0, 0, 0.1, 0.55, 1, 1, 0.75, 0.2, 0, 0]) * extra_mm
+    x, z, depth = (patient.shift_mm + 1.0,) * 10, (2.0,) * 10, (70.0,) * 10
+    return Column(y, x, z, tuple(width.tolist()), depth, CAVITY_POWERS)
+
+
+def spine_column(patient: Patient) -> Column:
+    """Return what of the spine and its muscles no lung reaches."""
+    y = np.array([-400.0, *np.linspace(0, 1, 41) * patient.height_mm, 2 * patient.height_mm])
+    x, _ = spine_bend(patient, y)
+    n = len(y)
+    wide, deep = (float(SPINE_WIDTH_MM),) * n, (30.0,) * n
+    return Column(tuple(y.tolist()), tuple(x.tolist()), (84.0,) * n, wide, deep)
 
 
 def aortic_knob(patient: Patient, extra_mm: float) -> Ellipsoid:
@@ -263,34 +279,6 @@ def aortic_knob(patient: Patient, extra_mm: float) -> Ellipsoid:
         (23.0 + 0.35 * extra_mm + patient.shift_mm, 0.205 * patient.height_mm, 8.0),
         (patient.knob_mm + 0.5 * extra_mm, patient.knob_mm + 2 + 0.3 * extra_mm, 38.0),
     )
-
-
-def mediastinum(patient: Patient, extra_mm: float, camera: Camera, grid: Grid) -> list[Interval]:
-    """Return the mediastinum's intervals: great vessels with the aortic knob, and the spine's."""
-    shift = float(camera.project((patient.shift_mm, 0.0, 0.0))[0])
-    u = (grid.x - np.float32(shift + 1)) / _great_width(patient, extra_mm, grid)
-    depth = 70 * np.sqrt(np.maximum(1 - u * u * np.abs(u), 0))
-    great = (np.float32(2) - depth, np.float32(2) + depth)
-    arch = aortic_knob(patient, extra_mm).seen_by(camera).spread(grid)
-    v = np.abs(grid.x - _seen_spine(patient, camera, grid)) / SPINE_WIDTH_MM
-    column = 30 * np.sqrt(np.maximum(1 - v * v, 0)) + np.zeros(grid.shape, np.float32)
-    spine = (np.float32(84) - column, np.float32(84) + column)
-    return [great, arch, spine]
-
-
-def side_mediastinum(
-    patient: Patient, extra_mm: float, camera: Camera, grid: Grid
-) -> list[Interval]:
-    """Return the same three as rays along x meet them, as depths −x; the grid's x holds z."""
-    v = (grid.x - 2) / 70
-    width = _great_width(patient, extra_mm, grid) * np.cbrt(np.maximum(1 - v * v, 0))
-    middle = np.float32(-1 - patient.shift_mm)
-    great = (middle - width, middle + width)
-    arch = aortic_knob(patient, extra_mm).seen_by(camera).spread(grid)
-    w = (grid.x - 84) / 30
-    column = SPINE_WIDTH_MM * np.sqrt(np.maximum(1 - w * w, 0)) + np.zeros(grid.shape, np.float32)
-    bend = spine_bend(patient, grid.y.astype(np.float64))[0].astype(np.float32)
-    return [great, arch, (-bend - column, -bend + column)]
 
 
 def spine_bend(
@@ -308,27 +296,14 @@ def spine_bend(
     return x, -steepest * np.sin(phase)
 
 
-def _seen_spine(patient: Patient, camera: Camera, grid: Grid) -> Array:
-    """Return the x of the spine's middle at each row of a frontal film, ``(rows, 1)``."""
-    scale = float(camera.magnification(60.0))
-    y = camera.centre_y + (grid.y.astype(np.float64) - camera.centre_y) / scale
-    x = float(camera.project((0.0, 0.0, 60.0))[0]) + spine_bend(patient, y)[0] * scale
-    return np.asarray(x, np.float32)
-
-
-def trunk(patient: Patient, grid: Grid) -> Array:
+def trunk(patient: Patient, grid: Grid, camera: Camera, arms_raised: bool = False) -> Array:
     """Return the path length through the whole trunk with neck and shoulders, mm."""
     shoulder = 1.42 * patient.width_mm + 0.5 * patient.wall_mm
+    if arms_raised:
+        shoulder = 1.05 * patient.width_mm
     half_width, half_depth = _trunk_section(patient, grid, shoulder)
-    u = np.abs(grid.x) / half_width
-    return 2 * half_depth * np.sqrt(np.sqrt(np.maximum(1 - u**4, 0)))
-
-
-def side_trunk(patient: Patient, grid: Grid) -> Array:
-    """Return the same for rays along x, with the arms raised; the grid's x holds z."""
-    half_width, half_depth = _trunk_section(patient, grid, 1.05 * patient.width_mm)
-    v = np.abs(grid.x) / half_depth
-    return 2 * half_width * np.sqrt(np.sqrt(np.maximum(1 - v**4, 0)))
+    middle = np.zeros_like(half_width)
+    return length(cross(Section(middle, middle, half_width, half_depth), (4, 4), grid.x, camera))
 
 
 def _trunk_section(patient: Patient, grid: Grid, shoulder: float) -> tuple[Array, Array]:

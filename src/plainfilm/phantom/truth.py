@@ -31,8 +31,8 @@ EDEMA_ML = (400.0, 550.0)
 """Extra water on both sides, above: moderate, severe; below the first: mild."""
 MASS_MM = 30.0
 """A lesion larger than this is a mass (Fleischner Society glossary, 2008)."""
-WIDE_MEDIASTINUM_MM = (87.0, 97.0)
-"""Above: moderate, severe; below the first: mild."""
+WIDE_MEDIASTINUM_MM = (95.0, 104.0)
+"""Of its width at the aortic arch. Above: moderate, severe; below the first: mild."""
 THICKENING_MM = (11.0, 16.0)
 """Above: moderate, severe; below the first: mild."""
 SHIFT_MM = 10.0
