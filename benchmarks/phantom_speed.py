@@ -1,4 +1,4 @@
-"""How many simulated studies a second, by film size and by processes.
+"""How many simulated studies a second, by film size and by processes; cost by pixels and solids.
 
 python benchmarks/phantom_speed.py [--studies 60] [--processes 2]
 """
@@ -9,7 +9,10 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
+import numpy as np
+
 from plainfilm.phantom import simulate
+from plainfilm.phantom.solids import STRAIGHT, Grid, Tubes
 
 
 def one(index: int, size: int) -> int:
@@ -34,6 +37,33 @@ def processor_ms(size: int, studies: int) -> float:
     return 1000 * (time.process_time() - start) / studies
 
 
+def segments_ms(count: int, repeats: int = 5) -> float:
+    """Processor time of ``count`` tube segments, sized as those of vessels are, at 256²."""
+    rng = np.random.default_rng(1)
+    start = rng.uniform(-100, 100, (count, 3))
+    way = rng.normal(0, 1, (count, 3))
+    end = start + 12 * way / np.linalg.norm(way, axis=1, keepdims=True)
+    tubes, grid = Tubes(STRAIGHT), Grid.square(256, 360, -180, -180)
+    tubes.add_segments(start, end, rng.uniform(0.5, 5, count), 1.0)
+    tubes.path(grid)
+    begun = time.process_time()
+    for _ in range(repeats):
+        tubes.path(grid)
+    return 1000 * (time.process_time() - begun) / repeats
+
+
+def print_line(of: str, counts: list[int], costs: list[float]) -> None:
+    """Print the costs as Markdown, with the least-squares line through them and its R²."""
+    x, y = np.array(counts, float), np.array(costs)
+    slope, constant = np.polyfit(x, y, 1)
+    rest = y - (slope * x + constant)
+    fit = 1 - (rest @ rest) / np.square(y - y.mean()).sum()
+    print(f"\n| {of} | ms of processor |\n|---|---|")
+    for count, cost in zip(counts, costs, strict=True):
+        print(f"| {count} | {cost:.1f} |")
+    print(f"\n{constant:.1f} ms + {1000 * slope:.3f} ms for each 1000 {of}; R² {fit:.4f}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--studies", type=int, default=60)
@@ -45,6 +75,11 @@ def main() -> None:
         alone = rate(size, options.studies, 1)
         together = rate(size, options.studies, options.processes)
         print(f"{size:>6} {busy:>16.1f} {alone:>8.1f}/s {together:>12.1f}/s")
+    sides = [128, 192, 256, 384, 512]
+    few = max(options.studies // 4, 3)
+    print_line("pixels", [s * s for s in sides], [processor_ms(s, few) for s in sides])
+    numbers = [250, 500, 1000, 2000, 4000]
+    print_line("tube segments", numbers, [segments_ms(n) for n in numbers])
 
 
 if __name__ == "__main__":
