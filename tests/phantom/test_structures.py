@@ -11,7 +11,7 @@ from plainfilm.phantom.classes import CLASSES, ORDINALS, SUPERCLASSES
 from plainfilm.phantom.disease import ZONES
 from plainfilm.phantom.lateral import lateral_exposure
 from plainfilm.phantom.lung_parts import lobe_lengths
-from plainfilm.phantom.pathology import DEVICES, PATHOLOGY, finding_masks
+from plainfilm.phantom.pathology import DEVICE_CLASSES, PATHOLOGY, finding_masks
 from plainfilm.phantom.scene import make_scene
 from plainfilm.phantom.solids import Grid
 from plainfilm.phantom.structures import (
@@ -62,7 +62,7 @@ def test_the_table_is_the_papers():
     assert set(counts) == set(SUPERCLASSES)
     assert len(SUPERCLASSES) == 20
     assert (counts["pathology"], counts["foreign object"]) == (13, 22)
-    assert {*PATHOLOGY, *DEVICES.values()} <= {entry.name for entry in CLASSES}
+    assert {*PATHOLOGY, *DEVICE_CLASSES} <= {entry.name for entry in CLASSES}
 
 
 def test_every_available_class_shows_on_some_film():
@@ -202,7 +202,7 @@ def test_a_disease_has_its_class(disease, expected):
     found = finding_masks(phantom)
     assert expected in found
     assert found[expected].any()
-    assert set(found) <= {*PATHOLOGY, *DEVICES.values(), "Foreign Object"}
+    assert set(found) <= {*PATHOLOGY, *DEVICE_CLASSES, "Foreign Object"}
 
 
 def test_nodules_masses_and_devices_have_theirs():

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from plainfilm.phantom.devices import Device, draw_devices
 from plainfilm.phantom.thorax import LEFT, RIGHT
 
 ZONES: Mapping[str, tuple[float, float, float]] = MappingProxyType({
@@ -114,7 +115,7 @@ class Disease:
     0 points to the left, 90 to the feet."""
     healed_fracture: tuple[int, int, float] | None = None
     """As ``fracture``."""
-    devices: tuple[str, ...] = ()
+    devices: tuple[Device, ...] = ()
 
     @property
     def shift_mm(self) -> float:
@@ -122,11 +123,6 @@ class Disease:
         pushed = -self.pneumothorax.side * self.pneumothorax.tension_mm if self.pneumothorax else 0
         pulled = self.collapse.side * self.collapse.shift_mm if self.collapse else 0
         return float(pushed + pulled)
-
-
-DEVICES = (
-    "central line", "PICC", "pacemaker", "sternotomy wires", "endotracheal tube", "port",
-)  # fmt: skip
 
 
 def draw_disease(
@@ -155,6 +151,8 @@ def draw_disease(
             fluid[next(iter(bands))] = BAND_LEVEL + 0.02
         bands = {side: count for side, count in bands.items() if fluid.get(side, 1) > BAND_LEVEL}
     broken = _draw_fracture(rng) if "fracture" in has else None
+    drained = {rim.side: "air"} if rim else {}
+    drained |= {side: "fluid" for side, top in fluid.items() if top < DRAINED_LEVEL}
     return Disease(
         ratio=_draw_ratio(rng) if "cardiomegaly" in has else None,
         mediastinum_mm=float(rng.uniform(11, 25)) if "wide mediastinum" in has else 0.0,
@@ -170,7 +168,7 @@ def draw_disease(
         bands=bands,
         fracture=broken,
         pleura=_draw_pleura(rng, fluid, rim) if "pleural thickening" in has else None,
-        devices=_draw_devices(rng, bedside) if devices else (),
+        devices=draw_devices(rng.spawn(1)[0], bedside, drained) if devices else (),
         collapse=collapse,
         **_draw_incidental(rng, has, broken),
     )
@@ -178,6 +176,8 @@ def draw_disease(
 
 BAND_LEVEL = 0.6
 """A meniscus above this part of the lung's height hides atelectasis at the base."""
+DRAINED_LEVEL = 0.68
+"""A meniscus above this part of the lung's height is worth a drain."""
 
 
 def _side(rng: np.random.Generator) -> int:
@@ -306,14 +306,3 @@ def _draw_pleura(
     if kind == "thickening" and side in fluid:
         kind = "apical cap"
     return side, kind, float(rng.uniform(8, 19))
-
-
-def _draw_devices(rng: np.random.Generator, bedside: bool) -> tuple[str, ...]:
-    if bedside:
-        chances = dict(zip(DEVICES, (0.55, 0.2, 0.12, 0.2, 0.35, 0.05), strict=True))
-    else:
-        chances = dict(zip(DEVICES, (0.05, 0.12, 0.4, 0.4, 0.0, 0.2), strict=True))
-    names = tuple(name for name, chance in chances.items() if rng.random() < chance)
-    if "pacemaker" in names:
-        names = tuple(name for name in names if name != "port")
-    return names or (str(rng.choice(["central line"] if bedside else ["pacemaker", "port"])),)

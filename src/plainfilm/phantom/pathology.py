@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from plainfilm.core import Observation, Status
+from plainfilm.phantom.devices import Device, tip_measures, tip_on_film
 from plainfilm.phantom.lungs import SIDE_NAMES
-from plainfilm.phantom.simulate import PhantomStudy
+from plainfilm.phantom.simulate import Case, PhantomStudy
 from plainfilm.phantom.solids import Mask
 from plainfilm.phantom.truth import MASS_MM
 
@@ -21,11 +22,28 @@ SIDED: Mapping[str, str] = MappingProxyType({
 })  # fmt: skip
 """Mask without its side → class."""
 DEVICES: Mapping[str, str] = MappingProxyType({
-    "central line": "CVC - Normal", "PICC": "CVC - Normal", "port": "CVC - Normal",
-    "endotracheal tube": "ETT - Normal", "pacemaker": "electronics",
-    "sternotomy wires": "Stiches",
+    "central line": "CVC", "PICC": "CVC", "port": "CVC", "endotracheal tube": "ETT",
+    "enteric tube": "NGT", "Swan-Ganz catheter": "Swan Ganz Catheter Present",
+    "chest tube": "Pipe", "pacemaker": "electronics", "sternotomy wires": "Stiches",
 })  # fmt: skip
-"""Device → class where it is well placed; every device is a *Foreign Object* besides."""
+"""Device → class, to the first three of which belongs how it lies (:func:`device_class`); every
+device is a *Foreign Object* besides."""
+POSITIONS: Mapping[str, str] = MappingProxyType({
+    "superior vena cava": "Normal", "cavoatrial junction": "Normal", "right atrium": "Borderline",
+    "brachiocephalic vein": "Borderline", "subclavian vein": "Abnormal",
+    "internal jugular vein": "Abnormal", "carina": "Normal", "upper trachea": "Borderline",
+    "right main bronchus": "Abnormal", "stomach": "Normal", "esophagus": "Abnormal",
+})  # fmt: skip
+"""Tip → how it lies; the table names the grades and does not say where they end."""
+ABOVE_CARINA_MM, BELOW_DIAPHRAGM_MM = 25.0, 30.0
+"""A tube's tip nearer than this to the carina, or to the diaphragm above it, is *Borderline*."""
+DEVICE_CLASSES = (
+    *(f"{kind} - {grade}" for kind in ("CVC", "ETT", "NGT")
+      for grade in ("Normal", "Borderline", "Abnormal")),
+    "NGT - Incompletely Imaged",
+    *(name for name in dict.fromkeys(DEVICES.values()) if name not in ("CVC", "ETT", "NGT")),
+)  # fmt: skip
+"""The classes of devices that the phantom draws."""
 PATHOLOGY = (*sorted({*SIDED.values(), "Cardiomegaly", "Calcification", "Mass", "Nodule"}),)
 """The pathologies that the phantom draws."""
 
@@ -54,7 +72,23 @@ def finding_masks(phantom: PhantomStudy) -> dict[str, Mask]:
     ):
         add("Cardiomegaly", phantom.masks["heart"])
     for device in phantom.case.disease.devices:
-        if device in DEVICES:
-            add(DEVICES[device], phantom.masks[device])
-        add("Foreign Object", phantom.masks[device])
+        add(device_class(device, phantom.case), phantom.masks[device.name])
+        add("Foreign Object", phantom.masks[device.name])
     return result
+
+
+def device_class(device: Device, case: Case) -> str:
+    """Return the class of a device by where its tip lies and whether the film shows it."""
+    kind = DEVICES[device.name]
+    if kind not in ("CVC", "ETT", "NGT") or device.tip is None:
+        return kind
+    patient, exposure = case.patient, case.exposure
+    if kind == "NGT" and not tip_on_film(patient, device, exposure):
+        return "NGT - Incompletely Imaged"
+    (distance,) = tip_measures(patient, device).values()
+    grade = POSITIONS[device.tip]
+    if (device.tip == "carina" and distance < ABOVE_CARINA_MM) or (
+        device.tip == "stomach" and distance < BELOW_DIAPHRAGM_MM
+    ):
+        grade = "Borderline"
+    return f"{kind} - {grade}"

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from plainfilm.phantom.devices import METAL, place_device
+from plainfilm.phantom.devices import METAL, place_device, tip_measures
 from plainfilm.phantom.disease import Disease
 from plainfilm.phantom.filling import fill_air_spaces, vessels
 from plainfilm.phantom.incidental import add_incidental
@@ -52,7 +52,7 @@ def project(patient: Patient, disease: Disease, exposure: Exposure, grid: Grid) 
     attenuation += airways.path(grid)
     _pleura(scene, attenuation, masks, measures)
     add_incidental(patient, disease, camera, grid, attenuation, masks, measures)
-    _devices(patient, disease, camera, grid, attenuation, masks)
+    _devices(scene, attenuation, masks, measures)
 
     masks["ribs"] = rib_path > 0.02
     masks |= _structures(scene)
@@ -165,20 +165,16 @@ def _thickening(scene: Scene, lung: Lung, pleura: tuple[int, str, float]) -> Mas
 
 
 def _devices(
-    patient: Patient,
-    disease: Disease,
-    camera: Camera,
-    grid: Grid,
-    path: Array,
-    masks: dict[str, Mask],
+    scene: Scene, path: Array, masks: dict[str, Mask], measures: dict[str, float]
 ) -> None:
-    for name in disease.devices:
-        tubes, solids = place_device(patient, name, camera)
-        own = tubes.path(grid)
+    for device in scene.disease.devices:
+        tubes, solids = place_device(scene.patient, device, scene.camera)
+        own = tubes.path(scene.grid)
         for solid in solids:
-            solid.add(own, grid, METAL * 0.8)
+            solid.add(own, scene.grid, METAL * 0.8)
         path += own
-        masks[name] = own > 0.02
+        masks[device.name] = own > 0.02
+        measures |= tip_measures(scene.patient, device)
 
 
 def _trachea(patient: Patient, camera: Camera, grid: Grid) -> Mask:

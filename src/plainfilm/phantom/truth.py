@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from plainfilm.core import Finding, Observation, Severity, Side, Status, View
-from plainfilm.phantom.devices import device_side
+from plainfilm.phantom.devices import SIDED, tip_on_film
 from plainfilm.phantom.disease import Disease
 from plainfilm.phantom.institutions import Institution
 from plainfilm.phantom.lungs import SIDE_NAMES
@@ -72,7 +72,7 @@ def findings_of(
         *_heart(exposure, measures, disease, rng),
         *_lungs(disease, measures),
         *_pleura(disease, measures),
-        *_devices(patient, disease),
+        *_devices(patient, disease, exposure),
     ]
     found += _bones(disease, measures) + _incidental(disease, measures)
     drawn = tuple(f for f in found if f.status is not Status.ABSENT)
@@ -259,20 +259,16 @@ def _incidental(disease: Disease, measures: dict[str, float]) -> list[Finding]:
     return found
 
 
-SIDED = ("central line", "PICC", "port", "pacemaker")
-TIPS = {
-    "central line": "superior vena cava", "PICC": "superior vena cava",
-    "port": "superior vena cava", "endotracheal tube": "carina",
-}  # fmt: skip
-
-
-def _devices(patient: Patient, disease: Disease) -> list[Finding]:
+def _devices(patient: Patient, disease: Disease, exposure: Exposure) -> list[Finding]:
+    """Return the devices; a tip that is not on the film is not told."""
     return [
         Finding(
             observation=Observation.SUPPORT_DEVICES,
-            detail=name,
-            side=SIDES[device_side(patient, name)] if name in SIDED else None,
-            location=TIPS.get(name),
+            detail=device.name,
+            side=SIDES[device.side] if device.name in SIDED else None,
+            location=device.tip
+            if device.tip and tip_on_film(patient, device, exposure)
+            else None,
         )
-        for name in disease.devices
+        for device in disease.devices
     ]
