@@ -298,7 +298,15 @@ def _chest_tube(patient: Patient, device: Device) -> Points:
     side, h, w, further = device.side, patient.height_mm, patient.width_mm, device.offset_mm
     start = [(w + patient.wall_mm + 16, 0.66 * h, -20), (w + 6, 0.58 * h, -16)]
     if device.tip == "apex":
-        rest = [(0.80 * w, 0.42 * h, -6), (0.66 * w, 0.22 * h, 6), (0.50 * w, 0.10 * h - further, 10)]
+        rest = [
+            (0.80 * w, 0.42 * h, -6),
+            (0.66 * w, 0.22 * h, 6),
+            (0.50 * w, 0.10 * h - further, 10),
+        ]
     else:
-        rest = [(0.86 * w, 0.62 * h, 20), (0.70 * w, 0.74 * h, 50), (0.46 * w - further, 0.77 * h, 62)]
+        rest = [
+            (0.86 * w, 0.62 * h, 20),
+            (0.70 * w, 0.74 * h, 50),
+            (0.46 * w - further, 0.77 * h, 62),
+        ]
     return np.array([*start, *rest]) * (side, 1, 1)

@@ -16,6 +16,7 @@ import numpy as np
 
 from plainfilm.core import View
 from plainfilm.phantom.case import Case
+from plainfilm.phantom.devices import Device
 from plainfilm.phantom.disease import (
     BAND_LEVEL,
     TENSE_MM,
@@ -214,16 +215,17 @@ def _with_what_went(
 
 
 def _devices_before(
-    names: tuple[str, ...], bedside: bool, rng: np.random.Generator, *, others: bool
-) -> tuple[str, ...]:
+    now: tuple[Device, ...], bedside: bool, rng: np.random.Generator, *, others: bool
+) -> tuple[Device, ...]:
     """Return the devices of the earlier film; ``others`` than those of now may have been there."""
-    draws = rng.random(len(names) + 1)
+    draws = rng.random(len(now) + 1)
     kept = [
-        name
-        for name, draw in zip(names, draws, strict=False)
-        if draw >= (PUT_IN_TO_STAY if name in STAY else PUT_IN)
+        device
+        for device, draw in zip(now, draws, strict=False)
+        if draw >= (PUT_IN_TO_STAY if device.name in STAY else PUT_IN)
     ]
     drawn = draw_disease(rng, (), devices=True, bedside=bedside).devices
     if others and draws[-1] < TAKEN_OUT:
-        kept += [name for name in drawn if name not in (*names, *STAY)]
-    return tuple(name for name in kept if bedside or name != "endotracheal tube")
+        names = {*STAY, *(device.name for device in now)}
+        kept += [device for device in drawn if device.name not in names]
+    return tuple(device for device in kept if bedside or device.name != "endotracheal tube")

@@ -164,9 +164,7 @@ def _thickening(scene: Scene, lung: Lung, pleura: tuple[int, str, float]) -> Mas
     return edge_on & lateral & (grid.y < 0.85 * lung.cavity.height)
 
 
-def _devices(
-    scene: Scene, path: Array, masks: dict[str, Mask], measures: dict[str, float]
-) -> None:
+def _devices(scene: Scene, path: Array, masks: dict[str, Mask], measures: dict[str, float]) -> None:
     for device in scene.disease.devices:
         tubes, solids = place_device(scene.patient, device, scene.camera)
         own = tubes.path(scene.grid)

@@ -266,9 +266,7 @@ def _devices(patient: Patient, disease: Disease, exposure: Exposure) -> list[Fin
             observation=Observation.SUPPORT_DEVICES,
             detail=device.name,
             side=SIDES[device.side] if device.name in SIDED else None,
-            location=device.tip
-            if device.tip and tip_on_film(patient, device, exposure)
-            else None,
+            location=device.tip if device.tip and tip_on_film(patient, device, exposure) else None,
         )
         for device in disease.devices
     ]
