@@ -137,12 +137,12 @@ def place_device(patient: Patient, device: Device, camera: Camera) -> tuple[Tube
         axis = round_corners(course(patient, device))
         if device.name == "endotracheal tube":
             tubes.add(axis, 4.6, 0.03)
-            tubes.add(axis + (3.6, 0, 0), 0.8, METAL)
+            tubes.add(axis + np.array([3.6, 0, 0]), 0.8, METAL)
         elif device.name == "enteric tube":
             tubes.add(axis, 2.1, 0.15)
         elif device.name == "chest tube":
             tubes.add(axis, 3.8, 0.04)
-            tubes.add(axis + (0, 2.4, 0), 0.8, 0.5 * METAL)
+            tubes.add(axis + np.array([0, 2.4, 0]), 0.8, 0.5 * METAL)
         else:
             radius = {"central line": 1.6, "PICC": 1.2, "port": 1.4}.get(device.name, 1.5)
             tubes.add(axis, radius, CATHETER)
@@ -193,7 +193,7 @@ def _entry(patient: Patient, device: Device) -> list[Point]:
     if device.name in ("central line", "Swan-Ganz catheter"):
         return [(side * 46, -70, -8), (side * 40, -30, -8), (side * 33, 0.02 * h, -8)]
     if device.name == "PICC":
-        arm = [(side * (w + 70), 120, 0), (side * (w + 44), 64, 0), (side * (w + 4), 42, -20),
+        arm: list[Point] = [(side * (w + 70), 120, 0), (side * (w + 44), 64, 0), (side * (w + 4), 42, -20),
                (side * 0.6 * w, 30, -30)]  # fmt: skip
         return arm if device.tip == "subclavian vein" else [*arm, (side * 38, 0.09 * h, -20)]
     pocket = (side * 0.62 * w, 0.30 * h, -patient.depth_mm)

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from plainfilm.core import Observation, Status
+from plainfilm.phantom.case import Case
 from plainfilm.phantom.devices import Device, tip_measures, tip_on_film
 from plainfilm.phantom.lungs import SIDE_NAMES
-from plainfilm.phantom.simulate import Case, PhantomStudy
+from plainfilm.phantom.simulate import PhantomStudy
 from plainfilm.phantom.solids import Mask
 from plainfilm.phantom.truth import MASS_MM
 
