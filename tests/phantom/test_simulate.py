@@ -150,7 +150,7 @@ PINNED = [
 PINNED_PRESENT = [
     ["No Finding"],
     ["Cardiomegaly", "Edema", "Pleural Effusion", "Other"],
-    ["Pleural Effusion", "Pleural Effusion", "Support Devices", "Other"],
+    ["Pleural Effusion", "Pleural Effusion", "Support Devices", "Support Devices", "Other"],
     ["No Finding"],
     ["No Finding"],
     ["No Finding"],

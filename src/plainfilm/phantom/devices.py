@@ -193,8 +193,12 @@ def _entry(patient: Patient, device: Device) -> list[Point]:
     if device.name in ("central line", "Swan-Ganz catheter"):
         return [(side * 46, -70, -8), (side * 40, -30, -8), (side * 33, 0.02 * h, -8)]
     if device.name == "PICC":
-        arm: list[Point] = [(side * (w + 70), 120, 0), (side * (w + 44), 64, 0), (side * (w + 4), 42, -20),
-               (side * 0.6 * w, 30, -30)]  # fmt: skip
+        arm: list[Point] = [
+            (side * (w + 70), 120, 0),
+            (side * (w + 44), 64, 0),
+            (side * (w + 4), 42, -20),
+            (side * 0.6 * w, 30, -30),
+        ]
         return arm if device.tip == "subclavian vein" else [*arm, (side * 38, 0.09 * h, -20)]
     pocket = (side * 0.62 * w, 0.30 * h, -patient.depth_mm)
     return [pocket, (side * 0.6 * w, 0.16 * h, -60), (side * 0.4 * w, 0.08 * h, -40),
