@@ -15,7 +15,16 @@ RECIPES = Path(__file__).parents[2] / "recipes"
 TINY = RECIPES / "radscribe" / "tiny.yaml"
 
 
-@pytest.mark.parametrize("path", sorted(RECIPES.rglob("*.yaml")), ids=lambda path: path.stem)
+SHIPPED = sorted(
+    path
+    for path in RECIPES.rglob("*.yaml")
+    if path.parent.name != "base" and path.name != "table.yaml"
+)
+
+
+@pytest.mark.parametrize(
+    "path", SHIPPED, ids=lambda path: str(path.relative_to(RECIPES).with_suffix(""))
+)
 def test_every_shipped_recipe_builds_its_model(path: Path) -> None:
     recipe = load_recipe(path)
     with torch.device("meta"):
@@ -23,14 +32,19 @@ def test_every_shipped_recipe_builds_its_model(path: Path) -> None:
     assert sum(parameter.numel() for parameter in model.parameters()) > 10_000
 
 
-def test_the_seed_papers_recipe_says_what_the_paper_says() -> None:
+@pytest.mark.parametrize("backbone", ["resnet101", "vit"])
+@pytest.mark.parametrize("label", [False, True])
+def test_the_seed_papers_recipes_say_what_the_paper_says(backbone: str, label: bool) -> None:
     """Tables II and III, section IV-B."""
-    recipe = load_recipe(RECIPES / "radscribe" / "vit-label.yaml")
+    name = f"{backbone}-label" if label else backbone
+    recipe = load_recipe(RECIPES / "radscribe" / f"{name}.yaml")
     config = build_config(recipe)
+    assert recipe.name == f"radscribe-{name}"
     assert config.image_size == 512
-    assert config.label_enhanced
-    first, second = recipe.stages
-    assert first.learning_rate == {"decoder": 2e-5, "label_attention": 2e-5}
+    assert config.label_enhanced is label
+    *classifier, first, second = recipe.stages
+    assert [stage.learning_rate for stage in classifier] == [{"classifier": 1e-3}] * label
+    assert first.learning_rate == {"decoder": 2e-5} | ({"label_attention": 2e-5} if label else {})
     assert first.epochs == 3
     assert second.learning_rate == {"encoder": 5e-5, "decoder": 1e-4}
     assert second.learning_rate["encoder"] * second.minimum_rate == pytest.approx(1e-5)
@@ -46,6 +60,26 @@ def test_a_family_has_its_own_parts_and_objectives() -> None:
         load_recipe(path, ("stages=[{name: a, objective: labels, learning_rate: {decoder: .1}}]",))
     assert "medvill has no 'labels'; expected one of report" in str(caught.value)
     assert "learning_rate.decoder: unknown part" in str(caught.value)
+
+
+def test_a_recipe_is_laid_over_its_base(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text(TINY.read_text())
+    (tmp_path / "middle.yaml").write_text("base: base.yaml\nmodel: {config: {image_size: 32}}\n")
+    path = tmp_path / "row.yaml"
+    path.write_text("base: middle.yaml\nname: row\nmodel: {num_beams: 2}\n")
+    recipe, tiny = load_recipe(path, ("seed=3",)), load_recipe(TINY)
+    assert (recipe.name, recipe.seed, recipe.model.num_beams) == ("row", 3, 2)
+    assert recipe.model.config == tiny.model.config | {"image_size": 32}
+    assert recipe.stages == tiny.stages
+    (tmp_path / "base.yaml").write_text("base: row.yaml\n")
+    with pytest.raises(RecipeError, match="is its own base"):
+        load_recipe(path)
+    path.write_text("base: none.yaml\n")
+    with pytest.raises(RecipeError, match="no recipe at .*none.yaml"):
+        load_recipe(path)
+    path.write_text("base: [a]\n")
+    with pytest.raises(RecipeError, match="base must be the name of a file"):
+        load_recipe(path)
 
 
 def test_all_mistakes_are_shown_at_once(tmp_path: Path) -> None:

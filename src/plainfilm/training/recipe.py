@@ -1,6 +1,7 @@
 """Recipe: one YAML file = one row of one table: model, data, stages, evaluation.
 
-A recipe is validated as a whole before anything runs, and all its mistakes are shown at once.
+A recipe is validated as a whole before anything runs, and all its mistakes are shown at once. What
+several rows share stands in one file, which they name as their ``base``.
 """
 
 import inspect
@@ -143,16 +144,7 @@ def load_recipe(path: Path, changes: tuple[str, ...] = ()) -> Recipe:
     Raises:
         RecipeError: the file is missing or no YAML mapping, or fields are wrong; all are listed.
     """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise RecipeError(f"no recipe at {path}: expected a YAML file") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"cannot read the recipe {path}: {error}") from error
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(values, dict):
-        raise RecipeError(f"{path} must hold a mapping of keys, got {type(values).__name__}")
+    values = _read_layers(path)
     for change in changes:
         _lay_over(values, change)
     problems = []
@@ -165,6 +157,48 @@ def load_recipe(path: Path, changes: tuple[str, ...] = ()) -> Recipe:
     if recipe is None or problems:
         raise RecipeError(f"{path}: {'; '.join(problems)}")
     return recipe
+
+
+def read_yaml(path: Path, what: str = "recipe") -> dict[str, Any]:
+    """Return the mapping that a YAML file holds.
+
+    Raises:
+        RecipeError: the file is missing, unreadable, or holds something else.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RecipeError(f"no {what} at {path}: expected a YAML file") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"cannot read the {what} {path}: {error}") from error
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise RecipeError(f"{path} must hold a mapping of keys, got {type(values).__name__}")
+    return values
+
+
+def _read_layers(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """Return a recipe's values laid over those of its ``base``, a file beside it, if it has one."""
+    values = read_yaml(path)
+    base = values.pop("base", None)
+    if base is None:
+        return values
+    if not isinstance(base, str):
+        raise RecipeError(f"{path}: base must be the name of a file, got {base!r}")
+    if path.resolve() in above:
+        raise RecipeError(f"{path} is its own base, by way of others: break the circle")
+    return _merged(_read_layers(path.parent / base, (*above, path.resolve())), values)
+
+
+def _merged(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """Lay ``values`` over ``base``: mappings are merged, everything else is replaced."""
+    found = dict(base)
+    for key, value in values.items():
+        before = found.get(key)
+        both = isinstance(before, dict) and isinstance(value, dict)
+        found[key] = _merged(before, value) if both else value
+    return found
 
 
 def _lay_over(values: dict[str, Any], change: str) -> None:
