@@ -75,7 +75,7 @@ def test_a_recipe_is_laid_over_its_base(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="is its own base"):
         load_recipe(path)
     path.write_text("base: none.yaml\n")
-    with pytest.raises(RecipeError, match="no recipe at .*none.yaml"):
+    with pytest.raises(RecipeError, match=r"no recipe at .*none\.yaml"):
         load_recipe(path)
     path.write_text("base: [a]\n")
     with pytest.raises(RecipeError, match="base must be the name of a file"):

@@ -18,6 +18,7 @@ from plainfilm.cli.metrics import metrics
 from plainfilm.cli.read import read
 from plainfilm.cli.report import report
 from plainfilm.cli.score import score
+from plainfilm.cli.table import table
 from plainfilm.cli.train import train
 from plainfilm.core import PlainfilmError
 
@@ -48,7 +49,7 @@ def _root(
     pass
 
 
-for command in (report, read, train, evaluate, score, compare, demo, doctor):
+for command in (report, read, train, evaluate, table, score, compare, demo, doctor):
     app.command()(command)
 metrics.command()(install)
 app.add_typer(metrics, name="metrics")

@@ -1,4 +1,4 @@
-"""Plots as SVG files: bars by row and system, and metrics against report length.
+"""Plots as SVG files: bars by row and system, metrics against report length, training curves.
 
 Nothing is needed to draw them: the marks are few, and an SVG stays sharp on a slide. A plot is
 light on a screen of any theme, names its systems in words, and says what its whiskers are.
@@ -93,6 +93,93 @@ def length_chart(title: str, systems: Mapping[str, Lengths], *, groups: int = 6)
     return _document(title, note, _WIDTH, top + lines * high + 6, marks)
 
 
+@dataclass(frozen=True)
+class Curve:
+    """A line of a panel; curves of one name share a colour."""
+
+    name: str
+    points: Sequence[tuple[float, float]]
+
+
+def curve_chart(
+    title: str, panels: Mapping[str, Sequence[Curve]], *, along: str, note: str = ""
+) -> str:
+    """Return a panel of curves for each name in ``panels``, an SVG document.
+
+    Args:
+        title: the heading.
+        panels: heading of the panel → its curves.
+        along: what the horizontal axis shows.
+        note: a line under the heading.
+    """
+    names = list(dict.fromkeys(curve.name for curves in panels.values() for curve in curves))
+    legend = list(_legend(names, 76 if note else 58))
+    marks = [text for _, text in legend]
+    top, columns, high = legend[-1][0] + 24, 2, 230
+    wide = _WIDTH // columns
+    for index, (panel, curves) in enumerate(panels.items()):
+        box = (index % columns * wide, top + index // columns * high, wide, high)
+        marks += _curves(panel, curves, names, box, along)
+    return _document(title, note, _WIDTH, top + math.ceil(len(panels) / columns) * high + 6, marks)
+
+
+def _curves(
+    heading: str, curves: Sequence[Curve], names: Sequence[str],
+    place: tuple[float, float, int, int], along: str,
+) -> Iterator[str]:  # fmt: skip
+    points = [(x, y) for curve in curves for x, y in curve.points if math.isfinite(y)]
+    axes = _Axes(
+        place, max([x for x, _ in points], default=0), max([y for _, y in points], default=0)
+    )
+    yield from axes.marks(heading, along)
+    for curve in curves:
+        placed = [axes.at(x, y) for x, y in curve.points if math.isfinite(y)]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
+        colour = _colour(names.index(curve.name))
+        yield f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
+
+
+class _Axes:
+    """Two axes from 0 (or ``floor``) in the box (x, y, width, height)."""
+
+    def __init__(
+        self, place: tuple[float, float, int, int], longest: float, highest: float,
+        floor: float = 0.0,
+    ) -> None:  # fmt: skip
+        x0, y0, wide, tall = place
+        self.heading_y = y0 + 16
+        self.left, self.right, self.top, self.bottom = (
+            x0 + 62,
+            x0 + wide - 22,
+            y0 + 28,
+            y0 + tall - 44,
+        )
+        self.longest, self.floor = max(longest, 1e-3), floor
+        self.ticks = _ticks(max(highest, 1e-3))
+        self.scale = (self.bottom - self.top) / (self.ticks[-1] - floor)
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        """Return where a point lies on the page."""
+        across = self.left + x / self.longest * (self.right - self.left)
+        return across, self.bottom - (y - self.floor) * self.scale
+
+    def marks(self, heading: str, along: str) -> Iterator[str]:
+        """Yield the heading, the grid and the labels."""
+        yield _text(self.left, self.heading_y, heading, weight="600")
+        for tick in self.ticks:
+            _, y = self.at(0, tick)
+            yield _stroke(self.left, y, self.right, y, _LINE)
+            yield _text(self.left - 8, y + 4, _shown(tick, False, short=True), size=11,
+                        anchor="end", colour=_QUIET)  # fmt: skip
+        for tick in _ticks(self.longest):
+            if tick <= self.longest:
+                x, _ = self.at(tick, 0)
+                yield _text(x, self.bottom + 17, f"{tick:g}", size=11, anchor="middle",
+                            colour=_QUIET)  # fmt: skip
+        yield _text((self.left + self.right) / 2, self.bottom + 34, along, size=11,
+                    anchor="middle", colour=_QUIET)  # fmt: skip
+
+
 def _bar(
     left: float, y: float, value: float, interval: Interval | None, scale: float, colour: int,
     percent: bool,
@@ -118,36 +205,25 @@ def _panel(
     metric: str, systems: Mapping[str, Lengths], groups: int, place: tuple[float, float, int, int]
 ) -> Iterator[str]:
     """Yield one metric's axes and lines, in the box (x, y, width, height)."""
-    x0, y0, wide, tall = place
-    left, right, top, bottom = x0 + 62, x0 + wide - 22, y0 + 28, y0 + tall - 44
     curves = {name: _curve(one, metric, groups) for name, one in systems.items()}
     points = [point for curve in curves.values() for point in curve]  # x, y, low, high
-    yield _text(left, y0 + 16, metric, weight="600")
     if not points:
-        yield _text(left, (top + bottom) / 2, "undefined", colour=_QUIET)
+        x0, y0, _, tall = place
+        yield _text(x0 + 62, y0 + 16, metric, weight="600")
+        yield _text(x0 + 62, y0 + tall / 2 - 8, "undefined", colour=_QUIET)
         return
-    longest = max(x for x, *_ in points) * 1.06
-    floor = min(0.0, *(low for *_, low, _ in points))
-    ticks = _ticks(max(*(high for *_, high in points), 1e-3))
-    scale = (bottom - top) / (ticks[-1] - floor)
-    for tick in ticks:
-        y = bottom - (tick - floor) * scale
-        yield _stroke(left, y, right, y, _LINE)
-        yield _text(left - 8, y + 4, _shown(tick, False, short=True), size=11, anchor="end",
-                    colour=_QUIET)  # fmt: skip
-    for tick in _ticks(longest):
-        if tick <= longest:
-            x = left + tick / longest * (right - left)
-            yield _text(x, bottom + 17, f"{tick:g}", size=11, anchor="middle", colour=_QUIET)
-    yield _text((left + right) / 2, bottom + 34, "words of the reference", size=11,
-                anchor="middle", colour=_QUIET)  # fmt: skip
+    axes = _Axes(
+        place,
+        longest=max(x for x, *_ in points) * 1.06,
+        highest=max(high for *_, high in points),
+        floor=min(0.0, *(low for *_, low, _ in points)),
+    )
+    yield from axes.marks(metric, "words of the reference")
     for index, curve in enumerate(curves.values()):
         shift = 4 * (index - (len(curves) - 1) / 2)  # so that whiskers stand side by side
         placed = [
-            (left + x / longest * (right - left) + shift,
-             *(bottom - (y - floor) * scale for y in values))
-            for x, *values in curve
-        ]  # fmt: skip
+            (axes.at(x, 0)[0] + shift, *(axes.at(x, y)[1] for y in values)) for x, *values in curve
+        ]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y, *_ in placed)
         colour = _colour(index)
         yield f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>'

@@ -1,5 +1,6 @@
 """From a recipe to a model and its processor, fresh or from local checkpoints."""
 
+import json
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +17,7 @@ from transformers import (
 )
 
 from plainfilm.core import ModelError
-from plainfilm.models import load_family
+from plainfilm.models import FAMILIES, load_family
 from plainfilm.text.subwords import train_tokenizer
 from plainfilm.text.targets import report_to_target
 from plainfilm.training.examples import Examples
@@ -88,9 +89,7 @@ def build_model(recipe: Recipe, processor: ProcessorMixin) -> PreTrainedModel:
     model = load_family(recipe.model.family).model(config)
     initial = recipe.model.initial
     if initial.backbone is not None:
-        _copy(
-            _load(AutoModel, initial.backbone, "backbone"), model.image_backbone, initial.backbone
-        )
+        _copy(load_backbone(initial.backbone), model.image_backbone, initial.backbone)
     if initial.encoder is not None:
         joint = model.joint_encoder
         pools = joint.pooler is not None
@@ -111,6 +110,21 @@ def build_model(recipe: Recipe, processor: ProcessorMixin) -> PreTrainedModel:
         no_repeat_ngram_size=recipe.model.no_repeat_ngram_size,
     )
     return model
+
+
+def load_backbone(path: Path) -> torch.nn.Module:
+    """Return the backbone in a folder: a checkpoint of its own, or that of a trained model.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
+    config = path / "config.json"
+    if config.is_file():
+        kind = json.loads(config.read_text(encoding="utf-8")).get("model_type")
+        if kind in FAMILIES:
+            whole = _load(load_family(kind).model, path, "backbone")
+            return cast(torch.nn.Module, whole.image_backbone)
+    return cast(torch.nn.Module, _load(AutoModel, path, "backbone"))
 
 
 def _load(kind: Any, path: Path, role: str, **options: Any) -> Any:

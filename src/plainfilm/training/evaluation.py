@@ -123,6 +123,7 @@ def evaluate(
     policy: UncertaintyPolicy = UncertaintyPolicy.POSITIVE,
     models: Mapping[str, Any] | None = None,
     training: Dataset | None = None,
+    templates: bool = True,
     output: Path | None = None,
     progress: bool = True,
 ) -> Evaluation:
@@ -138,6 +139,7 @@ def evaluate(
         models: as for :func:`plainfilm.score`.
         training: the dataset whose training split feeds the template rows, where it is not
             ``dataset``.
+        templates: whether to add the template rows.
         output: a folder, where everything is saved: the drafts before they are scored.
         progress: whether to show a progress bar.
 
@@ -163,11 +165,11 @@ def evaluate(
     if output is not None:
         save_predictions(output, references, predictions)
     notes: tuple[str, ...] = ()
-    if known:
+    if known and templates:
         predictions |= template_rows(
             dataset, rows, source, known, model.card.target, progress=progress
         )
-    else:
+    elif templates:
         notes = (
             f"no rows {MOST_COMMON!r} and {NEAREST!r}: {dataset.path} has no training split; "
             "name a dataset that has one (--training)",

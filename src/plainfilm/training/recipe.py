@@ -60,6 +60,7 @@ class InitialWeights(Word):
     """Local checkpoints to start from; what is left out starts fresh."""
 
     backbone: Path | None = None
+    """Its own checkpoint, or the model folder of a run, whose backbone is taken."""
     encoder: Path | None = None
     decoder: Path | None = None
 

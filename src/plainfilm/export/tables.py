@@ -1,0 +1,96 @@
+"""A filled table (``table.json``) as Markdown: scores by row, what pairs of rows say, protocol."""
+
+from collections.abc import Mapping
+from typing import Any
+
+Results = Mapping[str, Any]
+
+
+def table_markdown(results: Results, command: str) -> str:
+    """Return the page of a table.
+
+    Args:
+        results: what ``table.json`` holds.
+        command: the command that made it.
+    """
+    asked, rows = results["asked"], results["rows"]
+    seeds, studies = len(asked["seeds"]), results["studies"]
+    lines = [f"# {asked['title']}, {asked['size']} size", "", "```", command, "```", ""]
+    films = "*simulated* studies" if results["simulated"] else "studies"
+    lines.append(
+        f"{studies['test']} {films} of the test split; {studies['train']} to train on, "
+        f"{studies['validate']} to validate on. {_spread_note(seeds)} In brackets the 95 % "
+        "interval of the mean, from resampling the test studies."
+    )
+    metrics = list(next(iter(rows.values()))["metrics"])
+    for group in (metrics[:4], *(metrics[i : i + 5] for i in range(4, len(metrics), 5))):
+        lines += ["", *_score_lines(rows, group)]
+    for note in results["notes"]:
+        lines += ["", f"*{note}*"]
+    for answer in results["answers"]:
+        lines += ["", *_answer_lines(answer, rows, seeds)]
+    lines += ["", "## Signatures", ""]
+    lines += [f"- `{one['signature']}`" for one in next(iter(rows.values()))["metrics"].values()]
+    return "\n".join(lines) + "\n"
+
+
+def _spread_note(seeds: int) -> str:
+    if seeds == 1:
+        return "One seed a row, so what another training would give is not known."
+    return f"Mean ± standard deviation over {seeds} seeds."
+
+
+def _score_lines(rows: Results, metrics: list[str]) -> list[str]:
+    lines = [f"| | parameters | {' | '.join(metrics)} |", "|---" * (len(metrics) + 2) + "|"]
+    for row in rows.values():
+        cells = [_cell(row["metrics"][name]) for name in metrics]
+        size = f"{row['parameters'] / 1e6:.1f} M" if row["parameters"] else "–"
+        lines.append(f"| {row['name']} | {size} | {' | '.join(cells)} |")
+    return lines
+
+
+def _cell(score: Results) -> str:
+    low, high = score["interval"]
+    deviation = "" if score["deviation"] is None else f" ± {score['deviation']:.3f}"
+    bounds = "" if low is None else f" [{low:.3f}, {high:.3f}]"
+    return "undefined" if score["mean"] is None else f"{score['mean']:.3f}{deviation}{bounds}"
+
+
+def _answer_lines(answer: Results, rows: Results, seeds: int) -> list[str]:
+    lines = [f"## {answer['question']} ({answer['metric']})", "", _sentence(answer["pairs"]), ""]
+    lines += ["| second | against first | difference | 95 % interval | p | the second is |"]
+    lines += ["|---|---|---|---|---|---|"]
+    for pair in answer["pairs"]:
+        low, high = (_signed(bound) for bound in pair["interval"])
+        p_value = "–" if pair["p_value"] is None else f"{pair['p_value']:.4f}"
+        names = (rows[pair[side]]["name"] for side in ("second", "first"))
+        cells = [*names, _signed(pair["difference"]), f"{low} to {high}", p_value, pair["verdict"]]
+        lines.append(f"| {' | '.join(cells)} |")
+    p_note = (
+        "p: Welch's t-test between the seeds, two-sided, Holm's correction over these pairs."
+        if seeds > 1
+        else "With one seed there is no test between trainings; the interval alone decides."
+    )
+    return [*lines, "", f"Interval: bootstrap over the test studies. {p_note}"]
+
+
+def _sentence(pairs: list[Results]) -> str:
+    """Return the answer in words, from the pairs' verdicts."""
+    counts = {
+        verdict: sum(pair["verdict"] == verdict for pair in pairs)
+        for verdict in ("better", "worse", "not shown")
+    }
+    of = f"of {len(pairs)} pair{'s' if len(pairs) > 1 else ''}"
+    if counts["better"] == len(pairs):
+        return f"Yes: shown in {counts['better']} {of}."
+    if counts["better"] and not counts["worse"]:
+        return f"In part: shown in {counts['better']} {of}, not shown in the rest."
+    if counts["better"]:
+        return f"It depends: better in {counts['better']} {of}, worse in {counts['worse']}."
+    if counts["worse"]:
+        return f"No: worse in {counts['worse']} {of}, no gain shown in any."
+    return f"Not shown in any {of}."
+
+
+def _signed(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:+.3f}"

@@ -1,0 +1,156 @@
+"""What a table is and what filling it trains: ``table.yaml``, its rows' recipes, its sizes.
+
+A ``table.yaml`` stands beside its recipes: the rows in order (recipe → printed name), the metrics,
+the questions that pairs of rows answer, and the sizes.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+
+import plainfilm
+from plainfilm.core import RecipeError, Word, describe
+from plainfilm.metrics.registry import resolve
+from plainfilm.training.recipe import Recipe, load_recipe, read_yaml
+
+TABLE = "table.yaml"
+
+
+class Question(Word):
+    """What pairs of rows are compared for: is the second better?"""
+
+    question: str
+    metrics: tuple[str, ...]
+    pairs: tuple[tuple[str, str], ...]
+
+
+class Size(Word):
+    """One size of a table's recipes."""
+
+    folder: Path
+    """Of the recipes, beside ``table.yaml``."""
+    backbone_of: dict[str, str] = Field(default_factory=dict)
+    """Row → the row whose first stage trains the backbone that it starts from, seed for seed."""
+
+
+class Table(Word):
+    """The contents of a ``table.yaml``."""
+
+    title: str
+    rows: dict[str, str]
+    """Recipe, without its suffix → the name that is printed."""
+    metrics: tuple[str, ...]
+    questions: tuple[Question, ...] = ()
+    sizes: dict[str, Size]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one filling of a table is to train."""
+
+    table: Table
+    size: str
+    recipes: Mapping[str, Recipe]
+    """By row, its training order; the seed and a shared backbone are laid over later."""
+    shared: Mapping[str, str]
+    """Row → the row whose backbone it starts from."""
+    seeds: tuple[int, ...]
+
+
+def recipes_folder() -> Path:
+    """Return the folder of the shipped recipes: the package's, or the repository's."""
+    package = Path(plainfilm.__file__).parent
+    installed = package / "recipes"
+    return installed if installed.is_dir() else package.parents[1] / "recipes"
+
+
+def table_path(name: str) -> Path:
+    """Return the ``table.yaml`` that ``name`` means: a shipped table's name, or a path.
+
+    Raises:
+        RecipeError: there is no such table.
+    """
+    shipped = recipes_folder() / name / TABLE
+    given = Path(name)
+    for path in (shipped, given / TABLE, given):
+        if path.is_file():
+            return path
+    known = sorted(path.parent.name for path in recipes_folder().glob(f"*/{TABLE}"))
+    raise RecipeError(
+        f"no table {name!r}: expected one of {', '.join(known) or 'none here'}, or a {TABLE}"
+    )
+
+
+def make_plan(
+    path: Path,
+    dataset: Path,
+    *,
+    size: str = "small",
+    seeds: int = 3,
+    rows: Sequence[str] | None = None,
+    changes: Sequence[str] = (),
+) -> Plan:
+    """Read a table and all its recipes, and return what is to be trained.
+
+    Args:
+        path: a ``table.yaml``.
+        dataset: the data set of every row.
+        size: one of the table's sizes.
+        seeds: how many seeds, from 0.
+        rows: the rows wanted; all where left out. A row that another starts from comes with it.
+        changes: ``KEY=VALUE`` as for ``plainfilm train --set``, for all rows, or ``ROW:KEY=VALUE``
+            for those whose name fits the pattern ROW (``vit*``).
+
+    Raises:
+        RecipeError: the table or a recipe is wrong; or the size, a row or a row's pattern unknown.
+    """
+    try:
+        table = Table.model_validate(read_yaml(path, "table"))
+    except ValidationError as error:
+        raise RecipeError(f"{path}: {describe(error)}") from error
+    if size not in table.sizes:
+        raise RecipeError(f"no size {size!r}: choose from {', '.join(table.sizes)}")
+    if seeds < 1:
+        raise RecipeError(f"seeds must be at least 1, got {seeds}")
+    resolve(table.metrics)
+    shared = table.sizes[size].backbone_of
+    wanted = list(table.rows) if rows is None else list(rows)
+    named = [*wanted, *shared, *shared.values(), *_asked(table)]
+    unknown = dict.fromkeys(row for row in named if row not in table.rows)
+    if unknown:
+        raise RecipeError(f"no row {', '.join(unknown)}: choose from {', '.join(table.rows)}")
+    sources = {shared[row] for row in wanted if row in shared}
+    order = sorted(
+        sources | set(wanted), key=lambda row: (row in shared, list(table.rows).index(row))
+    )
+    folder = path.parent / table.sizes[size].folder
+    recipes = {
+        row: load_recipe(
+            folder / f"{row}.yaml",
+            (f"data={{dataset: {json.dumps(str(dataset.resolve()))}}}", *own),
+        )
+        for row, own in _changes_by_row(order, changes).items()
+    }
+    used = {row: shared[row] for row in order if row in shared}
+    return Plan(table, size, recipes, used, tuple(range(seeds)))
+
+
+def _asked(table: Table) -> list[str]:
+    return [row for question in table.questions for pair in question.pairs for row in pair]
+
+
+def _changes_by_row(rows: Sequence[str], changes: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {row: [] for row in rows}
+    for change in changes:
+        key = change.partition("=")[0]
+        pattern, _, rest = change.partition(":") if ":" in key else ("*", "", change)
+        fitting = [row for row in rows if fnmatchcase(row, pattern)]
+        if not fitting:
+            raise RecipeError(f"{change!r} fits no row: choose from {', '.join(rows)}")
+        for row in fitting:
+            found[row].append(rest)
+    return found
