@@ -197,8 +197,9 @@ def _merged(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
     found = dict(base)
     for key, value in values.items():
         before = found.get(key)
-        both = isinstance(before, dict) and isinstance(value, dict)
-        found[key] = _merged(before, value) if both else value
+        if isinstance(before, dict) and isinstance(value, dict):
+            value = _merged(before, value)
+        found[key] = value
     return found
 
 
