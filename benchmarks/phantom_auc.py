@@ -1,11 +1,11 @@
 """Can findings be told from simulated films, and the obvious ones better than the subtle?
 
-    python benchmarks/phantom_auc.py [--studies 6000] [--out runs/phantom-auc]
+    python benchmarks/phantom_auc.py [--studies 6000]
 
 A small classifier (a ResNet of RadScribe's backbones with RadScribe's own label classifier) learns
 what is *drawn* in simulated films, and is tested on another series. Each finding is then split by
 its measured size into equal groups; the area under the ROC curve of a group is taken against all
-studies without that finding. Printed as Markdown, drawn as an SVG.
+studies without that finding. Printed as Markdown.
 """
 
 import argparse
@@ -13,7 +13,6 @@ import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 

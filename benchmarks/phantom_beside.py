@@ -33,11 +33,11 @@ def real(folder: Path, label: str, count: int) -> list[np.ndarray]:
     return [letterbox(np.asarray(read_image(folder / name).pixels), TILE) for name in names]
 
 
-def simulated(disease: str, count: int) -> list[np.ndarray]:
+def simulated(disease: str, count: int, place: int) -> list[np.ndarray]:
     only = dict.fromkeys(set(PREVALENCE) - {"normal"}, 0.0)
     only |= {"normal": 1.0} if disease == "normal" else {disease: 1.0}
     return [
-        np.asarray(simulate(11, index, TILE, prevalence=only).study.images[0].pixels)
+        np.asarray(simulate(11 + place, index, TILE, prevalence=only).study.images[0].pixels)
         for index in range(count)
     ]
 
@@ -53,7 +53,10 @@ def main() -> None:
     for place, (label, disease) in enumerate(KINDS.items()):
         y = place * (TILE + 14)
         draw.text((3, y + 1), f"{label}: real on the left, simulated on the right", fill=0)
-        tiles = [*real(options.films, label, options.count), *simulated(disease, options.count)]
+        tiles = [
+            *real(options.films, label, options.count),
+            *simulated(disease, options.count, place),
+        ]
         for column, tile in enumerate(tiles):
             grey = Image.fromarray((tile * 255).astype(np.uint8))
             sheet.paste(grey, (column * TILE, y + 14))

@@ -32,6 +32,7 @@ from plainfilm.core import (
 )
 from plainfilm.models import FAMILIES, load_family
 from plainfilm.text import read
+from plainfilm.vision.domain import Domain
 from plainfilm.vision.preparation import film_area
 
 SHIPPED = Path(__file__).parent / "models" / "weights"
@@ -39,6 +40,9 @@ SHIPPED = Path(__file__).parent / "models" / "weights"
 
 _SURE = 0.75
 """The probability from which the classifier's word against the text's is worth a warning."""
+
+DOMAIN_FILE = "domain.safetensors"
+"""In a model folder: how the films look that it was trained on."""
 
 
 class Card(Word):
@@ -56,10 +60,17 @@ class Card(Word):
 class ReportModel:
     """A trained model, ready to draft reports; made by :func:`load_model`."""
 
-    def __init__(self, model: PreTrainedModel, processor: ProcessorMixin, card: Card) -> None:
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        processor: ProcessorMixin,
+        card: Card,
+        domain: Domain | None = None,
+    ) -> None:
         self.model = model.eval()
         self.processor = processor
         self.card = card
+        self.domain = domain
 
     @classmethod
     def load(cls, folder: Path, *, device: str | None = None) -> Self:
@@ -81,8 +92,10 @@ class ReportModel:
         except (OSError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise ModelError(f"cannot load the model in {folder}: {reason}") from error
+        films = folder / DOMAIN_FILE
+        domain = Domain.load(films) if films.exists() else None
         chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        return cls(model.to(chosen), processor, card)
+        return cls(model.to(chosen), processor, card, domain)
 
     def report(self, study: Study, **generation: Any) -> Report:
         """Draft the report of one study.
@@ -138,6 +151,12 @@ class ReportModel:
             warnings.append(
                 f"outside this model's domain: {self.card.name} was trained on {known} films only "
                 f"and this film is {given}, so nothing that it writes here can be relied on"
+            )
+        if self.domain is not None and not self.domain.holds(film.pixels):
+            warnings.append(
+                f"this film does not look like those that {self.card.name} was trained on "
+                f"(distance {self.domain.distance(film.pixels):.0f}, limit "
+                f"{self.domain.limit:.0f}): it is outside this model's domain"
             )
         if film.view is View.UNKNOWN:
             warnings.append("the view is not known; the film was read as a frontal one")

@@ -17,7 +17,7 @@ import json
 import platform
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -30,14 +30,18 @@ from accelerate import PartialState
 from transformers import PreTrainedModel, ProcessorMixin
 
 from plainfilm import __version__
-from plainfilm.core import Provenance, TrainingError, write_atomically
+from plainfilm.core import Pixels, Provenance, TrainingError, write_atomically
 from plainfilm.data import Dataset
 from plainfilm.models import load_family
+from plainfilm.pipeline import DOMAIN_FILE
 from plainfilm.training.build import build_model, build_processor
-from plainfilm.training.examples import Collate, Examples, Films
+from plainfilm.training.examples import Collate, Examples, Films, frontal_index
 from plainfilm.training.recipe import Recipe
 from plainfilm.training.stages import resolve_precision, run_stage, split_batch
+from plainfilm.vision.domain import Domain
 
+_DESCRIBED = 3000
+"""How many films of a split describe the model's domain."""
 _PATIENCE = timedelta(hours=24)
 """How long the other processes wait for the first one, which may have films to simulate."""
 
@@ -113,7 +117,7 @@ def train(
     if first:
         finished = family.model.from_pretrained(done)
         finished = finished.to(getattr(torch, recipe.model.save_precision))
-        _save(final, finished, processor, card=_card(recipe, dataset))
+        _save(final, finished, processor, _card(recipe, dataset), _domain(training, validation))
     processes.wait_for_everyone()
     return final
 
@@ -186,11 +190,22 @@ def _card(recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
     }
 
 
+def _domain(training: Examples, validation: Examples) -> Domain | None:
+    """Return how the training films look, from the first few thousand of them."""
+
+    def films(examples: Examples) -> Iterator[Pixels]:
+        for row in examples.rows[:_DESCRIBED]:
+            yield examples.dataset.image(row, frontal_index(row)).pixels
+
+    return Domain.fit(films(training), films(validation))
+
+
 def _save(
     folder: Path,
     model: PreTrainedModel,
     processor: ProcessorMixin,
     card: dict[str, Any] | None = None,
+    domain: Domain | None = None,
 ) -> None:
     """Write a model folder whole or not at all."""
     part = folder.with_name(f".{folder.name}.part")
@@ -200,4 +215,6 @@ def _save(
     processor.save_pretrained(part)
     if card is not None:
         write_atomically(part / "card.json", json.dumps(card, indent=1, ensure_ascii=False))
+    if domain is not None:
+        domain.save(part / DOMAIN_FILE)
     part.replace(folder)
