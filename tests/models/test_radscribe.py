@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import AutoModelForSeq2SeqLM
 
-from plainfilm.core import InputError, Report
+from plainfilm.core import Report
 from plainfilm.models.radscribe import (
     RadScribeConfig,
     RadScribeForConditionalGeneration,
@@ -15,7 +15,6 @@ from plainfilm.models.radscribe import (
 )
 from plainfilm.text.subwords import train_tokenizer
 from plainfilm.text.targets import report_to_target, target_to_report
-from plainfilm.vision.backbones import backbone_config, build_backbone, image_tokens
 from plainfilm.vision.preparation import FilmImageProcessor, film_area, letterbox
 
 REPORTS = [
@@ -26,10 +25,6 @@ REPORTS = [
 RESNET = {
     "model_type": "resnet", "num_channels": 1, "embedding_size": 8, "hidden_sizes": [8, 16],
     "depths": [1, 1], "layer_type": "basic",
-}  # fmt: skip
-VIT = {
-    "model_type": "vit", "num_channels": 1, "image_size": 32, "patch_size": 4, "hidden_size": 16,
-    "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16,
 }  # fmt: skip
 
 
@@ -70,18 +65,6 @@ def model(processor: RadScribeProcessor) -> RadScribeForConditionalGeneration:
 
 def inputs(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: batch[name] for name in ("pixel_values", "text_ids", "text_attention_mask")}
-
-
-@pytest.mark.parametrize("backbone", [RESNET, VIT])
-def test_tokens_are_batch_tokens_channels(backbone: dict[str, object]) -> None:
-    network = build_backbone(backbone_config(backbone))
-    tokens = image_tokens(network, torch.zeros(2, 1, 32, 32), grid=4)
-    assert tokens.shape == (2, 16, 16)
-
-
-def test_an_unknown_backbone_lists_the_choices() -> None:
-    with pytest.raises(InputError, match=r"unknown backbone 'vgg'.*resnet, vit"):
-        backbone_config({"model_type": "vgg"})
 
 
 def test_the_published_size() -> None:
@@ -232,6 +215,19 @@ def test_a_long_report_is_cut_not_refused(processor: RadScribeProcessor) -> None
     )
     film = np.zeros((8, 8), dtype=np.float32)
     assert short([film], reports=[REPORTS[0]])["labels"].shape == (1, 8)
+
+
+def test_a_mean_for_each_channel(tmp_path: Path) -> None:
+    """ImageNet's, for a film repeated in three channels; saved with the processor."""
+    processor = FilmImageProcessor(
+        size=4, image_mean=(0.485, 0.456, 0.406), image_std=(0.229, 0.224, 0.225)
+    )
+    processor.save_pretrained(tmp_path)
+    for each in (processor, FilmImageProcessor.from_pretrained(tmp_path)):
+        values = each(np.full((4, 4), 0.5, dtype=np.float32))["pixel_values"]
+        assert values.shape == (1, 3, 4, 4)
+        expected = torch.tensor([0.015 / 0.229, 0.044 / 0.224, 0.094 / 0.225])
+        torch.testing.assert_close(values[0, :, 2, 2], expected)
 
 
 def test_letterbox_keeps_aspect_and_sides() -> None:

@@ -134,6 +134,7 @@ def test_changes_are_laid_over() -> None:
         ("name.x=1", "name is not a mapping"),
         ("data.dataset=somewhere", "exactly one of dataset"),
         ("seed=[1", "is not YAML"),
+        ("model.image_std=[0.2, 0.2, 0.2]", "image_std has three values, but channels is 1"),
     ],
 )
 def test_wrong_changes(change: str, message: str) -> None:
@@ -142,11 +143,24 @@ def test_wrong_changes(change: str, message: str) -> None:
 
 
 def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
-    from transformers import AutoModel
+    from transformers import BertModel
 
     from plainfilm.training.build import _load
 
-    with pytest.raises(ModelError, match="no backbone at"):
-        _load(AutoModel, tmp_path / "none", "backbone")
-    with pytest.raises(ModelError, match="cannot load the backbone from"):
-        _load(AutoModel, tmp_path, "backbone")
+    with pytest.raises(ModelError, match="no joint encoder at"):
+        _load(BertModel, tmp_path / "none", "joint encoder")
+    with pytest.raises(ModelError, match="cannot load the joint encoder from"):
+        _load(BertModel, tmp_path, "joint encoder")
+
+
+@pytest.mark.parametrize(
+    ("backbone", "message"),
+    [
+        ("{model_type: vgg}", "unknown backbone 'vgg': .* resnet, densenet, vit, dinov2, mamba"),
+        ("{model_type: densenet, depth: 3}", "unknown setting of the densenet backbone: depth"),
+        ("vit", "model.config.backbone: expected a mapping"),
+    ],
+)
+def test_a_wrong_backbone_lists_the_choices(backbone: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(TINY, (f"model.config.backbone={backbone}",))

@@ -317,5 +317,20 @@ def test_a_checkpoint_of_another_shape_is_refused(
         build_model(recipe.model_copy(update={"model": model}), processor)
 
 
+def test_a_backbone_starts_from_its_checkpoint(recipe: Recipe, run: Path, tmp_path: Path) -> None:
+    theirs = RadScribeForConditionalGeneration.from_pretrained(run / "model").encoder.backbone
+    theirs.save_pretrained(tmp_path / "backbone")
+    initial = recipe.model.initial.model_copy(update={"backbone": tmp_path / "backbone"})
+    processor = RadScribeProcessor.from_pretrained(run / "model")
+    recipe = recipe.model_copy(
+        update={"model": recipe.model.model_copy(update={"initial": initial})}
+    )
+    ours = build_model(recipe, processor).encoder.backbone.state_dict()
+    counts = {name for name in ours if name.endswith("num_batches_tracked")}
+    assert counts
+    for name, value in theirs.state_dict().items():
+        assert name in counts or torch.equal(ours[name], value)
+
+
 def test_the_shipped_recipe_loads() -> None:
     assert load_recipe(TINY).name == "radscribe-tiny"

@@ -6,7 +6,6 @@ from typing import Any, cast
 
 import torch
 from transformers import (
-    AutoModel,
     AutoTokenizer,
     BertModel,
     PreTrainedConfig,
@@ -22,6 +21,7 @@ from plainfilm.text.subwords import train_tokenizer
 from plainfilm.text.targets import report_to_target
 from plainfilm.training.examples import Examples
 from plainfilm.training.recipe import Recipe
+from plainfilm.vision.checkpoints import load_backbone
 from plainfilm.vision.preparation import FilmImageProcessor
 
 
@@ -66,7 +66,10 @@ def build_processor(recipe: Recipe, training: Examples) -> ProcessorMixin:
     if settings.text is not None:
         text_tokenizer = _load(AutoTokenizer, settings.text, "tokenizer")
     film = FilmImageProcessor(
-        size=recipe.model.config.get("image_size", 512), num_channels=recipe.model.channels
+        size=recipe.model.config.get("image_size", 512),
+        image_mean=recipe.model.image_mean,
+        image_std=recipe.model.image_std,
+        num_channels=recipe.model.channels,
     )
     family = load_family(recipe.model.family)
     limits = {"max_report_tokens": settings.max_report_tokens}
@@ -89,7 +92,8 @@ def build_model(recipe: Recipe, processor: ProcessorMixin) -> PreTrainedModel:
     model = load_family(recipe.model.family).model(config)
     initial = recipe.model.initial
     if initial.backbone is not None:
-        _copy(load_backbone(initial.backbone), model.image_backbone, initial.backbone)
+        backbone = _backbone(initial.backbone, config)
+        _copy(backbone, model.image_backbone, initial.backbone)
     if initial.encoder is not None:
         joint = model.joint_encoder
         pools = joint.pooler is not None
@@ -112,19 +116,15 @@ def build_model(recipe: Recipe, processor: ProcessorMixin) -> PreTrainedModel:
     return model
 
 
-def load_backbone(path: Path) -> torch.nn.Module:
-    """Return the backbone in a folder: a checkpoint of its own, or that of a trained model.
-
-    Raises:
-        ModelError: it cannot be loaded.
-    """
-    config = path / "config.json"
-    if config.is_file():
-        kind = json.loads(config.read_text(encoding="utf-8")).get("model_type")
+def _backbone(path: Path, config: PreTrainedConfig) -> PreTrainedModel:
+    """Return the backbone at ``path``: published weights, or the backbone of a trained model."""
+    file = path / "config.json"
+    if file.is_file():
+        kind = json.loads(file.read_text(encoding="utf-8")).get("model_type")
         if kind in FAMILIES:
             whole = _load(load_family(kind).model, path, "backbone")
-            return cast(torch.nn.Module, whole.image_backbone)
-    return cast(torch.nn.Module, _load(AutoModel, path, "backbone"))
+            return cast(PreTrainedModel, whole.image_backbone)
+    return load_backbone(path, config.backbone_config)
 
 
 def _load(kind: Any, path: Path, role: str, **options: Any) -> Any:

@@ -11,11 +11,12 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from plainfilm.core import Observation, RecipeError, Word, describe
+from plainfilm.core import InputError, Observation, RecipeError, Word, describe
 from plainfilm.models import FAMILIES, load_family
 
 Rate = Annotated[float, Field(gt=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Channelwise = Annotated[float, Field(gt=0)] | tuple[Rate, Rate, Rate]
 Precision = Literal["float32", "bfloat16", "float16"]
 
 
@@ -60,7 +61,8 @@ class InitialWeights(Word):
     """Local checkpoints to start from; what is left out starts fresh."""
 
     backbone: Path | None = None
-    """Its own checkpoint, or the model folder of a run, whose backbone is taken."""
+    """A transformers folder, a safetensors file with torchvision's or CheXNet's names, or the model
+    folder of a run, whose backbone is taken (docs/backbones.md)."""
     encoder: Path | None = None
     decoder: Path | None = None
 
@@ -72,6 +74,10 @@ class Model(Word):
     config: dict[str, Any] = Field(default_factory=dict)
     channels: Literal[1, 3] = 3
     """How often the film is repeated for the backbone: 3 for one pre-trained on colour pictures."""
+    image_mean: Channelwise = 0.5
+    """Subtracted from pixels in [0, 1]; a pre-trained backbone has its own (docs/backbones.md)."""
+    image_std: Channelwise = 0.25
+    """Divides the rest."""
     no_repeat_ngram_size: Annotated[int, Field(ge=0)] = 0
     """Generation never writes the same so many tokens twice; 0 lets it. Small models loop."""
     num_beams: Annotated[int, Field(ge=1)] = 1
@@ -80,6 +86,13 @@ class Model(Word):
     """Of the finished model's weights on disk; checkpoints are always float32."""
     initial: InitialWeights = InitialWeights()
     tokenizers: Tokenizers = Tokenizers()
+
+    @model_validator(mode="after")
+    def _a_value_for_each_channel(self) -> Self:
+        for name in ("image_mean", "image_std"):
+            if isinstance(getattr(self, name), tuple) and self.channels == 1:
+                raise ValueError(f"{name} has three values, but channels is 1: give one")
+        return self
 
 
 class Stage(Word):
@@ -234,6 +247,7 @@ def _family_problems(values: dict[str, Any]) -> list[str]:
             for key in config
             if key not in settings
         ]
+        problems += _backbone_problems(config.get("backbone"))
     parts = family.model.parts
     objectives = family.model.objectives
     for index, stage in enumerate(values.get("stages") or []):
@@ -249,3 +263,17 @@ def _family_problems(values: dict[str, Any]) -> list[str]:
             if part not in parts
         ]
     return problems
+
+
+def _backbone_problems(backbone: Any) -> list[str]:
+    from plainfilm.vision.backbones import backbone_config
+
+    if backbone is None:
+        return []  # the family's own
+    if not isinstance(backbone, dict):
+        return ["model.config.backbone: expected a mapping with model_type"]
+    try:
+        backbone_config(backbone)
+    except InputError as error:
+        return [f"model.config.backbone: {error}"]
+    return []

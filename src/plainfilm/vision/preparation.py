@@ -47,8 +47,8 @@ class FilmImageProcessor(BaseImageProcessor):
 
     Args:
         size: side of the square that the network sees, in pixels.
-        image_mean: subtracted from pixels in [0, 1].
-        image_std: divides the rest.
+        image_mean: subtracted from pixels in [0, 1]; one number, or one for each channel.
+        image_std: divides the rest; likewise.
         num_channels: 1, or 3 for backbones pre-trained on colour pictures (the film is repeated).
     """
 
@@ -58,8 +58,8 @@ class FilmImageProcessor(BaseImageProcessor):
         self,
         *,
         size: int = 512,
-        image_mean: float = 0.5,
-        image_std: float = 0.25,
+        image_mean: float | Sequence[float] = 0.5,
+        image_std: float | Sequence[float] = 0.25,
         num_channels: int = 3,
         **kwargs: Any,
     ) -> None:
@@ -86,6 +86,10 @@ class FilmImageProcessor(BaseImageProcessor):
                 for film in images
             ]
         )
-        tensor = torch.from_numpy((films - self.image_mean) / self.image_std).float()
-        tensor = tensor[:, None].expand(-1, self.num_channels, -1, -1).contiguous()
+        mean, std = (
+            np.reshape(np.asarray(value, dtype=np.float32), (-1, 1, 1))
+            for value in (self.image_mean, self.image_std)
+        )
+        tensor = torch.from_numpy((films[:, None] - mean) / std)
+        tensor = tensor.expand(-1, self.num_channels, -1, -1).contiguous()
         return BatchFeature({"pixel_values": tensor})

@@ -1,0 +1,254 @@
+"""Published weights of an image backbone, from a local path into our network of that kind.
+
+Three ways of naming the weights are known, and told apart by the names themselves:
+
+- transformers': a folder with ``config.json`` and ``model.safetensors``, as the hub has it
+  (google/vit-base-patch16-224-in21k, microsoft/resnet-101, microsoft/rad-dino) or as a backbone's
+  own ``save_pretrained`` writes it.
+- torchvision's (densenet121, resnet101, vit_b_16): a ``.safetensors`` file.
+- CheXNet's as published (``module.densenet121.features.…norm.1.weight``): likewise.
+
+Only safetensors are opened: a pickle can run code, so a ``.pth`` is converted once, by the user
+(docs/backbones.md). Another film size and another number of channels are fitted:
+
+- Position embeddings are resized (bicubic), as transformers does at run time.
+- Weights for three channels are summed for a film of one: the result equals repeating the film.
+  Weights for one channel are spread over three, a third each.
+
+Classification heads and poolers are left behind; any other weight too many or too few is an error.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.utils import logging
+
+from plainfilm.core import ModelError
+from plainfilm.vision.backbones import backbone_class
+
+Weights = dict[str, torch.Tensor]
+
+_RENAMES: dict[str, tuple[tuple[str, str], ...]] = {
+    "densenet": (
+        (r"^(module\.)?(densenet121\.)?features\.", "features."),
+        (r"(denselayer\d+)\.(norm|relu|conv)\.?([12])\.", r"\1.layers.\2\3."),
+    ),
+    "resnet": (
+        (r"^(module\.)?(?=(conv1|bn1|layer\d|fc)\.)", ""),
+        (r"^conv1\.", "embedder.embedder.convolution."),
+        (r"^bn1\.", "embedder.embedder.normalization."),
+        (r"^layer1\.", "encoder.stages.0.layers."),
+        (r"^layer2\.", "encoder.stages.1.layers."),
+        (r"^layer3\.", "encoder.stages.2.layers."),
+        (r"^layer4\.", "encoder.stages.3.layers."),
+        (r"\.conv1\.", ".layer.0.convolution."),
+        (r"\.conv2\.", ".layer.1.convolution."),
+        (r"\.conv3\.", ".layer.2.convolution."),
+        (r"\.bn1\.", ".layer.0.normalization."),
+        (r"\.bn2\.", ".layer.1.normalization."),
+        (r"\.bn3\.", ".layer.2.normalization."),
+        (r"\.downsample\.0\.", ".shortcut.convolution."),
+        (r"\.downsample\.1\.", ".shortcut.normalization."),
+    ),
+    "vit": (
+        (r"^(module\.)?(?=(class_token$|conv_proj\.|encoder\.|heads\.))", ""),
+        (r"^class_token$", "embeddings.cls_token"),
+        (r"^conv_proj\.", "embeddings.patch_embeddings.projection."),
+        (r"^encoder\.pos_embedding$", "embeddings.position_embeddings"),
+        (r"^encoder\.layers\.encoder_layer_(\d+)\.", r"encoder.layer.\1."),
+        (r"\.ln_1\.", ".layernorm_before."),
+        (r"\.ln_2\.", ".layernorm_after."),
+        (r"\.self_attention\.out_proj\.", ".attention.output.dense."),
+        (r"\.mlp\.(linear_1|0)\.", ".intermediate.dense."),
+        (r"\.mlp\.(linear_2|3)\.", ".output.dense."),
+        (r"^encoder\.ln\.", "layernorm."),
+    ),
+}
+"""From torchvision's and CheXNet's names to transformers' on disk (DenseNet: to MONAI's)."""
+
+_HEADS = re.compile(
+    r"^(module\.)?(densenet121\.)?(vit\.)?"
+    r"(classifier|fc|head|heads|pooler)\.|(^|\.)num_batches_tracked$"
+)
+"""What a backbone has no use for; batches are counted for a kind of momentum that none uses."""
+
+_UNSEEN = {
+    "resnet": (
+        "layer_type", "hidden_act", "downsample_in_first_stage", "downsample_in_bottleneck",
+    ),
+    "densenet": (),
+    "vit": ("num_attention_heads", "hidden_act", "layer_norm_eps"),
+    "dinov2": ("num_attention_heads", "hidden_act", "layer_norm_eps", "use_swiglu_ffn"),
+    "mamba": ("hidden_act", "layer_norm_epsilon", "residual_in_fp32"),
+}  # fmt: skip
+"""Settings that change the features and cannot be told from the weights' shapes."""
+
+_TORCHVISION_VIT = {"hidden_act": "gelu", "layer_norm_eps": 1e-6}
+
+
+def load_backbone(path: Path, config: PreTrainedConfig) -> PreTrainedModel:
+    """Return the backbone of ``config`` with the weights at ``path``.
+
+    Args:
+        path: a transformers folder, or a ``.safetensors`` file in any of the known namings.
+        config: of the backbone wanted; its film size and channels may differ from the weights'.
+
+    Raises:
+        ModelError: there are no safetensors at ``path``, or they belong to another network: what is
+            missing, left over or of another shape is named.
+    """
+    weights, settings = _read(path)
+    kind = config.model_type
+    if "conv_proj.weight" in weights or "module.conv_proj.weight" in weights:
+        settings = {"model_type": "vit"} | _TORCHVISION_VIT
+    _check_settings(path, config, settings)
+    weights = {name: value for name, value in weights.items() if not _HEADS.search(name)}
+    weights = _split_attention(weights)
+    for pattern, replacement in _RENAMES.get(kind, ()):
+        weights = {re.sub(pattern, replacement, name): value for name, value in weights.items()}
+    weights = _fit_channels(weights, config.num_channels)
+    if kind in ("vit", "dinov2", "mamba"):
+        weights = _fit_positions(weights, config)
+    return _fill(path, config, weights)
+
+
+def _read(path: Path) -> tuple[Weights, dict[str, Any]]:
+    """Return the weights at ``path``, and the settings beside them (none beside a lone file)."""
+    file, settings = path, {}
+    if path.is_dir():
+        file = path / "model.safetensors"
+        try:
+            settings = json.loads((path / "config.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ModelError(
+                f"no backbone in {path}: expected a folder with config.json and model.safetensors"
+            ) from error
+    if not file.is_file():
+        found = sorted(p.name for p in path.glob("*")) if path.is_dir() else []
+        raise ModelError(
+            f"no backbone at {file}: expected safetensors weights"
+            + (f", found {', '.join(found[:6])}" if found else "")
+            + "; docs/backbones.md has the lines that convert a .pth or .bin"
+        )
+    try:
+        return load_file(file), settings
+    except (SafetensorError, OSError) as error:
+        raise ModelError(
+            f"{file} is no safetensors file, and nothing else is opened, since a pickle (.pth, "
+            ".pt, .tar, .bin) can run code: convert it with the lines in docs/backbones.md"
+        ) from error
+
+
+def _check_settings(path: Path, config: PreTrainedConfig, settings: dict[str, Any]) -> None:
+    kind = config.model_type
+    theirs = settings.get("model_type", kind)
+    if theirs != kind:
+        raise ModelError(
+            f"{path} holds a {theirs} network, but model.config.backbone asks for {kind}: make "
+            "model_type fit"
+        )
+    wrong = [
+        f"{name}: {settings[name]}"
+        for name in _UNSEEN[kind]
+        if name in settings and settings[name] != getattr(config, name)
+    ]
+    if wrong:
+        raise ModelError(
+            f"{path} was made with other settings than model.config.backbone has; set "
+            f"{', '.join(wrong)} there"
+        )
+
+
+def _split_attention(weights: Weights) -> Weights:
+    """Return ``weights`` with torchvision's joint query, key and value apart."""
+    apart: Weights = {}
+    for name, value in weights.items():
+        base, joint, part = name.partition(".self_attention.in_proj_")
+        if not joint:
+            apart[name] = value
+            continue
+        for role, share in zip(("query", "key", "value"), value.chunk(3), strict=True):
+            apart[f"{base}.attention.attention.{role}.{part}"] = share.contiguous()
+    return apart
+
+
+def _fit_channels(weights: Weights, channels: int) -> Weights:
+    """Return ``weights`` with the first convolution's made for films of ``channels``."""
+    name = next((name for name, value in weights.items() if _reads_the_film(name, value)), None)
+    if name is None or weights[name].shape[1] == channels:
+        return weights
+    theirs = weights[name]
+    total = theirs.sum(dim=1, keepdim=True)  # what a film repeated in each channel meets
+    return weights | {name: (total / channels).expand(-1, channels, -1, -1).contiguous()}
+
+
+def _reads_the_film(name: str, value: torch.Tensor) -> bool:
+    first = ("features.conv0", "embedder.embedder.convolution", "patch_embeddings.projection",
+             "patch_embeddings")  # fmt: skip
+    return value.ndim == 4 and name.removesuffix(".weight").endswith(first)
+
+
+def _fit_positions(weights: Weights, config: PreTrainedConfig) -> Weights:
+    """Return ``weights`` with the position embeddings resized to the raster of ``config``."""
+    name = next((name for name in weights if name.endswith("position_embeddings")), None)
+    if name is None:
+        return weights
+    theirs = weights[name]
+    side = config.image_size // config.patch_size
+    extra = theirs.shape[1] - int(theirs.shape[1] ** 0.5) ** 2  # a class token, or none
+    square = round((theirs.shape[1] - extra) ** 0.5)
+    if square == side:
+        return weights
+    front, patches = theirs[:, :extra], theirs[:, extra:]
+    raster = patches.transpose(1, 2).reshape(1, -1, square, square).float()
+    raster = nn.functional.interpolate(
+        raster, size=(side, side), mode="bicubic", align_corners=False
+    )
+    patches = raster.flatten(2).transpose(1, 2).to(theirs.dtype)
+    return weights | {name: torch.cat([front, patches], dim=1)}
+
+
+def _fill(path: Path, config: PreTrainedConfig, weights: Weights) -> PreTrainedModel:
+    """Return the network filled with ``weights``, every one of which must have its place."""
+    kind, extra = backbone_class(config)
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # the faults are said below, in one line
+    logging.disable_progress_bar()
+    try:
+        model, report = kind.from_pretrained(
+            None,
+            config=config,
+            state_dict=weights,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            local_files_only=True,
+            dtype=torch.float32,
+            **extra,
+        )
+    finally:
+        logging.set_verbosity(verbosity)
+    missing = [name for name in report["missing_keys"] if not _HEADS.search(name)]
+    faults = {
+        "lacks": missing,
+        "has too many": report["unexpected_keys"],
+        "has in another shape": [name for name, *_ in report["mismatched_keys"]],
+    }
+    total = len(model.state_dict())
+    said = [
+        f"{words} {len(names)} of {total} weights ({', '.join(sorted(names)[:3])}…)"
+        for words, names in faults.items()
+        if names
+    ]
+    if said:
+        raise ModelError(
+            f"{path} does not fit the {config.model_type} of model.config.backbone: it "
+            f"{'; it '.join(said)}"
+        )
+    return cast(PreTrainedModel, model)
