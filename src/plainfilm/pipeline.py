@@ -33,7 +33,7 @@ from plainfilm.core import (
 from plainfilm.models import FAMILIES, load_family
 from plainfilm.text import read
 from plainfilm.vision.domain import Domain
-from plainfilm.vision.preparation import film_area
+from plainfilm.vision.preparation import film_area, views_to_read
 
 SHIPPED = Path(__file__).parent / "models" / "weights"
 """Where the models that come with the package lie, a folder each."""
@@ -118,9 +118,17 @@ class ReportModel:
             yield from self._batch(batch, generation)
 
     def _batch(self, studies: Sequence[Study], generation: dict[str, Any]) -> Iterator[Report]:
-        chosen = [_frontal(study) for study in studies]
+        count = getattr(self.processor, "max_views", 1)
+        read_views = [_views(study, count) for study in studies]
+        chosen = [views[0] for views in read_views]
         films = [study.images[index] for study, index in zip(studies, chosen, strict=True)]
-        inputs = self.processor(films, [study.indication for study in studies])
+        all_read = [
+            [study.images[index] for index in views]
+            for study, views in zip(studies, read_views, strict=True)
+        ]
+        inputs = self.processor(
+            films if count == 1 else all_read, [study.indication for study in studies]
+        )
         inputs = {name: tensor.to(self.model.device) for name, tensor in inputs.items()}
         tokens, labels = self.model.draft(**inputs, **generation)
         drafts = self.processor.decode_reports(tokens)
@@ -131,7 +139,7 @@ class ReportModel:
                 evidence = _evidence(
                     self.model.config.observations,
                     labels.logits[row].sigmoid().tolist(),
-                    labels.attention[row],
+                    labels.attention[row, :, : self.model.config.image_token_grid**2],
                     film,
                     index,
                 )
@@ -139,28 +147,35 @@ class ReportModel:
                 update={
                     "statements": statements,
                     "evidence": evidence,
-                    "warnings": (*self._domain_warnings(film), *_doubts(statements, evidence)),
+                    "warnings": (
+                        *self._domain_warnings(all_read[row]),
+                        *_doubts(statements, evidence),
+                    ),
                     "model": self.card.name,
                 }
             )
 
-    def _domain_warnings(self, film: Image) -> tuple[str, ...]:
+    def _domain_warnings(self, films: Sequence[Image]) -> tuple[str, ...]:
+        """Return what must be known of the films that were read; the first is the frontal one."""
         warnings = []
-        if film.provenance is not self.card.domain:
-            known, given = self.card.domain, film.provenance
+        given = next((f.provenance for f in films if f.provenance is not self.card.domain), None)
+        if given is not None:
+            known = self.card.domain
             warnings.append(
                 f"outside this model's domain: {self.card.name} was trained on {known} films only "
                 f"and this film is {given}, so nothing that it writes here can be relied on"
             )
-        if self.domain is not None and not self.domain.holds(film.pixels):
+        frontal = films[0]
+        if self.domain is not None and not self.domain.holds(frontal.pixels):
             warnings.append(
                 f"this film does not look like those that {self.card.name} was trained on "
-                f"(distance {self.domain.distance(film.pixels):.0f}, limit "
+                f"(distance {self.domain.distance(frontal.pixels):.0f}, limit "
                 f"{self.domain.limit:.0f}): it is outside this model's domain"
             )
-        if film.view is View.UNKNOWN:
+        if frontal.view is View.UNKNOWN:
             warnings.append("the view is not known; the film was read as a frontal one")
-        return (*warnings, *film.warnings)
+        told = (warning for film in films for warning in film.warnings)
+        return tuple(dict.fromkeys((*warnings, *told)))
 
 
 def load_model(
@@ -201,14 +216,15 @@ def _read_json(path: Path) -> dict[str, Any]:
     return values
 
 
-def _frontal(study: Study) -> int:
-    index = study.frontal
-    if index is None:
+def _views(study: Study, count: int) -> list[int]:
+    """Return which of a study's films are read, at most ``count``; the first is a frontal one."""
+    chosen = views_to_read([image.view for image in study.images], count)
+    if not chosen:
         views = ", ".join(image.view for image in study.images)
         raise InputError(
             f"study {study.id!r} has no frontal film (views: {views}); this model reads one"
         )
-    return index
+    return chosen
 
 
 def _evidence(

@@ -1,11 +1,12 @@
 """RadScribe: shapes, the published size, what reaches what, saving and generating."""
 
+import inspect
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForSeq2SeqLM
+from transformers import AutoModelForSeq2SeqLM, T5Config, T5ForConditionalGeneration
 
 from plainfilm.core import Report
 from plainfilm.models.radscribe import (
@@ -80,6 +81,22 @@ def test_the_published_size() -> None:
     assert millions(model.decoder) == pytest.approx(137.9, abs=0.1)  # T5-base less its encoder
     assert model.encoder.joint.config.vocab_size == 30522
     assert model.config.decoder_config.d_model == 768
+    # [CLS], 16² image tokens, [SEP], at most 253 words and [SEP] fill BERT's 512 places.
+    text = inspect.signature(RadScribeProcessor.__init__).parameters["max_text_tokens"].default
+    assert 1 + model.config.image_token_grid**2 + 1 + text + 1 == 512
+
+
+def test_the_decoder_is_t5_bases() -> None:
+    """Parameter for parameter, ClinicalT5's published shape; with the encoder 222.9 M in all."""
+    with torch.device("meta"):
+        ours = RadScribeForConditionalGeneration(RadScribeConfig()).decoder
+        sizes = {"d_model": 768, "d_ff": 3072, "d_kv": 64, "num_layers": 12, "num_heads": 12}
+        whole = T5ForConditionalGeneration(T5Config(**sizes, vocab_size=32128))
+    theirs = whole.decoder
+    assert {name: p.shape for name, p in ours.named_parameters()} == {
+        name: p.shape for name, p in theirs.named_parameters()
+    }
+    assert sum(parameter.numel() for parameter in whole.parameters()) == 222_903_552
 
 
 def test_the_stream_is_cls_image_sep_text_sep(
@@ -113,6 +130,36 @@ def test_true_labels_do_not_reach_the_report(
     assert torch.equal(outputs[0].logits, outputs[1].logits)
     assert torch.equal(outputs[0].report_loss, outputs[1].report_loss)
     assert not torch.equal(outputs[0].label_loss, outputs[1].label_loss)
+
+
+def test_no_path_leads_from_true_labels_to_the_report(
+    model: RadScribeForConditionalGeneration, batch: dict[str, torch.Tensor]
+) -> None:
+    """The graph of the report's logits does not hold them; that of the classifier's loss does."""
+    true = torch.zeros(3, 14, requires_grad=True)
+    outputs = model.train()(**batch, observation_labels=true)
+    for written in (outputs.logits.sum(), outputs.report_loss):
+        assert torch.autograd.grad(written, true, retain_graph=True, allow_unused=True) == (None,)
+    (slope,) = torch.autograd.grad(outputs.label_loss, true)
+    assert slope.any()
+
+
+def test_a_draft_takes_no_true_labels(
+    model: RadScribeForConditionalGeneration,
+    processor: RadScribeProcessor,
+    batch: dict[str, torch.Tensor],
+) -> None:
+    true = torch.ones(3, 14)
+    with pytest.raises(InputError, match="takes no observation labels"):
+        model.draft(**inputs(batch), observation_labels=true)
+    films = [np.zeros((8, 8), dtype=np.float32)] * 3
+    with pytest.raises(TypeError, match="observation_labels"):
+        processor(films, observation_labels=true)
+    assert "observation_labels" not in processor(films, None, REPORTS)
+    encoded = model.encoder(**inputs(batch))
+    options = {"encoder_outputs": encoded, "max_new_tokens": 12}
+    told = model.generate(**options, observation_labels=true)  # around draft(): the same words
+    assert torch.equal(told, model.generate(**options))
 
 
 def test_predicted_labels_do_reach_the_report(
@@ -162,6 +209,23 @@ def test_batched_generation_equals_one_at_a_time(
         one = {name: tensor[row : row + 1] for name, tensor in inputs(batch).items()}
         alone, _ = model.draft(**one, max_new_tokens=12, min_new_tokens=12)
         assert torch.equal(alone[0], together[row])
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_texts_of_any_length_beside_each_other_write_the_same(
+    model: RadScribeForConditionalGeneration, processor: RadScribeProcessor, beams: int
+) -> None:
+    """Token for token: padding of indications and of finished reports changes nothing."""
+    films = list(np.random.default_rng(1).random((8, 40, 30), dtype=np.float32))
+    told = [None, "Cough.", *("Fall from a ladder and a cough. " * n for n in range(1, 7))]
+    options = {"max_new_tokens": 30, "num_beams": beams}
+    with torch.no_grad():  # so that the reports end at different places
+        model.lm_head.weight[model.generation_config.eos_token_id] *= 1.2
+    together, _ = model.draft(**processor(films, told), **options)
+    for row, (film, text) in enumerate(zip(films, told, strict=True)):
+        alone, _ = model.draft(**processor([film], [text]), **options)
+        assert torch.equal(alone[0], together[row, : alone.shape[1]])
+        assert (together[row, alone.shape[1] :] == model.generation_config.pad_token_id).all()
 
 
 def test_the_cache_changes_nothing(

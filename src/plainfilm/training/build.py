@@ -1,13 +1,14 @@
 """From a recipe to a model and its processor, fresh or from local checkpoints."""
 
 import json
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from transformers import (
     AutoTokenizer,
-    BertModel,
+    BertForPreTraining,
     PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -41,6 +42,9 @@ def build_config(
         values["backbone"] = {"num_channels": recipe.model.channels} | (
             values.get("backbone") or {"model_type": "vit"}
         )
+    if recipe.model.family == "radscribe":
+        values["max_views"] = recipe.data.views
+        values["pretraining"] = any(stage.objective == "pretraining" for stage in recipe.stages)
     if recipe.model.family == "radscribe" and report_tokenizer is not None:
         vocabulary = {"vocab_size": len(report_tokenizer)}
         values["decoder"] = (values.get("decoder") or {}) | vocabulary
@@ -75,7 +79,7 @@ def build_processor(recipe: Recipe, training: Examples) -> ProcessorMixin:
     limits = {"max_report_tokens": settings.max_report_tokens}
     if recipe.model.family == "medvill":  # one vocabulary: BERT writes as well
         return cast(ProcessorMixin, family.processor(film, text_tokenizer, **limits))
-    limits["max_text_tokens"] = settings.max_text_tokens
+    limits |= {"max_text_tokens": settings.max_text_tokens, "max_views": recipe.data.views}
     return cast(ProcessorMixin, family.processor(film, report_tokenizer, text_tokenizer, **limits))
 
 
@@ -95,10 +99,7 @@ def build_model(recipe: Recipe, processor: ProcessorMixin) -> PreTrainedModel:
         backbone = _backbone(initial.backbone, config)
         _copy(backbone, model.image_backbone, initial.backbone)
     if initial.encoder is not None:
-        joint = model.joint_encoder
-        pools = joint.pooler is not None
-        bert = _load(BertModel, initial.encoder, "joint encoder", add_pooling_layer=pools)
-        _copy(bert, joint, initial.encoder)
+        _start_encoder(model, initial.encoder)
     if initial.decoder is not None:
         t5 = _load(T5ForConditionalGeneration, initial.decoder, "decoder")
         _copy(t5.decoder, model.decoder, initial.decoder)
@@ -127,6 +128,20 @@ def _backbone(path: Path, config: PreTrainedConfig) -> PreTrainedModel:
     return load_backbone(path, config.backbone_config)
 
 
+def _start_encoder(model: PreTrainedModel, path: Path) -> None:
+    """Copy a BERT checkpoint into the joint encoder, with pooler and heads where it has them."""
+    bert, found = _load(BertForPreTraining, path, "joint encoder", output_loading_info=True)
+    absent = set(found["missing_keys"])
+    pooler = {name.removeprefix("bert.") for name in absent if name.startswith("bert.pooler.")}
+    if {name for name in absent if name.startswith("bert.")} != {f"bert.{x}" for x in pooler}:
+        raise ModelError(f"{path} holds no BERT: it lacks {', '.join(sorted(absent)[:3])}…")
+    _copy(bert.bert, model.joint_encoder, path, fresh=pooler)
+    heads = model.pretraining_heads
+    if heads is not None:
+        missing = {name.removeprefix("cls.") for name in absent if name.startswith("cls.")}
+        _copy(bert.cls, heads, path, fresh=missing)
+
+
 def _load(kind: Any, path: Path, role: str, **options: Any) -> Any:
     """Load a part from a local folder; nothing is downloaded and nothing is unpickled."""
     if not path.is_dir():
@@ -140,16 +155,22 @@ def _load(kind: Any, path: Path, role: str, **options: Any) -> Any:
         raise ModelError(f"cannot load the {role} from {path}: {reason}") from error
 
 
-def _copy(source: torch.nn.Module, target: torch.nn.Module, path: Path) -> None:
+def _copy(
+    source: torch.nn.Module,
+    target: torch.nn.Module,
+    path: Path,
+    fresh: AbstractSet[str] = frozenset(),
+) -> None:
+    """Copy ``source``'s weights into ``target``, but for those named in ``fresh``."""
     theirs, ours = source.state_dict(), target.state_dict()
     fitting = {
         name: value for name, value in theirs.items()
-        if name in ours and ours[name].shape == value.shape
+        if name in ours and ours[name].shape == value.shape and name not in fresh
     }  # fmt: skip
-    missing = sorted(set(ours) - set(fitting))
+    missing = sorted(set(ours) - set(fitting) - fresh)
     if missing:
         raise ModelError(
             f"the checkpoint {path} lacks {len(missing)} of {len(ours)} weights, or has them in "
             f"another shape ({', '.join(missing[:3])}…): make model.config in the recipe fit it"
         )
-    target.load_state_dict(fitting)
+    target.load_state_dict(ours | fitting)

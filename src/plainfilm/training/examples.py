@@ -1,16 +1,28 @@
 """Training examples: rows of a dataset directory as the tensors of a model."""
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset as TorchDataset
 
-from plainfilm.core import OBSERVATIONS, Pixels, Report, UncertaintyPolicy, View, binarize
+from plainfilm.core import (
+    OBSERVATIONS,
+    InputError,
+    Pixels,
+    Report,
+    UncertaintyPolicy,
+    View,
+    binarize,
+)
 from plainfilm.data import Dataset, Row
 from plainfilm.text import labels
-from plainfilm.vision.preparation import letterbox
+from plainfilm.text.masking import mask_for_pretraining
+from plainfilm.text.targets import report_to_target
+from plainfilm.vision.preparation import letterbox, views_to_read
+from plainfilm.vision.pretraining import TEXT_TOKENS, masked_text
 
 _KEPT_BYTES = 2**30
 
@@ -56,15 +68,24 @@ class Examples(TorchDataset[dict[str, Any]]):
         target: the part of the report to learn (see :func:`target_report`).
         films: where the films come from, at the model's size.
         seed: of the draws.
+        views: how many films of a study are read, at most.
     """
 
     def __init__(
-        self, dataset: Dataset, rows: Sequence[Row], target: str, films: Films, seed: int = 0
+        self,
+        dataset: Dataset,
+        rows: Sequence[Row],
+        target: str,
+        films: Films,
+        seed: int = 0,
+        views: int = 1,
     ) -> None:
         self.dataset = dataset
         self.films = films
         self.rows = rows
         self.seed = seed
+        self.views = views
+        self.matching = False
         self.epoch = 0
         self.reports = [target_report(row, target) for row in rows]
         self.labels = torch.tensor(
@@ -78,18 +99,38 @@ class Examples(TorchDataset[dict[str, Any]]):
         """Let what is drawn for each example be another's than in other epochs."""
         self.epoch = epoch
 
+    def for_matching(self) -> "Examples":
+        """Return the same films, half of them with another study's report, whose labels differ."""
+        paired = copy(self)
+        paired.matching, paired.views = True, 1
+        return paired
+
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         row = self.rows[index]
+        draws = np.random.default_rng([self.seed, self.epoch, index])
+        told = self._other(index, draws) if self.matching and draws.random() < 0.5 else index
         return {
-            "image": self.films.film(row, frontal_index(row)),
+            "image": self._image(row),
             "indication": row.indication,
-            "report": self.reports[index],
+            "report": self.reports[told],
             "observation_labels": self.labels[index],
-            "draws": np.random.default_rng([self.seed, self.epoch, index]),
+            "matched": int(told == index),
+            "draws": draws,
         }
+
+    def _image(self, row: Row) -> Pixels | list[Pixels]:
+        if self.views == 1:
+            return self.films.film(row, frontal_index(row))
+        chosen = views_to_read([View(view) for view in row.views], self.views)
+        return [self.films.film(row, index) for index in chosen or [0]]
+
+    def _other(self, index: int, draws: np.random.Generator) -> int:
+        """Return a study whose labels differ; itself where there is none."""
+        differ = (self.labels != self.labels[index]).any(dim=1).nonzero().flatten()
+        return int(differ[draws.integers(len(differ))]) if len(differ) else index
 
 
 def target_report(row: Row, target: str) -> Report:
@@ -118,7 +159,7 @@ class Collate:
 
     def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Return the model's inputs, targets included."""
-        images: list[Pixels] = [example["image"] for example in examples]
+        images = [example["image"] for example in examples]
         batch = self.processor(
             images,
             [example["indication"] for example in examples],
@@ -128,3 +169,59 @@ class Collate:
         )
         observation_labels = torch.stack([example["observation_labels"] for example in examples])
         return {**batch, "observation_labels": observation_labels}
+
+
+class PretrainingCollate:
+    """Turns examples into a batch of the joint encoder's pre-training, with a model's processor.
+
+    Args:
+        processor: the model's.
+        mask_share: how many words of a report are hidden.
+        image_tokens: how many tokens a film has.
+        image_positions: how many of them are drawn, in their order; all where None.
+
+    Raises:
+        InputError: the joint encoder's tokenizer has no MASK token.
+    """
+
+    def __init__(
+        self, processor: Any, mask_share: float, image_tokens: int, image_positions: int | None
+    ) -> None:
+        self.films = processor.image_processor
+        self.tokenizer = getattr(processor, "text_tokenizer", processor.tokenizer)
+        self.mask_share = mask_share
+        self.image_tokens = image_tokens
+        self.image_positions = image_positions
+        if self.tokenizer.mask_token_id is None:
+            raise InputError(
+                "pre-training hides words: the joint encoder's tokenizer must have a MASK token"
+            )
+
+    def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """Return films, reports with some words hidden, and which belong together."""
+        texts = self.tokenizer(
+            [report_to_target(example["report"]) for example in examples],
+            add_special_tokens=False,
+            truncation=True,
+            max_length=TEXT_TOKENS,
+        )["input_ids"]
+        hidden = []
+        for tokens, example in zip(texts, examples, strict=True):
+            words, labels = mask_for_pretraining(
+                tokens,
+                mask_token=self.tokenizer.mask_token_id,
+                vocabulary_size=len(self.tokenizer),
+                random=example["draws"],
+                share=self.mask_share,
+            )
+            hidden.append(([*words, self.tokenizer.sep_token_id], labels))
+        batch = {
+            **self.films([example["image"] for example in examples]),
+            **masked_text(self.tokenizer, hidden),
+            "matched": torch.tensor([example["matched"] for example in examples]),
+        }
+        if self.image_positions is not None:
+            orders = [example["draws"].permutation(self.image_tokens) for example in examples]
+            chosen = np.sort(np.stack(orders)[:, : self.image_positions], axis=1)
+            batch["image_positions"] = torch.from_numpy(chosen)
+        return batch

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from plainfilm.core import InputError, Observation, RecipeError, Word, describe
 from plainfilm.models import FAMILIES, load_family
+from plainfilm.vision.joint import Attention
 
 Rate = Annotated[float, Field(gt=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -36,6 +37,8 @@ class Data(Word):
     phantom: PhantomData | None = None
     target: Literal["findings", "findings+impression"] = "findings+impression"
     """The part of the report that the model learns to write, and is scored on."""
+    views: Annotated[int, Field(ge=1, le=8)] = 1
+    """How many films of a study the model reads, at most: a frontal one, a lateral one, others."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -99,8 +102,8 @@ class Stage(Word):
     """One pass of training: which parts, on what objective, how fast, how long."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
-    objective: Literal["labels", "report", "report+labels"]
-    """The classifier's loss, the report's, or both."""
+    objective: Literal["labels", "report", "report+labels", "pretraining"]
+    """The classifier's loss, the report's, or both; or the joint encoder's pre-training."""
     learning_rate: Annotated[dict[str, Rate], Field(min_length=1)]
     """Peak rate by part of the model; parts not named, or not inside a named one, are frozen."""
     epochs: Annotated[int, Field(ge=1)]
@@ -110,6 +113,10 @@ class Stage(Word):
     """Share of the steps in which the rate rises."""
     mask_share: Annotated[float, Field(gt=0, le=1)] = 0.15
     """How many tokens of a report are hidden where the model learns by hidden ones."""
+    attention: Attention = "bar"
+    """Pre-training: who may look at whom in the joint encoder."""
+    image_positions: Annotated[int, Field(ge=1)] | None = None
+    """Pre-training: how many image tokens of a film are drawn (MedViLL: 180); all if left out."""
     minimum_rate: Share = 0.0
     """Where the cosine ends, as a share of the peak rate."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
@@ -239,7 +246,7 @@ def _family_problems(values: dict[str, Any]) -> list[str]:
     family = load_family(model["family"])
     problems = []
     settings = set(inspect.signature(family.config.__init__).parameters)
-    settings -= {"self", "kwargs", "observations"}
+    settings -= {"self", "kwargs", "observations", "max_views", "pretraining"}
     config = model.get("config") or {}
     if isinstance(config, dict):
         problems += [
@@ -248,6 +255,9 @@ def _family_problems(values: dict[str, Any]) -> list[str]:
             if key not in settings
         ]
         problems += _backbone_problems(config.get("backbone"))
+    data = values.get("data")
+    if model["family"] == "medvill" and isinstance(data, dict) and data.get("views", 1) != 1:
+        problems.append(f"data.views: medvill reads one film, got {data['views']}")
     parts = family.model.parts
     objectives = family.model.objectives
     for index, stage in enumerate(values.get("stages") or []):

@@ -35,7 +35,13 @@ from plainfilm.data import Dataset
 from plainfilm.models import load_family
 from plainfilm.pipeline import DOMAIN_FILE
 from plainfilm.training.build import build_model, build_processor
-from plainfilm.training.examples import Collate, Examples, Films, frontal_index
+from plainfilm.training.examples import (
+    Collate,
+    Examples,
+    Films,
+    PretrainingCollate,
+    frontal_index,
+)
 from plainfilm.training.recipe import Recipe
 from plainfilm.training.stages import resolve_precision, run_stage, split_batch
 from plainfilm.vision.domain import Domain
@@ -72,10 +78,13 @@ def train(
         split_batch(stage, processes.num_processes)
     with processes.main_process_first():
         dataset = open_data(recipe, run, progress=progress)
+    views = recipe.data.views
     films = Films(dataset, recipe.model.config.get("image_size", 512))
-    training = Examples(dataset, dataset.split("train"), recipe.data.target, films, recipe.seed)
+    training = Examples(
+        dataset, dataset.split("train"), recipe.data.target, films, recipe.seed, views
+    )
     validation = Examples(
-        dataset, dataset.split("validate"), recipe.data.target, films, recipe.seed
+        dataset, dataset.split("validate"), recipe.data.target, films, recipe.seed, views
     )
     if not len(training) or not len(validation):
         raise TrainingError(
@@ -100,12 +109,19 @@ def train(
         if not trained.exists():
             tell(f"stage {number} of {len(recipe.stages)}: {stage.name}")
             model = family.model.from_pretrained(done)
+            pretrains = stage.objective == "pretraining"
+            collate: Any = Collate(processor, stage.mask_share)
+            if pretrains:
+                tokens = model.config.image_token_grid**2
+                collate = PretrainingCollate(
+                    processor, stage.mask_share, tokens, stage.image_positions
+                )
             run_stage(
                 stage,
                 model=model,
-                training=training,
-                validation=validation,
-                collate=Collate(processor, stage.mask_share),
+                training=training.for_matching() if pretrains else training,
+                validation=validation.for_matching() if pretrains else validation,
+                collate=collate,
                 folder=folder,
                 seed=recipe.seed + number,
                 progress=progress,
@@ -135,9 +151,11 @@ def open_data(recipe: Recipe, run: Path, *, progress: bool = True) -> Dataset:
     folder = run / "data"
     from plainfilm.data.phantom import prepare_phantom
 
+    views = ("frontal", "lateral")[: recipe.data.views]
     prepare_phantom(
-        phantom.studies, folder, seed=phantom.seed, size=phantom.size, progress=progress
-    )
+        phantom.studies, folder, seed=phantom.seed, size=phantom.size, views=views,
+        progress=progress,
+    )  # fmt: skip
     return Dataset(folder)
 
 

@@ -150,10 +150,30 @@ class StageTrainer(Trainer):
             inputs.pop("labels")
         elif self.stage.objective == "report":
             inputs.pop("observation_labels")
+        elif self.stage.objective == "pretraining":
+            return self._pretraining_loss(model, inputs, return_outputs, num_items_in_batch)
         outputs = model(**inputs)
         loss = self._reweighted(outputs, inputs)
         if model.training and num_items_in_batch is not None:
             loss = self._micro_batch_loss(outputs, inputs, num_items_in_batch)
+        return (loss, outputs) if return_outputs else loss
+
+    def _pretraining_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool,
+        words_in_batch: torch.Tensor | int | None,
+    ) -> Any:
+        """Return the mean over the batch's hidden words plus the mean over its films."""
+        words = (inputs["labels"] != -100).sum()
+        inputs["text_labels"] = inputs.pop("labels")
+        outputs = model(**inputs, attention=self.stage.attention)
+        loss = outputs.loss
+        if model.training and words_in_batch is not None:
+            share = words * self.accelerator.num_processes / words_in_batch
+            films = outputs.matching_loss / self.current_gradient_accumulation_steps
+            loss = outputs.token_loss * share + films
         return (loss, outputs) if return_outputs else loss
 
     def _reweighted(self, outputs: Any, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -286,7 +306,7 @@ def run_stage(
         restore_callback_states_from_checkpoint=True,
         prediction_loss_only=True,
         remove_unused_columns=False,
-        label_names=["labels", "observation_labels"],
+        label_names=["labels"],
         use_cpu=not torch.cuda.is_available(),
         dataloader_num_workers=0,
         dataloader_pin_memory=torch.cuda.is_available(),

@@ -82,6 +82,11 @@ def joint_stream(
     )
 
 
+def sample_image(image: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    """Return ``image`` ``(batch, tokens, hidden)`` at the ``positions`` ``(batch, some)``."""
+    return image.gather(1, positions.unsqueeze(-1).expand(-1, -1, image.shape[2]))
+
+
 def attention_mask(kind: Attention, seen: torch.Tensor, image_part: int) -> torch.Tensor:
     """Return who may look at whom: True at ``[b, i, j]`` where token i sees token j.
 

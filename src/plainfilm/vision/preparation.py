@@ -12,7 +12,7 @@ import PIL.Image
 import torch
 from transformers import BaseImageProcessor, BatchFeature
 
-from plainfilm.core import Image, Pixels
+from plainfilm.core import Image, Pixels, View
 
 
 def letterbox(pixels: Pixels, size: int) -> Pixels:
@@ -40,6 +40,21 @@ def film_area(shape: tuple[int, int], grid: int) -> tuple[slice, slice]:
         return slice(int(margin), grid - int(margin))
 
     return covered(height), covered(width)
+
+
+def views_to_read(views: Sequence[View], count: int) -> list[int]:
+    """Return which films of a study a model reads, at most ``count``, in their order.
+
+    A frontal film first (one of unknown view where there is none), then a lateral one, then the
+    others as they come. Empty where no film is, or may be, a frontal one.
+    """
+    kinds = ([view.frontal for view in views], [view is View.UNKNOWN for view in views])
+    first = next((kind.index(True) for kind in kinds if True in kind), None)
+    if first is None:
+        return []
+    rest = [index for index in range(len(views)) if index != first]
+    rest.sort(key=lambda index: views[index] is not View.LATERAL)
+    return [first, *rest][:count]
 
 
 class FilmImageProcessor(BaseImageProcessor):

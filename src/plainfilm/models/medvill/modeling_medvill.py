@@ -29,12 +29,17 @@ from transformers import (
 )
 from transformers import initialization as init
 from transformers.modeling_outputs import ModelOutput
-from transformers.models.bert.modeling_bert import BertLMPredictionHead, BertPreTrainingHeads
 
 from plainfilm.models.medvill.configuration_medvill import MedViLLConfig
 from plainfilm.text.targets import IGNORED
 from plainfilm.vision.backbones import backbone_channels, build_backbone, image_tokens
-from plainfilm.vision.joint import encode, joint_stream
+from plainfilm.vision.joint import Attention, encode, joint_stream, sample_image
+from plainfilm.vision.pretraining import (
+    PreTrainingHeads,
+    PreTrainingOutput,
+    WordHead,
+    pretraining_output,
+)
 
 
 @dataclass
@@ -74,7 +79,7 @@ class MedViLLPreTrainedModel(PreTrainedModel):
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
-        if isinstance(module, BertLMPredictionHead):
+        if isinstance(module, WordHead):
             init.zeros_(module.bias)
 
 
@@ -97,10 +102,6 @@ class MedViLLImageEncoder(MedViLLPreTrainedModel):
 class MedViLLForConditionalGeneration(MedViLLPreTrainedModel, GenerationMixin):
     """MedViLL with BERT's two heads, for training and ``generate()``."""
 
-    _tied_weights_keys = {  # noqa: RUF012
-        "heads.predictions.decoder.weight": "joint.embeddings.word_embeddings.weight",
-        "heads.predictions.decoder.bias": "heads.predictions.bias",
-    }
     parts = MappingProxyType(
         {
             "backbone": ("image_encoder.backbone.",),
@@ -109,7 +110,7 @@ class MedViLLForConditionalGeneration(MedViLLPreTrainedModel, GenerationMixin):
         }
     )
     """The parts that a recipe can train at a rate of its own, by prefix of parameter names."""
-    objectives = ("report",)
+    objectives = ("report", "pretraining")
     """What a stage of a recipe can train it on."""
 
     def __init__(self, config: MedViLLConfig) -> None:
@@ -117,7 +118,7 @@ class MedViLLForConditionalGeneration(MedViLLPreTrainedModel, GenerationMixin):
         bert = config.encoder_config
         self.image_encoder = MedViLLImageEncoder(config)
         self.joint = BertModel(bert)
-        self.heads = BertPreTrainingHeads(bert)
+        self.heads = PreTrainingHeads(bert)
         self.post_init()
 
     @property
@@ -129,6 +130,11 @@ class MedViLLForConditionalGeneration(MedViLLPreTrainedModel, GenerationMixin):
     def joint_encoder(self) -> BertModel:
         """The BERT that reads image and text."""
         return self.joint
+
+    @property
+    def pretraining_heads(self) -> PreTrainingHeads | None:
+        """The heads of the joint encoder's pre-training, where it has them."""
+        return self.heads
 
     def get_encoder(self, *args: Any, **kwargs: Any) -> MedViLLImageEncoder:
         """Return the image encoder; generation runs it once."""
@@ -146,9 +152,10 @@ class MedViLLForConditionalGeneration(MedViLLPreTrainedModel, GenerationMixin):
         """Replace BERT's word embeddings."""
         self.joint.embeddings.word_embeddings = value
 
-    def get_output_embeddings(self) -> nn.Module:
-        """Return the output projection, tied to the word embeddings."""
-        return cast(nn.Module, self.heads.predictions.decoder)
+    def _words(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Return the logits ``(batch, tokens, vocabulary)`` of hidden states."""
+        embeddings = self.joint.embeddings.word_embeddings
+        return cast(torch.Tensor, self.heads.predictions(hidden, embeddings))
 
     def prepare_inputs_for_generation(
         self,
@@ -173,8 +180,12 @@ class MedViLLForConditionalGeneration(MedViLLPreTrainedModel, GenerationMixin):
         decoder_input_ids: torch.Tensor | None = None,
         encoder_outputs: MedViLLImageOutput | None = None,
         past_key_values: Cache | None = None,
+        text_labels: torch.Tensor | None = None,
+        matched: torch.Tensor | None = None,
+        image_positions: torch.Tensor | None = None,
+        attention: Attention = "s2s",
         **kwargs: Any,
-    ) -> MedViLLOutput:
+    ) -> MedViLLOutput | PreTrainingOutput:
         """Predict the hidden words of a text, or, in generation, the next word.
 
         Args:
@@ -187,6 +198,10 @@ class MedViLLForConditionalGeneration(MedViLLPreTrainedModel, GenerationMixin):
                 that closes the image.
             encoder_outputs: the image encoder's output, where it has run already.
             past_key_values: the cache of generation.
+            text_labels: in pre-training, the hidden words, as ``labels``.
+            matched: in pre-training, ``(batch,)``: 1 where the report is the film's own, else 0.
+            image_positions: in pre-training, ``(batch, image tokens)``: those that are read.
+            attention: who may look at whom; the report is written under s2s alone.
             kwargs: accepted for transformers' generation and unused.
         """
         if encoder_outputs is None:
@@ -196,9 +211,18 @@ class MedViLLForConditionalGeneration(MedViLLPreTrainedModel, GenerationMixin):
         if decoder_input_ids is not None:
             return self._next_word(image, decoder_input_ids, past_key_values)
         assert text_ids is not None and text_attention_mask is not None  # noqa: S101, PT018
-        stream = joint_stream(self.joint, image, text_ids, text_attention_mask)
-        hidden, _ = encode(self.joint, stream, "s2s")
-        logits = self.heads.predictions(hidden[:, stream.image_part :])
+        if image_positions is not None:
+            image = sample_image(image, image_positions)
+        stream = joint_stream(
+            self.joint, image, text_ids, text_attention_mask, image_positions=image_positions
+        )
+        if text_labels is not None:
+            assert matched is not None  # noqa: S101 - pre-training always has both
+            return pretraining_output(
+                self.joint, self.heads, stream, text_labels, matched, attention
+            )
+        hidden, _ = encode(self.joint, stream, attention)
+        logits = self._words(hidden[:, stream.image_part :])
         loss = None
         if labels is not None:
             loss = nn.functional.cross_entropy(
@@ -225,7 +249,7 @@ class MedViLLForConditionalGeneration(MedViLLPreTrainedModel, GenerationMixin):
         hidden, _ = encode(self.joint, stream._replace(seen=stream.seen[:1]), "s2s", cache)
         if cache is not None:
             cache.crop(-1)
-        return MedViLLOutput(logits=self.heads.predictions(hidden[:, -1:]), past_key_values=past)
+        return MedViLLOutput(logits=self._words(hidden[:, -1:]), past_key_values=past)
 
     @torch.no_grad()
     def draft(self, pixel_values: torch.Tensor, **generation: Any) -> tuple[torch.Tensor, None]:

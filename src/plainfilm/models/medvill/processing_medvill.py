@@ -15,8 +15,9 @@ from transformers import (
 from plainfilm.core import Image, InputError, Pixels, Report
 from plainfilm.models.medvill.configuration_medvill import MedViLLConfig
 from plainfilm.text.masking import mask_for_writing
-from plainfilm.text.targets import IGNORED, report_to_target, target_to_report
+from plainfilm.text.targets import report_to_target, target_to_report
 from plainfilm.vision.preparation import FilmImageProcessor
+from plainfilm.vision.pretraining import masked_text
 
 
 class MedViLLProcessor(ProcessorMixin):
@@ -48,7 +49,6 @@ class MedViLLProcessor(ProcessorMixin):
         *,
         draws: Sequence[np.random.Generator] | None = None,
         mask_share: float = 0.15,
-        **kwargs: Any,
     ) -> BatchFeature:
         """Return the tensors of a batch.
 
@@ -58,7 +58,6 @@ class MedViLLProcessor(ProcessorMixin):
             reports: the reports to learn, in training.
             draws: with reports, what decides which of their tokens are hidden, one each.
             mask_share: how many tokens of a report are hidden.
-            kwargs: accepted for transformers' sake and unused.
 
         Returns:
             ``pixel_values`` ``(batch, channels, size, size)``; with reports, ``text_ids`` and
@@ -73,7 +72,6 @@ class MedViLLProcessor(ProcessorMixin):
             return batch
         if draws is None:
             raise InputError("MedViLL learns hidden tokens: reports need draws, one generator each")
-        cls, sep = self.tokenizer.cls_token_id, self.tokenizer.sep_token_id
         encoded = self.tokenizer(
             [report_to_target(report) for report in reports],
             add_special_tokens=False,
@@ -82,24 +80,14 @@ class MedViLLProcessor(ProcessorMixin):
         )["input_ids"]
         hidden = [
             mask_for_writing(
-                [*tokens, sep],
+                [*tokens, self.tokenizer.sep_token_id],
                 mask_token=self.tokenizer.mask_token_id,
                 random=random,
                 share=mask_share,
             )
             for tokens, random in zip(encoded, draws, strict=True)
         ]
-        padded = self.tokenizer.pad(
-            {"input_ids": [[cls, sep, *tokens] for tokens, _ in hidden]},
-            return_tensors="pt",
-            padding_side="right",
-        )
-        batch["text_ids"] = padded["input_ids"]
-        batch["text_attention_mask"] = padded["attention_mask"]
-        labels = torch.full_like(padded["input_ids"], IGNORED)
-        for row, (_, targets) in zip(labels, hidden, strict=True):
-            row[2 : 2 + len(targets)] = torch.tensor(targets)
-        batch["labels"] = labels
+        batch.update(masked_text(self.tokenizer, hidden))
         return batch
 
     def decode_reports(self, tokens: torch.Tensor) -> list[Report]:

@@ -6,6 +6,7 @@ from transformers import BertConfig, PreTrainedConfig, T5Config
 
 from plainfilm.core import OBSERVATIONS
 from plainfilm.vision.backbones import backbone_config
+from plainfilm.vision.joint import Attention
 
 T5_BASE = {"d_model": 768, "d_ff": 3072, "num_layers": 12, "num_heads": 12}
 """The shape of ClinicalT5 (T5-base); T5Config's own defaults are T5-small's."""
@@ -28,6 +29,10 @@ class RadScribeConfig(PreTrainedConfig):
         label_attention_layers: how many cross-attention layers bring them in.
         label_loss_weight: weight of the classifier's loss beside the report's.
         observations: the classifier's labels, in order.
+        encoder_attention: who may look at whom in the joint encoder
+            (see :mod:`plainfilm.vision.joint`).
+        max_views: how many films of a study are read, at most.
+        pretraining: whether the joint encoder has the heads of its pre-training.
     """
 
     model_type = "radscribe"
@@ -44,6 +49,9 @@ class RadScribeConfig(PreTrainedConfig):
         label_attention_layers: int = 1,
         label_loss_weight: float = 1.0,
         observations: list[str] | None = None,
+        encoder_attention: Attention = "full",
+        max_views: int = 1,
+        pretraining: bool = False,
         **kwargs: Any,
     ) -> None:
         self.backbone = {"model_type": "vit", "image_size": image_size} | (backbone or {})
@@ -54,6 +62,9 @@ class RadScribeConfig(PreTrainedConfig):
         self.label_enhanced = label_enhanced
         self.label_attention_layers = label_attention_layers
         self.label_loss_weight = label_loss_weight
+        self.encoder_attention = encoder_attention
+        self.max_views = max_views
+        self.pretraining = pretraining
         self.observations = observations or [str(o) for o in OBSERVATIONS]
         for name in ("pad_token_id", "eos_token_id", "decoder_start_token_id"):
             default = self.decoder.get(name, 1 if name == "eos_token_id" else 0)

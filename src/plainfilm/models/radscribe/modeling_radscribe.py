@@ -27,9 +27,16 @@ from transformers import initialization as init
 from transformers.modeling_outputs import ModelOutput, Seq2SeqLMOutput
 from transformers.models.t5.modeling_t5 import T5Stack
 
+from plainfilm.core import InputError
 from plainfilm.models.radscribe.configuration_radscribe import RadScribeConfig
 from plainfilm.vision.backbones import backbone_channels, build_backbone, image_tokens
-from plainfilm.vision.joint import encode, joint_stream
+from plainfilm.vision.joint import Attention, encode, joint_stream, sample_image
+from plainfilm.vision.pretraining import (
+    PreTrainingHeads,
+    PreTrainingOutput,
+    WordHead,
+    pretraining_output,
+)
 
 
 class LabelOutput(NamedTuple):
@@ -81,10 +88,19 @@ class LabelClassifier(nn.Module):
         self.norm = nn.LayerNorm(channels)
         self.value = nn.Linear(channels, observations)
 
-    def forward(self, tokens: torch.Tensor) -> LabelOutput:
-        """Classify ``tokens`` of shape ``(batch, image tokens, channels)``."""
+    def forward(self, tokens: torch.Tensor, seen: torch.Tensor | None = None) -> LabelOutput:
+        """Classify ``tokens``.
+
+        Args:
+            tokens: ``(batch, image tokens, channels)``.
+            seen: ``(batch, image tokens)``, 0 on tokens that stand for nothing.
+        """
         scaled = self.sharpness * self.value(self.norm(tokens)).float().transpose(1, 2)
-        pooled = scaled.logsumexp(dim=2) - math.log(scaled.shape[2])
+        if seen is None:
+            pooled = scaled.logsumexp(dim=2) - math.log(scaled.shape[2])
+        else:
+            scaled = scaled.masked_fill(seen[:, None] == 0, -torch.inf)
+            pooled = scaled.logsumexp(dim=2) - seen.sum(dim=1, keepdim=True).log()
         return LabelOutput(logits=pooled / self.sharpness, attention=scaled.softmax(dim=2))
 
 
@@ -122,6 +138,8 @@ class RadScribePreTrainedModel(PreTrainedModel):
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
+        if isinstance(module, WordHead):
+            init.zeros_(module.bias)
         if isinstance(module, LabelCrossAttention):
             init.normal_(module.absent, std=0.02)
             init.normal_(module.present, std=0.02)
@@ -149,40 +167,116 @@ class RadScribeEncoder(RadScribePreTrainedModel):
                 )
                 for _ in range(config.label_attention_layers)
             )  # fmt: skip
-        self.joint = BertModel(encoder, add_pooling_layer=False)
+        if config.max_views > 1:
+            self.view_embedding = nn.Embedding(config.max_views, encoder.hidden_size)
+        self.joint = BertModel(encoder, add_pooling_layer=config.pretraining)
+        if config.pretraining:
+            self.heads = PreTrainingHeads(encoder)
         self.post_init()
 
-    def classify(self, pixel_values: torch.Tensor) -> LabelOutput:
+    def _tokens(
+        self, pixel_values: torch.Tensor, view_mask: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return the image tokens of each study, view after view, and which of them exist.
+
+        Returns:
+            ``(batch, views * tokens, channels)``, and ``(batch, views * tokens)``, 0 on the tokens
+            of an absent view; None where every study has one view.
+        """
+        grid = self.config.image_token_grid
+        if view_mask is None:
+            return image_tokens(self.backbone, pixel_values, grid), None
+        present = view_mask.bool()  # the backbone sees no film that is not there
+        found = image_tokens(self.backbone, pixel_values[present], grid)
+        tokens = found.new_zeros(*view_mask.shape, *found.shape[1:])
+        tokens[present] = found
+        return tokens.flatten(1, 2), view_mask.repeat_interleave(found.shape[1], dim=1)
+
+    def classify(
+        self, pixel_values: torch.Tensor, view_mask: torch.Tensor | None = None
+    ) -> LabelOutput:
         """Return what the classifier alone says of ``pixel_values``."""
-        tokens = image_tokens(self.backbone, pixel_values, self.config.image_token_grid)
-        return cast(LabelOutput, self.classifier(tokens))
+        return cast(LabelOutput, self.classifier(*self._tokens(pixel_values, view_mask)))
+
+    def _image(
+        self, pixel_values: torch.Tensor, view_mask: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor | None, LabelOutput | None]:
+        """Return the image part of the stream, which of it exists, and the classifier's output."""
+        tokens, seen = self._tokens(pixel_values, view_mask)
+        labels = self.classifier(tokens, seen) if self.config.label_enhanced else None
+        image = self.image_projection(tokens)
+        if view_mask is not None:
+            views = self.view_embedding.weight[: view_mask.shape[1]]
+            image = image + views.repeat_interleave(self.config.image_token_grid**2, dim=0)
+        if labels is not None:
+            for layer in self.label_attention:
+                image = layer(image, labels.logits.sigmoid())
+        return image, seen, labels
 
     def forward(
         self,
         pixel_values: torch.Tensor,
         text_ids: torch.Tensor,
         text_attention_mask: torch.Tensor,
+        view_mask: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> RadScribeEncoderOutput:
         """Encode films and their text as one stream ``[CLS] image [SEP] text [SEP]``.
 
         Args:
-            pixel_values: ``(batch, channels, size, size)``.
+            pixel_values: ``(batch, channels, size, size)``; with ``view_mask``,
+                ``(batch, views, channels, size, size)``.
             text_ids: ``(batch, 2 + text)``, the processor's ``[CLS] [SEP] text [SEP]``; the image
                 tokens go in behind ``[CLS]``.
             text_attention_mask: ``(batch, 2 + text)``, 0 on padding.
+            view_mask: ``(batch, views)``, 0 where a study has no such view. The tokens of the views
+                follow each other, each with its view's embedding and positions of its own.
             kwargs: accepted for transformers' generation and unused.
         """
-        tokens = image_tokens(self.backbone, pixel_values, self.config.image_token_grid)
-        labels = self.classifier(tokens) if self.config.label_enhanced else None
-        image = self.image_projection(tokens)
-        if labels is not None:
-            for layer in self.label_attention:
-                image = layer(image, labels.logits.sigmoid())
-
-        stream = joint_stream(self.joint, image, text_ids, text_attention_mask)
-        hidden, _ = encode(self.joint, stream)
+        image, seen, labels = self._image(pixel_values, view_mask)
+        places = None
+        if seen is not None:
+            one = torch.arange(self.config.image_token_grid**2, device=image.device)
+            places = one.repeat(seen.shape[1] // len(one)).expand(len(image), -1)
+        stream = joint_stream(
+            self.joint, image, text_ids, text_attention_mask,
+            image_positions=places, image_attention_mask=seen,
+        )  # fmt: skip
+        hidden, _ = encode(self.joint, stream, self.config.encoder_attention)
         return RadScribeEncoderOutput(hidden, stream.seen, labels)
+
+    def pretrain(
+        self,
+        pixel_values: torch.Tensor,
+        text_ids: torch.Tensor,
+        text_attention_mask: torch.Tensor,
+        labels: torch.Tensor,
+        matched: torch.Tensor,
+        image_positions: torch.Tensor | None,
+        attention: Attention,
+    ) -> PreTrainingOutput:
+        """Say hidden words and whether film and report match; the frontal film alone is read.
+
+        Args:
+            pixel_values: ``(batch, channels, size, size)``.
+            text_ids: as in :meth:`forward`, the report in the text's place, some words hidden.
+            text_attention_mask: as in :meth:`forward`.
+            labels: see :func:`plainfilm.vision.pretraining.pretraining_output`.
+            matched: likewise.
+            image_positions: ``(batch, image tokens)``: those that are read; all where left out.
+            attention: who may look at whom.
+        """
+        view = None
+        if self.config.max_views > 1:
+            pixel_values = pixel_values[:, None]
+            view = text_attention_mask.new_ones(len(pixel_values), 1)
+        image, _, _ = self._image(pixel_values, view)
+        if image_positions is not None:
+            image = sample_image(image, image_positions)
+        stream = joint_stream(
+            self.joint, image, text_ids, text_attention_mask, image_positions=image_positions
+        )
+        return pretraining_output(self.joint, self.heads, stream, labels, matched, attention)
 
 
 class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixin):
@@ -194,13 +288,18 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
             "backbone": ("encoder.backbone.",),
             "classifier": ("encoder.classifier.",),
             "label_attention": ("encoder.label_attention.",),
-            "joint": ("encoder.joint.", "encoder.image_projection."),
+            "joint": (
+                "encoder.joint.",
+                "encoder.image_projection.",
+                "encoder.heads.",
+                "encoder.view_embedding.",
+            ),
             "encoder": ("encoder.",),
             "decoder": ("decoder.", "bridge.", "lm_head."),
         }
     )
     """The parts that a recipe can train at a rate of its own, by prefix of parameter names."""
-    objectives = ("labels", "report", "report+labels")
+    objectives = ("labels", "report", "report+labels", "pretraining")
     """What a stage of a recipe can train it on."""
 
     def __init__(self, config: RadScribeConfig) -> None:
@@ -224,6 +323,11 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
     def joint_encoder(self) -> BertModel:
         """The BERT that reads image and text."""
         return self.encoder.joint
+
+    @property
+    def pretraining_heads(self) -> PreTrainingHeads | None:
+        """The heads of the joint encoder's pre-training, where it has them."""
+        return self.encoder.heads if self.config.pretraining else None
 
     def get_encoder(self, *args: Any, **kwargs: Any) -> RadScribeEncoder:
         """Return the encoder; generation runs it once."""
@@ -263,11 +367,17 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
         observation_labels: torch.Tensor | None = None,
         past_key_values: Any = None,
         use_cache: bool | None = None,
+        view_mask: torch.Tensor | None = None,
+        text_labels: torch.Tensor | None = None,
+        matched: torch.Tensor | None = None,
+        image_positions: torch.Tensor | None = None,
+        attention: Attention = "full",
         **kwargs: Any,
-    ) -> RadScribeOutput:
+    ) -> RadScribeOutput | PreTrainingOutput:
         """Return logits over the decoder's vocabulary, and the loss where there are targets.
 
-        With neither ``decoder_input_ids`` nor ``labels``, only the classifier runs.
+        With neither ``decoder_input_ids`` nor ``labels``, only the classifier runs; with
+        ``text_labels``, the joint encoder's pre-training (:meth:`RadScribeEncoder.pretrain`).
 
         Args:
             pixel_values: ``(batch, channels, size, size)``.
@@ -281,19 +391,31 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
                 NaN is ignored. They reach the loss and nothing else.
             past_key_values: the decoder's cache.
             use_cache: whether to return it.
+            view_mask: ``(batch, views)``, see :meth:`RadScribeEncoder.forward`.
+            text_labels: in pre-training, the hidden words.
+            matched: in pre-training, whether film and report belong together.
+            image_positions: in pre-training, which image tokens are read.
+            attention: in pre-training, who may look at whom.
             kwargs: passed to the decoder (``output_attentions`` and the like).
         """
+        if text_labels is not None:
+            assert pixel_values is not None and text_ids is not None  # noqa: S101, PT018
+            assert text_attention_mask is not None and matched is not None  # noqa: S101, PT018
+            return self.encoder.pretrain(
+                pixel_values, text_ids, text_attention_mask, text_labels, matched,
+                image_positions, attention,
+            )  # fmt: skip
         if decoder_input_ids is None and labels is not None:
             decoder_input_ids = self.prepare_decoder_input_ids_from_labels(labels)
         if decoder_input_ids is None:
             assert pixel_values is not None  # noqa: S101 - there is nothing else to go by
-            classified = self.encoder.classify(pixel_values)
+            classified = self.encoder.classify(pixel_values, view_mask)
             label_loss = self._label_loss(classified, observation_labels)
             return RadScribeOutput(
                 loss=label_loss, label_loss=label_loss, label_logits=classified.logits
             )
         if encoder_outputs is None:
-            encoder_outputs = self.encoder(pixel_values, text_ids, text_attention_mask)
+            encoder_outputs = self.encoder(pixel_values, text_ids, text_attention_mask, view_mask)
         decoded = self.decoder(
             input_ids=decoder_input_ids,
             attention_mask=decoder_attention_mask,
@@ -345,6 +467,7 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
         pixel_values: torch.Tensor,
         text_ids: torch.Tensor,
         text_attention_mask: torch.Tensor,
+        view_mask: torch.Tensor | None = None,
         **generation: Any,
     ) -> tuple[torch.Tensor, LabelOutput | None]:
         """Write reports, and say what the classifier saw on the way.
@@ -353,11 +476,17 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
             pixel_values: see :meth:`forward`.
             text_ids: see :meth:`forward`.
             text_attention_mask: see :meth:`forward`.
+            view_mask: see :meth:`forward`.
             generation: passed to ``generate()``.
 
         Returns:
             The tokens ``(batch, report tokens)``, and the classifier's output where there is one.
+
+        Raises:
+            InputError: true labels were given.
         """
-        encoded = self.encoder(pixel_values, text_ids, text_attention_mask)
+        if "observation_labels" in generation:
+            raise InputError("a draft takes no observation labels: the model predicts its own")
+        encoded = self.encoder(pixel_values, text_ids, text_attention_mask, view_mask)
         tokens = self.generate(encoder_outputs=encoded, **generation)
         return cast(torch.Tensor, tokens), encoded.labels

@@ -7,6 +7,7 @@ different vocabularies; a small model uses one vocabulary for both.
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import (
     AutoImageProcessor,
@@ -20,6 +21,8 @@ from plainfilm.models.radscribe.configuration_radscribe import RadScribeConfig
 from plainfilm.text.targets import IGNORED, report_to_target, target_to_report
 from plainfilm.vision.preparation import FilmImageProcessor
 
+Film = Image | Pixels
+
 
 class RadScribeProcessor(ProcessorMixin):
     """Prepares films, indications and reports for RadScribe, and decodes what it writes.
@@ -30,6 +33,7 @@ class RadScribeProcessor(ProcessorMixin):
         text_tokenizer: of the joint encoder; must have a CLS and a SEP token.
         max_text_tokens: longest text of the joint encoder (MedViLL: 253); the rest is cut off.
         max_report_tokens: longest report to learn; the rest is cut off.
+        max_views: how many films of a study are read, at most.
     """
 
     def __init__(
@@ -39,6 +43,7 @@ class RadScribeProcessor(ProcessorMixin):
         text_tokenizer: PreTrainedTokenizerBase,
         max_text_tokens: int = 253,
         max_report_tokens: int = 256,
+        max_views: int = 1,
         **kwargs: Any,
     ) -> None:
         if text_tokenizer.cls_token_id is None or text_tokenizer.sep_token_id is None:
@@ -46,28 +51,38 @@ class RadScribeProcessor(ProcessorMixin):
         super().__init__(image_processor, tokenizer, text_tokenizer, **kwargs)
         self.max_text_tokens = max_text_tokens
         self.max_report_tokens = max_report_tokens
+        self.max_views = max_views
 
     def __call__(
         self,
-        images: Sequence[Image | Pixels],
+        images: Sequence[Film | Sequence[Film]],
         indications: Sequence[str | None] | None = None,
         reports: Sequence[Report] | None = None,
-        **kwargs: Any,
+        *,
+        draws: object = None,
+        mask_share: float | None = None,
     ) -> BatchFeature:
         """Return the tensors of a batch.
 
         Args:
-            images: one film a study.
+            images: one film a study; where ``max_views`` is more than 1, one or several, the
+                frontal one first.
             indications: why each was taken, where known.
             reports: the reports to learn, in training.
-            kwargs: accepted for transformers' sake and unused.
+            draws: not read: T5 learns every word of a report, and none is hidden.
+            mask_share: likewise.
 
         Returns:
-            ``pixel_values`` ``(batch, channels, size, size)``; ``text_ids`` and
+            ``pixel_values`` ``(batch, channels, size, size)``, or
+            ``(batch, views, channels, size, size)`` and ``view_mask`` ``(batch, views)`` where
+            ``max_views`` is more than 1; ``text_ids`` and
             ``text_attention_mask`` ``(batch, 2 + text)`` for the joint encoder; with reports,
             ``labels`` ``(batch, report tokens)``, padded with -100.
+
+        Raises:
+            InputError: a study has more films than ``max_views``.
         """
-        batch = self.image_processor(images)
+        batch = self._films(images)
         texts = [indication or "" for indication in indications or [None] * len(images)]
         encoded = self.text_tokenizer(
             texts, add_special_tokens=False, truncation=True, max_length=self.max_text_tokens
@@ -95,6 +110,22 @@ class RadScribeProcessor(ProcessorMixin):
                 targets["attention_mask"] == 0, IGNORED
             )
         return batch
+
+    def _films(self, images: Sequence[Film | Sequence[Film]]) -> BatchFeature:
+        """Return the films' tensors, absent views black and masked."""
+        if self.max_views == 1:
+            return self.image_processor(images)
+        studies = [[one] if isinstance(one, Image | np.ndarray) else list(one) for one in images]
+        most = max(len(films) for films in studies)
+        if most > self.max_views:
+            raise InputError(f"a study has {most} films; this model reads {self.max_views}")
+        films = self.image_processor([film for films in studies for film in films])["pixel_values"]
+        view_mask = torch.zeros(len(studies), most, dtype=torch.long)
+        for row, found in zip(view_mask, studies, strict=True):
+            row[: len(found)] = 1
+        pixel_values = films.new_zeros(*view_mask.shape, *films.shape[1:])
+        pixel_values[view_mask.bool()] = films
+        return BatchFeature({"pixel_values": pixel_values, "view_mask": view_mask})
 
     def decode_reports(self, tokens: torch.Tensor) -> list[Report]:
         """Return the reports that generated ``tokens`` ``(batch, report tokens)`` spell."""
