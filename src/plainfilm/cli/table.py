@@ -124,6 +124,7 @@ def _curves(plan: "Plan", row: str, out: Path) -> "list[Curve]":
             log = json.loads((folder / HISTORY).read_text(encoding="utf-8"))
             for name, key in (("training", "loss"), ("validation", "eval_loss")):
                 points = [(before + entry["epoch"], entry[key]) for entry in log if key in entry]
-                found.append(Curve(name, points))
+                if points:
+                    found.append(Curve(name, points))
             before += max(entry["epoch"] for entry in log)
     return found
