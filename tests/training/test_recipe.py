@@ -32,7 +32,7 @@ def test_every_shipped_recipe_builds_its_model(path: Path) -> None:
     assert sum(parameter.numel() for parameter in model.parameters()) > 10_000
 
 
-@pytest.mark.parametrize("backbone", ["resnet101", "vit"])
+@pytest.mark.parametrize("backbone", ["chexnet", "resnet101", "vit"])
 @pytest.mark.parametrize("label", [False, True])
 def test_the_seed_papers_recipes_say_what_the_paper_says(backbone: str, label: bool) -> None:
     """Tables II and III, section IV-B."""

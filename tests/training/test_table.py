@@ -20,6 +20,7 @@ SHIPPED = table_path("radscribe")
 SMALLER = {  # laid over the small recipes, key by key
     "backbone": {
         "resnet": {"embedding_size": 4, "hidden_sizes": [4, 8, 8], "depths": [1, 1, 1]},
+        "densenet": {"init_features": 4, "growth_rate": 4, "block_config": [1, 1, 1]},
         "vit": {
             "image_size": 32, "patch_size": 16, "hidden_size": 16, "num_hidden_layers": 1,
             "num_attention_heads": 2, "intermediate_size": 16,
