@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import AutoModelForSeq2SeqLM, T5Config, T5ForConditionalGeneration
 
-from plainfilm.core import Report
+from plainfilm.core import InputError, Report
 from plainfilm.models.radscribe import (
     RadScribeConfig,
     RadScribeForConditionalGeneration,
