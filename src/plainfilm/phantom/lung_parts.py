@@ -32,8 +32,7 @@ def lobe_lengths(scene: Scene, side: int) -> dict[str, Array]:
     own, turn = own_grid(scene, side), scene.camera.rotation_rad
     near, far = there(lung.cavity.interval(grid, scene.camera))
     below = lung.dome.interval(own, scene.camera)
-    central = (scene.heart, scene.great, scene.arch, scene.spine, below)
-    holes = [there(interval) for interval in central]
+    holes = [there(interval) for interval in (*scene.central, below)]
     x, y = own.x[0, rays[1]], own.y[rays[0], 0]
     fissure, high = _oblique_fissure(scene, side, y), _above_horizontal_fissure(scene, side, y)
     # the plane lies at this depth along a ray through the turned patient

@@ -74,7 +74,7 @@ def make_lung(
         patient: whose.
         disease: what fills or narrows the pleural space.
         side: RIGHT or LEFT.
-        central: where rays meet the heart, great vessels, aortic knob and spine.
+        central: where rays meet the heart, great vessels, then all else that takes lung's place.
         grid: the detector.
         camera: turns and magnifies; each lung at its own middle, so that the two sides part on a
             lateral film as they do on real ones.

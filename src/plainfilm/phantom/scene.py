@@ -11,6 +11,7 @@ from plainfilm.phantom.deformation import deformed
 from plainfilm.phantom.disease import Disease
 from plainfilm.phantom.incidental import hernia
 from plainfilm.phantom.lungs import Lung, make_lung
+from plainfilm.phantom.organs import descending_aorta
 from plainfilm.phantom.patient import Exposure, Patient
 from plainfilm.phantom.solids import Array, Camera, Ellipsoid, Grid, Interval, hull
 from plainfilm.phantom.thorax import (
@@ -38,7 +39,11 @@ class Scene:
     heart: Interval
     great: Interval
     arch: Interval
+    aorta: Interval
+    """Its descending part."""
     spine: Interval
+    central: tuple[Interval, ...]
+    """All that the lungs are cut by but the diaphragm; first the heart, then the great vessels."""
     body: Array
     """Path length through the whole trunk, mm."""
     lungs: dict[int, Lung]
@@ -78,8 +83,9 @@ def make_scene(patient: Patient, disease: Disease, exposure: Exposure, grid: Gri
     whole = hull([solid.spread(grid) for solid in hearts])
     great = great_vessels(patient, disease.mediastinum_mm).interval(grid, camera)
     arch = aortic_knob(patient, disease.mediastinum_mm).seen_by(camera).spread(grid)
+    aorta = descending_aorta(patient, disease.mediastinum_mm).interval(grid, camera)
     spine = spine_column(patient).interval(grid, camera)
-    central = [whole, great, arch, spine]
+    central = [whole, great, arch, aorta, spine]
     if disease.hernia_mm:
         central.append(hernia(patient, disease).seen_by(camera).spread(grid))
     lungs = {
@@ -88,6 +94,6 @@ def make_scene(patient: Patient, disease: Disease, exposure: Exposure, grid: Gri
     }
     return Scene(
         patient=patient, disease=disease, camera=camera, grid=grid, lateral=lateral,
-        hearts=hearts, heart=whole, great=great, arch=arch, spine=spine,
-        body=trunk(patient, grid, camera, lateral), lungs=lungs,
+        hearts=hearts, heart=whole, great=great, arch=arch, aorta=aorta, spine=spine,
+        central=tuple(central), body=trunk(patient, grid, camera, lateral), lungs=lungs,
     )  # fmt: skip

@@ -9,7 +9,7 @@ of their own. Where the table leaves a meaning open:
 - zones are cut at heights: *apical* above the clavicle's middle, *upper* down to the anterior end
   of the 2nd rib, *mid* to that of the 4th, *base* below;
 - a rib is posterior up to where it stands farthest to the side; the 11th and 12th end before;
-- the aorta is its arch, the stomach its gas, a man's breast is missing, upper and lower mediastinum
+- the aorta ends at the diaphragm, the stomach is its gas, a man's breast is missing, upper and lower mediastinum
   meet at the disc T4/T5, *tracheal bifurcation* is the carina with both main bronchi.
 """
 
@@ -23,6 +23,7 @@ from plainfilm.phantom.case import Case
 from plainfilm.phantom.classes import CLASSES, ORDINALS, SUPERCLASSES, VERTEBRAE
 from plainfilm.phantom.lung_parts import LUNG_ZONES, lobe_mask, lung_mask, own_grid
 from plainfilm.phantom.lungs import SIDE_NAMES
+from plainfilm.phantom.organs import ascending_aorta
 from plainfilm.phantom.scene import Scene, make_scene
 from plainfilm.phantom.skeleton import (
     LEVELS,
@@ -193,6 +194,11 @@ def _chamber(name: str, scene: Scene) -> Mask:
     return _shadow([solid], scene) & (length(scene.heart) > 0)
 
 
+def _ascending_aorta(scene: Scene) -> Mask:
+    aorta = ascending_aorta(scene.patient, scene.disease.mediastinum_mm)
+    return length(aorta.interval(scene.grid, scene.camera)) > 0
+
+
 def _airway(bifurcation: bool, scene: Scene) -> Mask:
     (trachea, radius), *bronchi = airway_curves(scene.patient)
     if not bifurcation:
@@ -222,6 +228,8 @@ def _renders() -> dict[str, Render]:
         "stomach": lambda scene: _shadow(gas_and_breasts(scene.patient)[0][:1], scene),
         "heart": lambda scene: length(scene.heart) > 0,
         "aortic arch": lambda scene: length(scene.arch) > 0,
+        "ascending aorta": _ascending_aorta,
+        "descending aorta": lambda scene: length(scene.aorta) > 0,
         "upper mediastinum": partial(_cardiomediastinum, True),
         "lower mediastinum": partial(_cardiomediastinum, False),
         "trachea": partial(_airway, False),
@@ -265,7 +273,7 @@ def _unions() -> dict[str, tuple[str, ...]]:
         "12th rib": ("posterior 12th rib left", "posterior 12th rib right"),
         "diaphragm": ("left hemidiaphragm", "right hemidiaphragm"),
         "cardiomediastinum": ("upper mediastinum", "lower mediastinum"),
-        "aorta": ("aortic arch",),
+        "aorta": ("ascending aorta", "aortic arch", "descending aorta"),
         "pulmonary artery": ("left pulmonary artery", "right pulmonary artery"),
         "breast": ("breast left", "breast right"),
         "lung": ("left lung", "right lung"),

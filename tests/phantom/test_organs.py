@@ -1,0 +1,93 @@
+"""Aorta and organs beside heart, lungs and bones: place, side, and what of them shows."""
+
+import numpy as np
+import pytest
+
+from plainfilm.phantom import PREVALENCE, simulate
+from plainfilm.phantom.disease import Disease, Pneumothorax
+from plainfilm.phantom.organs import ascending_aorta, descending_aorta
+from plainfilm.phantom.projection import project
+from plainfilm.phantom.scene import make_scene
+from plainfilm.phantom.solids import STRAIGHT, Grid, length
+from plainfilm.phantom.structures import masks_of
+from plainfilm.phantom.thorax import LEFT, aortic_knob, great_vessels
+
+SIZE = 256
+HEALTHY = {**dict.fromkeys(PREVALENCE, 0.0), "normal": 1.0}
+
+
+def case_and_grid(index: int, **prevalence: float):
+    case = simulate(9, index, 32, prevalence=HEALTHY | prevalence).case
+    exposure = case.exposure
+    return case, Grid.square(SIZE, exposure.field_mm, exposure.left_mm, exposure.top_mm)
+
+
+@pytest.fixture(scope="module", params=range(4))
+def seen(request):
+    case, grid = case_and_grid(request.param)
+    scene = make_scene(case.patient, case.disease, case.exposure, grid)
+    return case, scene, masks_of(scene)
+
+
+def test_the_descending_aorta_runs_from_the_arch_to_the_diaphragm_left_of_the_spine(seen):
+    case, scene, masks = seen
+    aorta = masks["descending aorta"]
+    rows = np.nonzero(aorta.any(axis=1))[0]
+    assert (aorta & masks["aortic arch"]).any()
+    assert scene.lungs[LEFT].below[rows[-1]].max() > 0  # ends where the dome has begun
+    spine = masks["thoracic spine"]
+    for row in rows[:: len(rows) // 8]:
+        assert np.nonzero(aorta[row])[0].mean() > np.nonzero(spine[row])[0].mean()
+    width = aorta[rows[len(rows) // 4]].sum() * scene.grid.spacing_mm
+    assert width == pytest.approx(2 * case.patient.knob_mm, rel=0.15)
+
+
+def test_the_descending_aortas_border_shows_through_the_heart(seen):
+    """Four mm inside of its left border the film is denser than four mm outside."""
+    case, scene, masks = seen
+    attenuation = project(case.patient, case.disease, case.exposure, scene.grid).attenuation
+    column = descending_aorta(scene.patient, 0.0)
+    y = np.linspace(0.35, 0.7, 40) * scene.patient.height_mm
+    _, border = column.extent(y, scene.camera)
+    scale = column.scale(scene.camera)
+    centre_y = scene.camera.centre_y
+    rows = np.searchsorted(scene.grid.y[:, 0], (y - centre_y) * scale + centre_y)
+    steps = []
+    for row, x in zip(rows, border, strict=True):
+        inside, outside = np.searchsorted(scene.grid.x[0], (x - 4, x + 4))
+        if masks["heart"][row, inside] and masks["heart"][row, outside]:
+            steps.append(attenuation[row, inside] - attenuation[row, outside])
+    assert len(steps) > 8
+    assert np.median(steps) > 0.04
+
+
+def test_the_aorta_is_its_three_parts_and_the_ascending_one_lies_within_the_mediastinum(seen):
+    case, _, masks = seen
+    parts = [masks[f"{part} aorta"] for part in ("ascending", "descending")]
+    assert np.array_equal(masks["aorta"], parts[0] | parts[1] | masks["aortic arch"])
+    ascending = ascending_aorta(case.patient, 0.0)
+    y = np.linspace(ascending.y[0], ascending.y[-1], 20)
+    right, left = ascending.extent(y, STRAIGHT)
+    outer, _ = great_vessels(case.patient, 0.0).extent(y, STRAIGHT)
+    assert (right >= outer).all()
+    assert (left < aortic_knob(case.patient, 0.0).centre[0] + case.patient.knob_mm).all()
+    columns = [np.nonzero(part)[1].mean() for part in parts]
+    assert columns[0] < columns[1]  # the ascending one is on the patient's right
+
+
+def test_a_mediastinal_shift_takes_the_aortas_upper_end_along():
+    case, grid = case_and_grid(2)
+    tension = Disease(pneumothorax=Pneumothorax(LEFT, 65.0, tension_mm=26.0))
+    straight, shifted = (
+        make_scene(case.patient, disease, case.exposure, grid) for disease in (Disease(), tension)
+    )
+    moved = []
+    for name in ("arch", "aorta"):
+        middle = [
+            np.average(np.broadcast_to(grid.x, grid.shape)[at], weights=length(part)[at])
+            for part in (getattr(straight, name), getattr(shifted, name))
+            for at in [np.nonzero(length(part))[0].min() + np.array([2, 3])]
+        ]
+        moved.append(middle[1] - middle[0])
+        assert moved[-1] < -15
+    assert moved[1] == pytest.approx(moved[0], abs=4)
