@@ -55,7 +55,7 @@ def phantom(
         str, typer.Option("--format", help="png (8 bits), or dicom (12 bits with a full header).")
     ] = "png",
     structures: Annotated[
-        bool, typer.Option("--structures", help="Keep masks of 152 anatomical classes, too.")
+        bool, typer.Option("--structures", help="Keep masks of anatomical classes, too.")
     ] = False,
     views: Annotated[
         str, typer.Option(help="frontal, or frontal,lateral: one film a study, or two.")

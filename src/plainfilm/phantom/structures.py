@@ -9,8 +9,9 @@ of their own. Where the table leaves a meaning open:
 - zones are cut at heights: *apical* above the clavicle's middle, *upper* down to the anterior end
   of the 2nd rib, *mid* to that of the 4th, *base* below;
 - a rib is posterior up to where it stands farthest to the side; the 11th and 12th end before;
-- the aorta ends at the diaphragm, the stomach is its gas, a man's breast is missing, upper and lower mediastinum
-  meet at the disc T4/T5, *tracheal bifurcation* is the carina with both main bronchi.
+- the aorta ends at the diaphragm, the stomach is its gas, a man's breast is missing, upper and
+  lower mediastinum meet at the disc T4/T5, *tracheal bifurcation* is the carina with both main
+  bronchi.
 """
 
 from collections.abc import Callable, Iterable, Mapping
