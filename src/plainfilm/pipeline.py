@@ -30,6 +30,7 @@ from plainfilm.core import (
     View,
     Word,
 )
+from plainfilm.grounding.saliency import check_method, observation_maps, sentence_maps
 from plainfilm.models import FAMILIES, load_family
 from plainfilm.text import read
 from plainfilm.vision.domain import Domain
@@ -97,27 +98,38 @@ class ReportModel:
         chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
         return cls(model.to(chosen), processor, card, domain)
 
-    def report(self, study: Study, **generation: Any) -> Report:
+    def report(self, study: Study, *, saliency: str = "classifier", **generation: Any) -> Report:
         """Draft the report of one study.
 
         Args:
             study: with at least one film that is, or may be, a frontal one.
+            saliency: how the maps of the evidence are made, one of
+                :data:`plainfilm.grounding.saliency.METHODS`.
             generation: passed to ``generate()`` (``num_beams`` and the like).
 
         Raises:
-            InputError: the study has no film that the model can read.
+            InputError: the study has no film that the model can read, or the saliency does not
+                apply to this model.
         """
-        return next(self.reports([study], **generation))
+        return next(self.reports([study], saliency=saliency, **generation))
 
     def reports(
-        self, studies: Iterable[Study], *, batch_size: int = 16, **generation: Any
+        self,
+        studies: Iterable[Study],
+        *,
+        batch_size: int = 16,
+        saliency: str = "classifier",
+        **generation: Any,
     ) -> Iterator[Report]:
         """Draft the reports of several studies, in their order, ``batch_size`` at a time."""
+        check_method(self.model, saliency)
         waiting = iter(studies)
         while batch := list(islice(waiting, batch_size)):
-            yield from self._batch(batch, generation)
+            yield from self._batch(batch, saliency, generation)
 
-    def _batch(self, studies: Sequence[Study], generation: dict[str, Any]) -> Iterator[Report]:
+    def _batch(
+        self, studies: Sequence[Study], saliency: str, generation: dict[str, Any]
+    ) -> Iterator[Report]:
         count = getattr(self.processor, "max_views", 1)
         read_views = [_views(study, count) for study in studies]
         chosen = [views[0] for views in read_views]
@@ -135,14 +147,19 @@ class ReportModel:
         for row, (draft, film, index) in enumerate(zip(drafts, films, chosen, strict=True)):
             statements = tuple(read(draft.text))
             evidence: tuple[Evidence, ...] = ()
+            one = {name: tensor[row : row + 1] for name, tensor in inputs.items()}
             if labels is not None:
-                evidence = _evidence(
-                    self.model.config.observations,
-                    labels.logits[row].sigmoid().tolist(),
-                    labels.attention[row, :, : self.model.config.image_token_grid**2],
-                    film,
-                    index,
-                )
+                grid = self.model.config.image_token_grid
+                maps = labels.attention[row, :, : grid**2].reshape(-1, grid, grid)
+                method = "attention of the model's classifier"
+                if saliency != "classifier":
+                    maps = observation_maps(self.model, one, saliency)
+                    method = f"{saliency} of the classifier's logit"
+                names = [Observation(name) for name in self.model.config.observations]
+                probabilities = labels.logits[row].sigmoid().tolist()
+                evidence = _evidence(names, probabilities, maps, film, index, method)
+            elif saliency != "classifier":
+                statements = self._explain(draft, statements, one, film, index, saliency)
             yield draft.model_copy(
                 update={
                     "statements": statements,
@@ -154,6 +171,33 @@ class ReportModel:
                     "model": self.card.name,
                 }
             )
+
+    def _explain(
+        self,
+        draft: Report,
+        statements: tuple[Finding, ...],
+        inputs: dict[str, torch.Tensor],
+        film: Image,
+        index: int,
+        saliency: str,
+    ) -> tuple[Finding, ...]:
+        """Return the statements with a map for the sentence that says each, where it is found."""
+        tokens, spans = self.processor.sentence_spans(draft, [f.sentence or "" for f in statements])
+        said = [(finding, span) for finding, span in zip(statements, spans, strict=True)
+                if span.any()]  # fmt: skip
+        if not said:
+            return statements
+        device = self.model.device
+        maps = sentence_maps(
+            self.model, inputs, tokens.to(device), [span.to(device) for _, span in said], saliency
+        )
+        method = f"{saliency} of the sentence's log-probability"
+        names = [finding.observation for finding, _ in said]
+        evidence = iter(_evidence(names, [None] * len(said), maps, film, index, method))
+        return tuple(
+            finding.model_copy(update={"evidence": (next(evidence),)}) if span.any() else finding
+            for finding, span in zip(statements, spans, strict=True)
+        )
 
     def _domain_warnings(self, films: Sequence[Image]) -> tuple[str, ...]:
         """Return what must be known of the films that were read; the first is the frontal one."""
@@ -228,34 +272,36 @@ def _views(study: Study, count: int) -> list[int]:
 
 
 def _evidence(
-    observations: Sequence[str],
-    probabilities: Sequence[float],
-    attention: torch.Tensor,
+    observations: Sequence[Observation],
+    probabilities: Sequence[float | None],
+    maps: torch.Tensor,
     film: Image,
     image: int,
+    method: str,
 ) -> tuple[Evidence, ...]:
-    """Return the classifier's probabilities, with the map of where it looked on the film itself.
+    """Return observations with their maps on the film itself, each scaled to a maximum of 1.
 
     Args:
-        observations: the classifier's labels.
-        probabilities: one each.
-        attention: ``(observations, image tokens)`` on the letterboxed square.
+        observations: what each map shows.
+        probabilities: the classifier's, where there is one.
+        maps: ``(observations, grid, grid)`` on the letterboxed square.
         film: the film, for its shape.
         image: its index in the study.
+        method: how the maps were made.
     """
-    grid = round(attention.shape[1] ** 0.5)
-    rows, columns = film_area(film.shape, grid)
+    rows, columns = film_area(film.shape, maps.shape[1])
     found = []
-    for name, probability, tokens in zip(observations, probabilities, attention, strict=True):
-        weights = tokens.reshape(grid, grid)[rows, columns]
-        heatmap = (weights / weights.max().clamp_min(1e-12)).tolist()
+    for name, probability, square in zip(observations, probabilities, maps, strict=True):
+        weights = square[rows, columns]
+        # Where no place speaks for it, there is no map.
+        heatmap = (weights / weights.max()).tolist() if weights.max() > 0 else []
         found.append(
             Evidence(
-                observation=Observation(name),
+                observation=name,
                 probability=probability,
                 image=image,
                 heatmap=tuple(tuple(round(value, 4) for value in row) for row in heatmap),
-                method="attention of the model's classifier",
+                method=method,
             )
         )
     return tuple(found)

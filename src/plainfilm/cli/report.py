@@ -20,6 +20,14 @@ class Format(StrEnum):
     HTML = "html"
 
 
+class Saliency(StrEnum):
+    """How the maps of where the model looked are made."""
+
+    CLASSIFIER = "classifier"
+    GRAD_CAM = "grad-cam"
+    ATTENTION_ROLLOUT = "attention-rollout"
+
+
 class Audience(StrEnum):
     """Whom a report is written for."""
 
@@ -51,6 +59,10 @@ def report(
     indication: Annotated[
         str | None, typer.Option(help="Why the films were taken; the model reads it too.")
     ] = None,
+    saliency: Annotated[
+        Saliency,
+        typer.Option(help="How the maps are made (docs/saliency.md); drawn by --format html."),
+    ] = Saliency.CLASSIFIER,
     audience: Annotated[
         Audience, typer.Option(help="patient: the same statements in plain words, as text.")
     ] = Audience.RADIOLOGIST,
@@ -71,7 +83,7 @@ def report(
         raise InputError(f"cannot write {output}: there is no folder {output.parent}")
     refused: list[str] = []
     studies = _studies(files, refused, together=together, indication=indication)
-    text = _draft(studies, model, format, audience)
+    text = _draft(studies, model, format, audience, saliency)
     if text is not None and output is None:
         typer.echo(text)
     elif text is not None and output is not None:
@@ -110,7 +122,9 @@ def _studies(
             yield study
 
 
-def _draft(studies: Iterator[Study], model: str, format: Format, audience: Audience) -> str | None:
+def _draft(
+    studies: Iterator[Study], model: str, format: Format, audience: Audience, saliency: Saliency
+) -> str | None:
     """Return the studies' drafts, written out; None where no study could be read.
 
     Only a page keeps the films; text and JSON are written as they come.
@@ -129,7 +143,8 @@ def _draft(studies: Iterator[Study], model: str, format: Format, audience: Audie
             waiting.append(study)
             yield study
 
-    drafts = ((waiting.popleft(), draft) for draft in load_model(model).reports(feed()))
+    reports = load_model(model).reports(feed(), saliency=str(saliency))
+    drafts = ((waiting.popleft(), draft) for draft in reports)
     if audience is Audience.PATIENT:
         return "\n\n".join(explain(draft) for _, draft in drafts)
     if format is Format.TEXT:

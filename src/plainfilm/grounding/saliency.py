@@ -1,0 +1,178 @@
+"""Saliency: which places of a film speak for a finding, asked of the trained network itself.
+
+Two methods beside the classifier's own attention, each giving one map for each score:
+
+- **grad-cam** (Selvaraju et al., ICCV 2017, equations 1 and 2) on the backbone's last feature map:
+  channels are weighted by the mean gradient of the score, summed, and what is negative is cut off.
+  It applies to every backbone; for ViT, DINOv2 and Mamba the map is the raster of patch tokens.
+- **attention-rollout** (Abnar and Zuidema, ACL 2020, section 3) for backbones with attention: heads
+  averaged, half identity for the residual, multiplied through the layers. Rollout alone knows no
+  finding: it is a way from the last layer's tokens to the patches. The last tokens are weighted
+  by Grad-CAM for the finding, and rollout carries the weights back (a departure: the paper starts
+  from the class token, which no part of these models reads). A Mamba encoder has no attention.
+
+The score of an observation is the classifier's logit. Without a classifier, the score of a sentence
+is the log-probability of its tokens, the true beginning of the report given.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+
+from plainfilm.core import InputError
+from plainfilm.vision.backbones import WITH_ATTENTION, feature_map
+
+METHODS = ("classifier", "grad-cam", "attention-rollout")
+"""``classifier`` is the attention behind the label classifier's pooling, which costs nothing."""
+
+
+def check_method(model: PreTrainedModel, method: str) -> None:
+    """Refuse a method that is unknown, or that does not apply to ``model``.
+
+    Raises:
+        InputError: with what does apply.
+    """
+    if method not in METHODS:
+        raise InputError(f"unknown saliency {method!r}: expected one of {', '.join(METHODS)}")
+    if method == "classifier":
+        return
+    backbone = model.image_backbone.config.model_type
+    if method == "attention-rollout" and backbone not in WITH_ATTENTION:
+        raise InputError(
+            f"attention-rollout needs a backbone with attention ({', '.join(WITH_ATTENTION)}); "
+            f"this model's is {backbone}: use grad-cam"
+        )
+    if "report+labels" not in model.objectives:
+        raise InputError(
+            f"{method} needs a classifier or a decoder that scores a sentence in one pass; a "
+            f"{model.config.model_type} model has neither"
+        )
+
+
+def observation_maps(
+    model: PreTrainedModel, inputs: Mapping[str, torch.Tensor], method: str
+) -> torch.Tensor:
+    """Return a map for each observation, ``(observations, rows, columns)``, on the first view.
+
+    Args:
+        model: a model with a label classifier.
+        inputs: the processor's, of one study.
+        method: ``grad-cam`` or ``attention-rollout``.
+    """
+    film = {name: inputs[name] for name in ("pixel_values", "view_mask") if name in inputs}
+    return saliency_maps(model.image_backbone, lambda: model(**film).label_logits[0], method)
+
+
+def sentence_maps(
+    model: PreTrainedModel,
+    inputs: Mapping[str, torch.Tensor],
+    labels: torch.Tensor,
+    spans: Sequence[torch.Tensor],
+    method: str,
+) -> torch.Tensor:
+    """Return a map for each sentence, ``(sentences, rows, columns)``, on the first view.
+
+    Args:
+        model: a model whose decoder writes the report.
+        inputs: the processor's, of one study.
+        labels: ``(1, tokens)``, the report.
+        spans: the sentences, each a mask ``(tokens,)`` over the report.
+        method: ``grad-cam`` or ``attention-rollout``.
+    """
+
+    def score() -> torch.Tensor:
+        logits = model(**inputs, labels=labels).logits[0].float()
+        said = logits.log_softmax(dim=-1).gather(1, labels[0][:, None])[:, 0]
+        return torch.stack([said[span].sum() for span in spans])
+
+    return saliency_maps(model.image_backbone, score, method)
+
+
+def saliency_maps(
+    backbone: PreTrainedModel, score: Callable[[], torch.Tensor], method: str
+) -> torch.Tensor:
+    """Return a map for each score, ``(scores, rows, columns)``, on the backbone's own raster.
+
+    Where several views of a study go through the backbone, the maps are the first one's.
+
+    Args:
+        backbone: the network whose features are asked.
+        score: runs the model on one study, through ``backbone``, and returns ``(scores,)``.
+        method: ``grad-cam`` or ``attention-rollout``.
+    """
+    rollout = method == "attention-rollout"
+    with torch.enable_grad(), _watched(backbone, attention=rollout) as seen:
+        scores = score()
+        (output,) = seen
+        hidden = output.last_hidden_state
+        maps = torch.stack([grad_cam(hidden, each)[0] for each in scores])
+    if rollout:
+        maps = carry_back(maps, attention_rollout(output.attentions))
+    return maps
+
+
+def grad_cam(hidden: torch.Tensor, score: torch.Tensor) -> torch.Tensor:
+    """Return where the features speak for the score, ``(batch, rows, columns)``, at least 0.
+
+    Args:
+        hidden: a backbone's last hidden state, as :func:`feature_map` takes it.
+        score: a number computed from it.
+    """
+    (gradient,) = torch.autograd.grad(score, hidden, retain_graph=True)
+    weights = feature_map(gradient).mean(dim=(2, 3), keepdim=True)
+    return (weights * feature_map(hidden)).sum(dim=1).relu().detach()
+
+
+def attention_rollout(attentions: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Return how much each last token draws from each first one, ``(batch, tokens, tokens)``.
+
+    Each row sums to 1.
+
+    Args:
+        attentions: of each layer, the first layer first, ``(batch, heads, tokens, tokens)``.
+    """
+    identity = torch.eye(attentions[0].shape[-1], device=attentions[0].device)
+    rolled = identity.expand(len(attentions[0]), -1, -1)
+    for attention in attentions:
+        mixed = (attention.detach().float().mean(dim=1) + identity) / 2
+        rolled = mixed / mixed.sum(dim=-1, keepdim=True) @ rolled
+    return rolled
+
+
+def carry_back(maps: torch.Tensor, rollout: torch.Tensor) -> torch.Tensor:
+    """Return maps of the last tokens as maps of the patches that these draw from.
+
+    Args:
+        maps: ``(maps, rows, columns)``.
+        rollout: ``(1, tokens, tokens)``; a class token in front is left out.
+    """
+    count = maps[0].numel()
+    return (maps.flatten(1) @ rollout[0, -count:, -count:]).reshape(maps.shape)
+
+
+@contextmanager
+def _watched(backbone: PreTrainedModel, *, attention: bool) -> Iterator[list[Any]]:
+    """Note the backbone's output, cut off from what made it, so that gradients end there."""
+    seen: list[Any] = []
+
+    def note(_module: Any, _inputs: Any, output: Any) -> Any:
+        output.last_hidden_state = output.last_hidden_state.detach().requires_grad_()
+        seen.append(output)
+        return output
+
+    config = backbone.config
+    before = config._attn_implementation
+    hook = backbone.register_forward_hook(note)
+    try:
+        if attention:
+            backbone.set_attn_implementation("eager")  # the others do not give their weights
+            config.output_attentions = True
+        yield seen
+    finally:
+        hook.remove()
+        if attention:
+            config.output_attentions = False
+            backbone.set_attn_implementation(before)
