@@ -210,6 +210,15 @@ def test_a_folder_belongs_to_one_table(
         fill_table(plan_of(table, dataset), dataset, tmp_path)
 
 
+def test_a_table_is_filled_by_one_process(
+    table: Path, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(TrainingError, match="leave out torchrun"):
+        fill_table(plan_of(table, dataset), dataset, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_is_trained(dataset: Dataset) -> None:
     plan = make_plan(SHIPPED, dataset.path, rows=["vit"], changes=("vit-*:model.num_beams=1",))
     assert list(plan.recipes) == ["vit-label", "vit"]  # vit starts from vit-label's backbone

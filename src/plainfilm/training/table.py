@@ -12,6 +12,7 @@ Stopped at any moment, the same command goes on where it stood.
 """
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from pathlib import Path
@@ -54,9 +55,14 @@ def fill_table(
     model.
 
     Raises:
-        TrainingError: ``out`` belongs to another table, size or data set; or a run failed.
+        TrainingError: ``out`` belongs to another table, size or data set; a run failed; or several
+            processes were started.
         DatasetError: the data set lacks a split.
     """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise TrainingError(
+            "a table is filled by one process: leave out torchrun, or train a row by itself with it"
+        )
     asked = _claim(plan, dataset, out)
     done = out / RESULTS
     if done.is_file():
