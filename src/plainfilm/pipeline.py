@@ -34,7 +34,7 @@ from plainfilm.grounding.saliency import check_method, observation_maps, sentenc
 from plainfilm.models import FAMILIES, load_family
 from plainfilm.text import read
 from plainfilm.vision.domain import Domain
-from plainfilm.vision.preparation import film_area, views_to_read
+from plainfilm.vision.preparation import maps_on_film, views_to_read
 
 SHIPPED = Path(__file__).parent / "models" / "weights"
 """Where the models that come with the package lie, a folder each."""
@@ -289,10 +289,10 @@ def _evidence(
         image: its index in the study.
         method: how the maps were made.
     """
-    rows, columns = film_area(film.shape, maps.shape[1])
     found = []
-    for name, probability, square in zip(observations, probabilities, maps, strict=True):
-        weights = square[rows, columns]
+    for name, probability, weights in zip(
+        observations, probabilities, maps_on_film(maps, film.shape), strict=True
+    ):
         # Where no place speaks for it, there is no map.
         heatmap = (weights / weights.max()).tolist() if weights.max() > 0 else []
         found.append(

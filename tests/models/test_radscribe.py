@@ -16,7 +16,7 @@ from plainfilm.models.radscribe import (
 )
 from plainfilm.text.subwords import train_tokenizer
 from plainfilm.text.targets import report_to_target, target_to_report
-from plainfilm.vision.preparation import FilmImageProcessor, film_area, letterbox
+from plainfilm.vision.preparation import FilmImageProcessor, letterbox, maps_on_film
 
 REPORTS = [
     Report(findings="The heart is enlarged. Small left effusion.", impression="Cardiomegaly."),
@@ -321,6 +321,16 @@ def test_letterbox_keeps_aspect_and_sides() -> None:
     assert square[20, 12] == 0
 
 
-def test_film_area_covers_the_film() -> None:
-    rows, columns = film_area((100, 50), grid=8)
-    assert (rows, columns) == (slice(0, 8), slice(2, 6))
+@pytest.mark.parametrize("shape", [(64, 64), (64, 40), (50, 64), (64, 3)])
+def test_maps_of_the_square_come_back_to_the_film(shape: tuple[int, int]) -> None:
+    """A film that rises from left to right and from top to bottom, letterboxed, and back."""
+    rows, columns = (np.arange(length, dtype=np.float32) + 0.5 for length in shape)
+    for film in (rows[:, None] + 0 * columns, 0 * rows[:, None] + columns):
+        square = torch.from_numpy(letterbox(film, 64))[None]
+        found = maps_on_film(square, shape)[0]
+        assert found.shape == shape
+        # The edge blends with the padding; an odd number of padding pixels shifts by half a pixel.
+        inner = found[1:-1, 1:-1] - torch.from_numpy(film)[1:-1, 1:-1]
+        assert inner.abs().max() < 0.51
+        coarse = maps_on_film(torch.nn.functional.adaptive_avg_pool2d(square, 8), shape)[0]
+        assert coarse.shape == tuple(max(1, round(length / 8)) for length in shape)

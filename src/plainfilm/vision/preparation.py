@@ -30,16 +30,29 @@ def letterbox(pixels: Pixels, size: int) -> Pixels:
     return square
 
 
-def film_area(shape: tuple[int, int], grid: int) -> tuple[slice, slice]:
-    """Return the rows and columns of a square raster that a letterboxed film covers."""
-    height, width = shape
-    side = max(height, width)
+def maps_on_film(maps: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
+    """Return maps of a letterboxed square as maps of the film alone, its padding left out.
 
-    def covered(length: int) -> slice:
-        margin = (side - length) / 2 / side * grid
-        return slice(int(margin), grid - int(margin))
+    Args:
+        maps: ``(maps, grid, grid)`` over the square.
+        shape: (height, width) of the film.
 
-    return covered(height), covered(width)
+    Returns:
+        ``(maps, rows, columns)`` over the film, in cells about as large as the square's
+        (interpolated, since the film's edges fall between these).
+    """
+    grid, longest = maps.shape[-1], max(shape)
+
+    def centres(length: int) -> torch.Tensor:
+        """Return the centres of the film's cells, in [-1, 1] over the square."""
+        count = max(1, round(length / longest * grid))
+        return (2 * torch.arange(count, device=maps.device) + 1 - count) / count * length / longest
+
+    rows, columns = torch.meshgrid(*map(centres, shape), indexing="ij")
+    places = torch.stack([columns, rows], dim=-1)[None]
+    return torch.nn.functional.grid_sample(
+        maps[None], places, mode="bilinear", padding_mode="border", align_corners=False
+    )[0]
 
 
 def views_to_read(views: Sequence[View], count: int) -> list[int]:
