@@ -292,7 +292,10 @@ def run_stage(
         warmup_steps=stage.warmup,  # below 1: a share of all steps
         bf16=precision == "bfloat16",
         fp16=precision == "float16",
-        ddp_find_unused_parameters=stage.objective not in ("report", "report+labels"),
+        ddp_find_unused_parameters=(
+            stage.objective not in ("report", "report+labels")
+            or model.pretraining_heads is not None  # heads that this stage has no use for
+        ),
         eval_strategy="steps",
         eval_steps=stage.check_every,
         save_strategy="steps",
