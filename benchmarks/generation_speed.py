@@ -56,10 +56,17 @@ def main() -> None:
     parser.add_argument("--model", default="plainfilm-small")
     parser.add_argument("--reports", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument(
+        "--no-repeat",
+        type=int,
+        help="Never write so many tokens twice; the model's own if left out.",
+    )
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     opened = plainfilm.load_model(chosen.model, device="cpu")
     model = opened.model
+    if chosen.no_repeat is not None:
+        model.generation_config.no_repeat_ngram_size = chosen.no_repeat
     alone, batch = inputs(opened, chosen.reports)
     slow, fast = best(
         chosen.repeats,
