@@ -170,7 +170,7 @@ def add_spine_and_plates(
     solids = []
     for level in LEVELS:
         body, arch = vertebra(patient, level)
-        solids += [(body, 0.009), *((part, 0.008) for part in arch)]
+        solids += [(body, 0.007), *((part, 0.008) for part in arch)]
     solids.append((sternum(patient), 0.010))
     for side in (RIGHT, LEFT):
         if not arms_raised:

@@ -15,7 +15,7 @@ from plainfilm.phantom.solids import Array, Camera, Ellipsoid, Grid, Interval, l
 
 RIGHT, LEFT = -1, 1
 """The sign of x on each side: the patient's left lies at positive x, the picture's right."""
-SPINE_WIDTH_MM = 24
+SPINE_WIDTH_MM = 21
 """Half the width that the spine and what lies beside it take from the lungs."""
 
 
@@ -253,15 +253,21 @@ def heart(patient: Patient, ratio: float) -> list[Ellipsoid]:
 
 
 def great_vessels(patient: Patient, extra_mm: float) -> Column:
-    """Return the column of the great vessels, from the neck to the abdomen."""
+    """Return the column of the great vessels, from the neck to the abdomen.
+
+    Below the hila it gives way: what is left before the spine are esophagus and azygos vein, with
+    lung on either side of them.
+    """
     h, half = patient.height_mm, patient.mediastinum_mm
-    y = (-400, -60, -10, 0.10 * h, 0.20 * h, 0.30 * h, 0.40 * h, 0.60 * h, 1.1 * h, 2 * h)
+    y = (-400, -60, -10, 0.10 * h, 0.20 * h, 0.30 * h, 0.40 * h, 0.52 * h, 0.62 * h, 0.72 * h, 2 * h)
     width = np.array(
-        [40, 40, 36, half + 2, half + 1, 0.92 * half, 0.84 * half, 0.78 * half, 22, 22]
+        [40, 40, 36, half + 3, half + 2, 0.94 * half, 0.86 * half, 0.80 * half, 0.80 * half, 28, 28]
     )
-    width = width + np.array([0, 0, 0.1, 0.55, 1, 1, 0.75, 0.2, 0, 0]) * extra_mm
-    x, z, depth = (patient.shift_mm + 1.0,) * 10, (2.0,) * 10, (70.0,) * 10
-    return Column(y, x, z, tuple(width.tolist()), depth, CAVITY_POWERS)
+    width = width + np.array([0, 0, 0.1, 0.55, 1, 1, 0.75, 0.4, 0.2, 0, 0]) * extra_mm
+    x = (patient.shift_mm + 1.0,) * 11
+    z = (2.0, 2.0, 2.0, 2.0, 2.0, 6.0, 20.0, 38.0, 38.0, 2.0, 2.0)
+    depth = (70.0, 70.0, 70.0, 66.0, 62.0, 56.0, 42.0, 26.0, 26.0, 70.0, 70.0)
+    return Column(y, x, z, tuple(width.tolist()), depth)
 
 
 def spine_column(patient: Patient) -> Column:
@@ -269,8 +275,8 @@ def spine_column(patient: Patient) -> Column:
     y = np.array([-400.0, *np.linspace(0, 1, 41) * patient.height_mm, 2 * patient.height_mm])
     x, _ = spine_bend(patient, y)
     n = len(y)
-    wide, deep = (float(SPINE_WIDTH_MM),) * n, (30.0,) * n
-    return Column(tuple(y.tolist()), tuple(x.tolist()), (84.0,) * n, wide, deep)
+    wide, deep = (float(SPINE_WIDTH_MM),) * n, (26.0,) * n
+    return Column(tuple(y.tolist()), tuple(x.tolist()), (88.0,) * n, wide, deep)
 
 
 def aortic_knob(patient: Patient, extra_mm: float) -> Ellipsoid:
