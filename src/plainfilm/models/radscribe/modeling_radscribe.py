@@ -461,6 +461,12 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
             classified.logits.float()[known], targets[known]
         )
 
+    @staticmethod
+    def _reorder_cache(past: Any, beam_idx: torch.Tensor) -> Any:
+        """Put the cache into the beams' new order; the encoder's part is the same for all beams."""
+        past.self_attention_cache.reorder_cache(beam_idx)
+        return past
+
     @torch.no_grad()
     def draft(
         self,
