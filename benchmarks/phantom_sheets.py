@@ -15,6 +15,7 @@ from scipy import ndimage
 from plainfilm.core import Change
 from plainfilm.phantom import PREVALENCE, simulate
 from plainfilm.phantom.disease import Collapse, Disease, Opacity, Pneumothorax
+from plainfilm.phantom.nuisance import CLEAN
 from plainfilm.phantom.prevalence import RISKS
 from plainfilm.phantom.simulate import PhantomStudy, render
 from plainfilm.phantom.structures import PARTS, structure_masks
@@ -148,6 +149,19 @@ def follow_up_sheet() -> Image.Image:
     return sheet
 
 
+def nuisance_sheet() -> Image.Image:
+    """The first ten studies of a series with something on the film that no report tells."""
+    sheet = Image.new("RGB", (5 * SIGN_TILE, 2 * SIGN_TILE))
+    index = place = 0
+    while place < 10:
+        if simulate(77, index, 32).case.exposure.nuisance != CLEAN:
+            tile = picture(simulate(77, index, SIGN_TILE))
+            sheet.paste(tile, ((place % 5) * SIGN_TILE, (place // 5) * SIGN_TILE))
+            place += 1
+        index += 1
+    return sheet
+
+
 def structure_sheet() -> Image.Image:
     """Structures of one patient, each in a colour."""
     phantom = simulate(7, 2, TILE)
@@ -173,6 +187,7 @@ def main() -> None:
         ("phantom_severity", severity_sheet()),
         ("phantom_structures", structure_sheet()),
         ("phantom_follow_up", follow_up_sheet()),
+        ("phantom_nuisance", nuisance_sheet()),
     ):
         sheet.save(out / f"{name}.jpg", quality=72, optimize=True)
         print(out / f"{name}.jpg", (out / f"{name}.jpg").stat().st_size // 1024, "KB")

@@ -11,7 +11,13 @@ from plainfilm.phantom.classes import CLASSES, ORDINALS, SUPERCLASSES
 from plainfilm.phantom.disease import ZONES
 from plainfilm.phantom.lateral import lateral_exposure
 from plainfilm.phantom.lung_parts import lobe_lengths
-from plainfilm.phantom.pathology import DEVICE_CLASSES, PATHOLOGY, finding_masks
+from plainfilm.phantom.pathology import (
+    DEVICE_CLASSES,
+    NUISANCE_CLASSES,
+    ON_SKIN,
+    PATHOLOGY,
+    finding_masks,
+)
 from plainfilm.phantom.scene import make_scene
 from plainfilm.phantom.solids import Grid
 from plainfilm.phantom.structures import (
@@ -202,7 +208,7 @@ def test_a_disease_has_its_class(disease, expected):
     found = finding_masks(phantom)
     assert expected in found
     assert found[expected].any()
-    assert set(found) <= {*PATHOLOGY, *DEVICE_CLASSES, "Foreign Object"}
+    assert set(found) <= {*PATHOLOGY, *DEVICE_CLASSES, *NUISANCE_CLASSES, "Foreign Object"}
 
 
 def test_nodules_masses_and_devices_have_theirs():
@@ -214,6 +220,7 @@ def test_nodules_masses_and_devices_have_theirs():
         assert ("Mass" in found) == (largest > 30)
         calcified = any(lesion.calcified for lesion in phantom.case.disease.lesions)
         assert ("Calcification" in found) == calcified
-        assert ("Foreign Object" in found) == bool(phantom.case.disease.devices)
+        foreign = bool(phantom.case.disease.devices) or bool(ON_SKIN.keys() & phantom.masks.keys())
+        assert ("Foreign Object" in found) == foreign
         seen.update(found.keys())
     assert {"Nodule", "Mass", "Calcification"} <= set(seen)

@@ -1,4 +1,4 @@
-"""A study's findings and devices in the classes of :mod:`plainfilm.phantom.classes`.
+"""What a film shows besides anatomy, in the classes of :mod:`plainfilm.phantom.classes`.
 
 Opacity and edema have no class in the table. A class says what was drawn, also where the report
 does not say it; only cardiomegaly, whose heart is a matter of degree, follows the stated truth.
@@ -10,6 +10,7 @@ from types import MappingProxyType
 from plainfilm.core import Observation, Status
 from plainfilm.phantom.case import Case
 from plainfilm.phantom.devices import Device, tip_measures, tip_on_film
+from plainfilm.phantom.film import letter_mask
 from plainfilm.phantom.lungs import SIDE_NAMES
 from plainfilm.phantom.simulate import PhantomStudy
 from plainfilm.phantom.solids import Mask
@@ -45,12 +46,22 @@ DEVICE_CLASSES = (
     *(name for name in dict.fromkeys(DEVICES.values()) if name not in ("CVC", "ETT", "NGT")),
 )  # fmt: skip
 """The classes of devices that the phantom draws."""
+ON_SKIN: Mapping[str, str] = MappingProxyType({
+    "electrodes": "Sensors", "cables": "Cable", "buttons": "Foreign Object",
+    "necklace": "Foreign Object",
+})  # fmt: skip
+"""What lies on the skin → class; each is a *Foreign Object* besides."""
+NUISANCE_CLASSES = ("Sensors", "Cable", "Letters")
+"""The classes of what lies on a film and is in no report."""
 PATHOLOGY = (*sorted({*SIDED.values(), "Cardiomegaly", "Calcification", "Mass", "Nodule"}),)
 """The pathologies that the phantom draws."""
 
 
 def finding_masks(phantom: PhantomStudy) -> dict[str, Mask]:
-    """Return the masks ``(size, size)`` of the classes of pathology and devices that are there."""
+    """Return the masks ``(size, size)`` of the classes of what is there besides anatomy.
+
+    That is pathology, devices, and what lies on the film and is in no report.
+    """
     result: dict[str, Mask] = {}
 
     def add(name: str, mask: Mask) -> None:
@@ -75,6 +86,13 @@ def finding_masks(phantom: PhantomStudy) -> dict[str, Mask]:
     for device in phantom.case.disease.devices:
         add(device_class(device, phantom.case), phantom.masks[device.name])
         add("Foreign Object", phantom.masks[device.name])
+    for kind, name in ON_SKIN.items():
+        if kind in phantom.masks:
+            add(name, phantom.masks[kind])
+            add("Foreign Object", phantom.masks[kind])
+    letters = letter_mask(phantom.case.exposure, phantom.study.images[0].shape)
+    if letters.any():
+        add("Letters", letters)
     return result
 
 

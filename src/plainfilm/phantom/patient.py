@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from plainfilm.core import View
+from plainfilm.phantom.nuisance import CLEAN, Nuisance, draw_nuisance
 from plainfilm.phantom.prevalence import FEMALE
 from plainfilm.phantom.solids import Camera
 
@@ -76,6 +77,8 @@ class Exposure:
     """Collimated part of the field at left, right, top and bottom."""
     marker: tuple[str, float, float] | None
     """The lead letter, and its place as a fraction of the field."""
+    nuisance: Nuisance = CLEAN
+    """What lies on the film besides and is in no report."""
 
     def camera(self, patient: Patient) -> Camera:
         """Return the geometry: 1.8 m PA against the front, or about 1.1 m AP against the back.
@@ -161,6 +164,7 @@ def draw_exposure(rng: np.random.Generator, patient: Patient, bedside: bool) -> 
         detail=float(rng.uniform(0.3, 1.2)),
         shutters=tuple(float(s) for s in np.maximum(rng.normal(-0.01, 0.02, 4), 0)),  # type: ignore[arg-type]
         marker=_draw_marker(rng),
+        nuisance=draw_nuisance(rng.spawn(1)[0], bedside, patient.sex == "F"),
     )
 
 

@@ -12,6 +12,7 @@ from plainfilm.phantom.lungs import SIDE_NAMES, SOFT, THINNED, Lung
 from plainfilm.phantom.patient import Exposure, Patient
 from plainfilm.phantom.scene import Scene, make_scene
 from plainfilm.phantom.skeleton import add_spine_and_plates, bones, clavicle_curve, rib_curve
+from plainfilm.phantom.skin import add_nuisance
 from plainfilm.phantom.solids import Array, Camera, Grid, Mask, Tubes, length
 from plainfilm.phantom.thorax import LEFT, RIGHT, gas_and_breasts, spine_bend
 from plainfilm.phantom.vessels import add_airways, airway_curves
@@ -53,6 +54,7 @@ def project(patient: Patient, disease: Disease, exposure: Exposure, grid: Grid) 
     _pleura(scene, attenuation, masks, measures)
     add_incidental(patient, disease, camera, grid, attenuation, masks, measures)
     _devices(scene, attenuation, masks, measures)
+    add_nuisance(exposure.nuisance, patient, camera, grid, attenuation, masks)
 
     masks["ribs"] = rib_path > 0.02
     masks |= _structures(scene)

@@ -333,3 +333,17 @@ def _trunk_section(patient: Patient, grid: Grid, shoulder: float) -> tuple[Array
     ]
     w, d = (v.astype(np.float32)[:, None] for v in smooth)
     return w, d
+
+
+def front_skin(
+    patient: Patient, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return the depth z of the trunk's front at places (x, y), mm; at its side beyond it."""
+    rows = Grid.square(128, 800.0, 0.0, -250.0)
+    shoulder = 1.42 * patient.width_mm + 0.5 * patient.wall_mm
+    half_width, half_depth = (
+        np.interp(y, rows.y[:, 0], half[:, 0]) for half in _trunk_section(patient, rows, shoulder)
+    )
+    part = np.minimum(np.abs(x) / half_width, 1)
+    result: npt.NDArray[np.float64] = -half_depth * (1 - part**4) ** 0.25
+    return result
