@@ -84,7 +84,7 @@ def test_a_lateral_film_is_added_and_changes_nothing_else():
 def test_the_picture_does_not_drift():
     """The shipped model was trained on these films: they may not change unnoticed."""
     found = []
-    for index in range(4):
+    for index in (0, 1, 2, 3, 22):  # buttons lie on 3, electrodes on 22
         phantom = simulate(2026, index, 128)
         pixels = phantom.study.images[0].pixels
         found.append(

@@ -141,6 +141,6 @@ def _shut(exposure: Exposure, shape: tuple[int, int]) -> Mask:
 
 def _mark(film: Array, exposure: Exposure) -> None:
     """Lay the lead letter and the shutters onto the film, in place."""
-    letter = letter_mask(exposure, film.shape)  # type: ignore[arg-type]
+    letter = letter_mask(exposure, film.shape)
     film[letter] = np.maximum(film[letter], np.float32(0.94))
-    film[_shut(exposure, film.shape)] = np.float32(0.01)  # type: ignore[arg-type]
+    film[_shut(exposure, film.shape)] = np.float32(0.01)

@@ -43,7 +43,7 @@ class Lead(NamedTuple):
 class Buttons(NamedTuple):
     """A row of buttons or snaps down the front."""
 
-    count: int
+    number: int
     metal: bool
     x_mm: float
 

@@ -103,7 +103,7 @@ def _cables(nuisance: Nuisance, patient: Patient, camera: Camera) -> Tubes:
 
 
 def _buttons(row: Buttons, patient: Patient, camera: Camera) -> list[tuple[Ellipsoid, float]]:
-    down = np.linspace(-0.02, 1.05, row.count) * patient.height_mm
+    down = np.linspace(-0.02, 1.05, row.number) * patient.height_mm
     weight = SNAP if row.metal else PLASTIC
     return [
         (_plate(centre, BUTTON_MM, camera), weight)
