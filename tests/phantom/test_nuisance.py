@@ -10,8 +10,8 @@ from plainfilm.phantom import PREVALENCE, simulate
 from plainfilm.phantom.film import _add_grid, letter_mask
 from plainfilm.phantom.lateral import render_lateral
 from plainfilm.phantom.nuisance import (
-    CLEAN,
     BUTTONED,
+    CLEAN,
     CUT_OFF,
     GRID_LINES,
     MONITORED,

@@ -70,7 +70,7 @@ class Nuisance:
     """How far down its pendant hangs, by the chest's height."""
     lines: GridLines | None = None
     cut_off: float = 0.0
-    """Part of the signal that a decentred grid takes at one edge: the picture's right where above 0."""
+    """Part of the signal lost at one edge by a decentred grid: the picture's right if above 0."""
     dose: float = 1.0
     """Part of the usual dose that reached the detector."""
 
@@ -94,7 +94,7 @@ def draw_nuisance(rng: np.random.Generator, bedside: bool, female: bool) -> Nuis
         strength=float(grid.uniform(0.006, 0.02)),
     )
     side, loss = grid.choice([-1, 1]), grid.uniform(0.25, 0.6)
-    low, amount = dose.random(), dose.uniform(0.12, 0.4)
+    low, amount = dose.random(), dose.uniform(0.2, 0.5)
     return Nuisance(
         leads=leads,
         hub=hub,
