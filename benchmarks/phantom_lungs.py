@@ -30,7 +30,7 @@ from torch.nn import functional
 from plainfilm.data import read_image
 from plainfilm.phantom import simulate
 from plainfilm.phantom.structures import structure_masks
-from plainfilm.vision.preparation import film_area, letterbox
+from plainfilm.vision.preparation import letterbox, maps_on_film
 
 SIDE = 160
 """Of the square that the network sees, in pixels."""
@@ -120,9 +120,13 @@ def find(network: torch.nn.Module, pixels: npt.NDArray[np.float32]) -> npt.NDArr
     """Return the lung field of a film of any shape, in its own pixels."""
     square = torch.from_numpy(letterbox(pixels, SIDE))[None, None]
     chance = torch.sigmoid(network(2 * square - 1))
-    rows, columns = film_area(pixels.shape, SIDE)
-    chance = functional.interpolate(chance[..., rows, columns], pixels.shape, mode="bilinear")
-    return (chance[0, 0] > 0.5).numpy()
+    return on_film(chance[0], pixels.shape)
+
+
+def on_film(chance: torch.Tensor, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """Return where ``chance`` ``(1, SIDE, SIDE)`` on the square is above one half on the film."""
+    there = functional.interpolate(maps_on_film(chance, shape)[None], shape, mode="bilinear")
+    return (there[0, 0] > 0.5).numpy()
 
 
 def dice(found: npt.NDArray[np.bool_], drawn: npt.NDArray[np.bool_]) -> float:
@@ -166,12 +170,7 @@ def main() -> None:
     grey, masks = films(options.seed, options.studies)
     held, held_masks = films(options.seed + 1, 200)
     network = train(grey, masks, options.epochs)
-    mean = masks.float().mean(0)[0].numpy()
-
-    def mean_field(pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-        rows, columns = film_area(pixels.shape, SIDE)
-        there = torch.from_numpy(mean[rows, columns])[None, None]
-        return (functional.interpolate(there, pixels.shape, mode="bilinear")[0, 0] > 0.5).numpy()
+    mean = masks.float().mean(0)
 
     own = [
         dice(find(network, film[0].float().numpy() / 255), mask[0].numpy() > 0)
@@ -185,7 +184,7 @@ def main() -> None:
         drawn = np.array(Image.open(options.films / "masks" / f"{row['id']}.png").convert("L")) > 0
         found = find(network, pixels)
         by_view.setdefault(row["view"], []).append(dice(found, drawn))
-        baseline.append(dice(mean_field(pixels), drawn))
+        baseline.append(dice(on_film(mean, pixels.shape), drawn))
         if number % 14 == 0:
             shown.append((pixels, found, drawn))
     sheet(shown, options.out / "sheet.png")

@@ -259,7 +259,8 @@ def great_vessels(patient: Patient, extra_mm: float) -> Column:
     lung on either side of them.
     """
     h, half = patient.height_mm, patient.mediastinum_mm
-    y = (-400, -60, -10, 0.10 * h, 0.20 * h, 0.30 * h, 0.40 * h, 0.52 * h, 0.62 * h, 0.72 * h, 2 * h)
+    shares = (0.10, 0.20, 0.30, 0.40, 0.52, 0.62, 0.72)
+    y = (-400, -60, -10, *(share * h for share in shares), 2 * h)
     width = np.array(
         [40, 40, 36, half + 3, half + 2, 0.94 * half, 0.86 * half, 0.80 * half, 0.80 * half, 28, 28]
     )
