@@ -1,16 +1,22 @@
 """Aorta and organs beside heart, lungs and bones: place, side, and what of them shows."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from plainfilm.phantom import PREVALENCE, simulate
+from plainfilm.phantom.classes import ORDINALS
+from plainfilm.phantom.devices import Device, place_device
 from plainfilm.phantom.disease import Disease, Pneumothorax
-from plainfilm.phantom.organs import ascending_aorta, descending_aorta
+from plainfilm.phantom.organs import ascending_aorta, descending_aorta, esophagus
 from plainfilm.phantom.projection import project
 from plainfilm.phantom.scene import make_scene
+from plainfilm.phantom.skeleton import bones, cartilages
 from plainfilm.phantom.solids import STRAIGHT, Grid, length
 from plainfilm.phantom.structures import masks_of
-from plainfilm.phantom.thorax import LEFT, aortic_knob, great_vessels
+from plainfilm.phantom.thorax import LEFT, RIGHT, aortic_knob, great_vessels
+from plainfilm.phantom.vessels import airway_curves
 
 SIZE = 256
 HEALTHY = {**dict.fromkeys(PREVALENCE, 0.0), "normal": 1.0}
@@ -91,3 +97,69 @@ def test_a_mediastinal_shift_takes_the_aortas_upper_end_along():
         moved.append(middle[1] - middle[0])
         assert moved[-1] < -15
     assert moved[1] == pytest.approx(moved[0], abs=4)
+
+
+def test_the_liver_lies_under_the_diaphragm_on_the_right(seen):
+    _, scene, masks = seen
+    liver = masks["liver"]
+    below = (scene.lungs[RIGHT].below > 0) | (scene.lungs[LEFT].below > 0)
+    chest = scene.grid.y[:, 0] < scene.patient.height_mm
+    assert not (liver & ~below)[chest].any()
+    right = np.broadcast_to(scene.grid.x < 0, liver.shape)
+    assert (liver & right).sum() > 2.5 * (liver & ~right).sum() > 0
+    # where it is highest it touches the dome's outline
+    dome = np.argmax(scene.lungs[RIGHT].below > 0, axis=0)
+    column = np.searchsorted(scene.grid.x[0], -0.43 * scene.patient.width_mm)
+    assert abs(np.argmax(liver[:, column]) - dome[column]) <= 2
+
+
+def test_vessels_lead_where_they_belong(seen):
+    _, _, masks = seen
+    vein = masks["inferior vena cava"]
+    assert (vein & masks["heart atrium right"]).any()
+    assert np.nonzero(vein)[1].mean() < np.nonzero(masks["lumbar spine"])[1].mean()
+    trunk = masks["pulmonary trunc"]
+    assert (trunk & masks["left pulmonary artery"]).any()
+    assert (trunk & masks["heart"]).any()
+    assert np.nonzero(trunk)[1].mean() > np.nonzero(masks["trachea"])[1].mean()
+
+
+def test_the_right_kidney_lies_lower_and_the_esophagus_behind_the_trachea(seen):
+    _, scene, masks = seen
+    rows = {side: np.nonzero(masks[f"kidney {side}"])[0].min() for side in ("left", "right")}
+    assert rows["right"] > rows["left"]
+    gullet, trachea = masks["esophagus"], masks["trachea"]
+    assert (gullet & trachea).sum() > 0.5 * trachea.sum()
+    y = np.linspace(0, 0.3, 9) * scene.patient.height_mm
+    axes = esophagus(scene.patient), airway_curves(scene.patient)[0][0]
+    behind, before = (np.interp(y, axis[:, 1], axis[:, 2]) for axis in axes)
+    assert (behind > before + 8).all()
+
+
+def test_an_enteric_tube_lies_in_the_esophagus(seen):
+    case, scene, masks = seen
+    tube = Device("enteric tube", LEFT, "esophagus", 0.0)
+    seen_tube = place_device(case.patient, tube, scene.camera)[0].path(scene.grid) > 0.02
+    inside = seen_tube & masks["esophagus"]
+    assert inside.sum() > 0.97 * seen_tube.sum() > 0
+
+
+def test_cartilage_goes_from_the_ribs_ends_to_the_breast_bone(seen):
+    case, _, masks = seen
+    cartilage = masks["rib_cartilage"]
+    assert (cartilage & masks["sternum"]).any()
+    for number in range(1, 11):
+        for side in ("left", "right"):
+            assert (cartilage & masks[f"anterior {ORDINALS[number - 1]} rib {side}"]).any()
+    assert cartilages(case.patient, LEFT)[0][-1, 0] == pytest.approx(15)
+    assert cartilages(case.patient, RIGHT)[0][-1, 0] == pytest.approx(-15)
+
+
+def test_cartilage_calcifies_with_age():
+    case, grid = case_and_grid(1)
+    dense = []
+    for age in (40, 60, 85):
+        old = replace(case.patient, age=age)
+        others = bones(old, case.disease, case.exposure.camera(old))[1]
+        dense.append(float(others.path(grid).sum()))
+    assert dense[0] < dense[1] < dense[2]

@@ -11,6 +11,7 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
+from plainfilm.phantom.organs import esophagus
 from plainfilm.phantom.patient import Exposure, Patient
 from plainfilm.phantom.solids import Camera, Ellipsoid, Tubes, round_corners
 from plainfilm.phantom.thorax import LEFT, RIGHT, dome
@@ -281,14 +282,15 @@ def _enteric(patient: Patient, device: Device) -> Points:
         into = _airway_course(patient, device, {})
         x, y, z = into[-1]
         return np.concatenate([into, [(x - 10, y + 22, z + 4), (x - 18, y + 50 + further, z + 6)]])
-    neck: list[Point] = [(3, -120, -10), (1, -30, 10), (1, 0.10 * h, 24), (4, 0.31 * h, 32)]
+    gullet = esophagus(patient)
     if device.tip == "esophagus":
-        return np.array([*neck, (5, 0.52 * h + further, 30)])
+        return np.concatenate([gullet[:4], [(5, 0.52 * h + further, 30)]])
     floor = dome(patient, LEFT).top(0.42 * w)
-    inside = np.array([(14, floor - 4, 20), (0.28 * w, floor + 26, 0), (0.42 * w, floor + 50, -14),
-                       (0.38 * w, floor + 80, -26), (0.22 * w, floor + 104, -34),
-                       (0.02 * w, floor + 112, -38)])  # fmt: skip
-    return np.concatenate([[*neck, (6, 0.60 * h, 30)], _cut(inside, 95 + further)])
+    below = [(0.28 * w, floor + 26, 0), (0.42 * w, floor + 50, -14),
+             (0.38 * w, floor + 80, -26), (0.22 * w, floor + 104, -34),
+             (0.02 * w, floor + 112, -38)]  # fmt: skip
+    inside = np.concatenate([gullet[-1:], below])
+    return np.concatenate([gullet[:-1], _cut(inside, 95 + further)])
 
 
 def _cut(points: Points, length_mm: float) -> Points:

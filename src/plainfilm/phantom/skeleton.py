@@ -46,7 +46,7 @@ def rib_curve(patient: Patient, side: int, number: int, steps: int = 26) -> npt.
 
 
 def _reach(number: int) -> float:
-    """Return the angle at which a rib's bone ends: cartilage does not show, 11 and 12 float."""
+    """Return the angle at which a rib's bone ends: cartilage goes on, 11 and 12 float."""
     return float(np.interp(number, [1, 2, 6, 9, 10, 11, 12], [2.5, 2.55, 2.5, 2.2, 2.0, 1.5, 1.1]))
 
 
@@ -56,6 +56,7 @@ def bones(
     """Return (ribs, other bones) as tubes; raised arms lie outside of the film."""
     ribs, others = Tubes(camera), Tubes(camera)
     mineral = patient.bone
+    patches = np.random.default_rng([patient.anatomy_seed, 71])
     for side in (RIGHT, LEFT):
         for number in range(1, 13):
             height = rib_height_mm(number)
@@ -70,6 +71,10 @@ def bones(
                 ribs.add(pieces[0][-3:], height + 3.0, 0.022 * mineral, 6.0)
                 ribs.add(pieces[1][:3], height + 3.0, 0.022 * mineral, 6.0)
         _bone(others, clavicle_curve(patient, side), 5.6, 5.0, 0.9 * mineral)
+        calcium = 0.012 * mineral * min(max((patient.age - 45) / 40, 0), 1)
+        for curve in cartilages(patient, side) if calcium else ():
+            patchy = patches.uniform(0, 1, len(curve) - 1) ** 2
+            others.add(curve, CARTILAGE_MM, calcium * patchy, CARTILAGE_MM)
         for curve, radius in shoulder(patient, side)[: -1 if arms_raised else None]:
             _bone(others, curve, radius, radius, 0.9 * mineral)
     return ribs, others
@@ -102,6 +107,31 @@ def rib_pieces(
     front[:, 1] += 12.0 * fade
     front[:, 0] -= side * 4.0 * fade
     return [curve[: cut + 1], front]
+
+
+CARTILAGE_MM = 4.5
+"""Radius of a rib's cartilage."""
+
+
+def cartilages(patient: Patient, side: int) -> list[npt.NDArray[np.float64]]:
+    """Return the axes of the first ten ribs' cartilages, from the bone's end inwards.
+
+    Seven reach the breast bone, the lower of them by rising; each of the others ends at the one
+    above it. They calcify with age, in patches, and show only then.
+    """
+    x, y, z = sternum(patient).centre
+    half = sternum(patient).radii[1]
+    curves: list[npt.NDArray[np.float64]] = []
+    for number in range(1, 11):
+        start = rib_curve(patient, side, number)[-1]
+        if number <= 7:
+            end = np.array([x + side * 15, y + half * (-0.75 + 0.27 * (number - 1)), z])
+        else:
+            above = curves[-1]
+            end = above[len(above) // 2]
+        bend = 0.6 * start + 0.4 * end + (0, 4, -3)
+        curves.append(round_corners([start, bend, end]))
+    return curves
 
 
 def clavicle_curve(patient: Patient, side: int) -> npt.NDArray[np.float64]:
@@ -146,8 +176,8 @@ def vertebra(patient: Patient, level: int) -> tuple[Ellipsoid, list[Ellipsoid]]:
     return body, [*arch, Ellipsoid(at(0, 0.3 * step, 100), (2.6, 6.5, 14), tilt)]
 
 
-LEVELS = range(-3, 15)
-"""The vertebrae that are drawn: C5 to L3."""
+LEVELS = range(-4, 17)
+"""The vertebrae that are drawn: C4 to L5. No film reaches above."""
 
 
 def sternum(patient: Patient) -> Ellipsoid:

@@ -272,13 +272,13 @@ class Tubes:
         self,
         points: npt.ArrayLike,
         height: npt.ArrayLike,
-        weight: float,
+        weight: npt.ArrayLike,
         depth: npt.ArrayLike | None = None,
     ) -> None:
         """Add the tube along ``points`` ``(n, 3)``.
 
         ``height`` is the half-axis in the film's plane and ``depth`` the one across it (equal by
-        default), numbers or one per segment; ``weight`` the attenuation in 1/mm.
+        default), ``weight`` the attenuation in 1/mm: numbers or one per segment.
         """
         points = self.camera.project(points)
         start, end = points[:-1], points[1:]

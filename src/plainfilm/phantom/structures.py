@@ -1,20 +1,22 @@
 """Masks of anatomy by name, in the classes of :mod:`plainfilm.phantom.classes`, made on demand.
 
 Each is the shadow of the solids that the film is made of; those that the film cannot show apart
-(right ventricle, left atrium, lobes) are solids of the same kind and place without an attenuation
-of their own. Where the table leaves a meaning open:
+(chambers, lobes, most of :mod:`plainfilm.phantom.organs`) are solids of the same kind and place
+without an attenuation of their own. Where the table leaves a meaning open:
 
 - *lung* is the shadow of all lung, also behind heart and diaphragm; *less obstructed* what neither
   hides, which is what people outline (the study's own masks ``left lung`` and ``right lung``);
 - zones are cut at heights: *apical* above the clavicle's middle, *upper* down to the anterior end
   of the 2nd rib, *mid* to that of the 4th, *base* below;
 - a rib is posterior up to where it stands farthest to the side; the 11th and 12th end before;
+- the myocardium is the left ventricle's wall, whose shadow also covers its cavity, *heart ventricle
+  left*; the inferior vena cava ends with the film;
 - the aorta ends at the diaphragm, the stomach is its gas, a man's breast is missing, upper and
   lower mediastinum meet at the disc T4/T5, *tracheal bifurcation* is the carina with both main
   bronchi.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 import numpy as np
@@ -24,7 +26,8 @@ from plainfilm.phantom.case import Case
 from plainfilm.phantom.classes import CLASSES, ORDINALS, SUPERCLASSES, VERTEBRAE
 from plainfilm.phantom.lung_parts import LUNG_ZONES, lobe_mask, lung_mask, own_grid
 from plainfilm.phantom.lungs import SIDE_NAMES
-from plainfilm.phantom.organs import ascending_aorta
+from plainfilm.phantom.organ_masks import ORGANS, Render, pipe, ratio, shadow
+from plainfilm.phantom.organs import left_ventricles_cavity
 from plainfilm.phantom.scene import Scene, make_scene
 from plainfilm.phantom.skeleton import (
     LEVELS,
@@ -46,10 +49,9 @@ from plainfilm.phantom.solids import (
     length,
 )
 from plainfilm.phantom.thorax import RIGHT, gas_and_breasts, heart
-from plainfilm.phantom.vessels import Points, airway_curves, central_artery
+from plainfilm.phantom.vessels import airway_curves, central_artery
 
 SIDES = {name: side for side, name in SIDE_NAMES.items()}
-Render = Callable[[Scene], Mask]
 
 
 def structure_masks(
@@ -122,23 +124,9 @@ def superclass_masks(masks: Mapping[str, Mask]) -> dict[str, Mask]:
     return result
 
 
-def _shadow(solids: Iterable[Ellipsoid], scene: Scene) -> Mask:
-    path = np.zeros(scene.grid.shape, np.float32)
-    for solid in solids:
-        solid.seen_by(scene.camera).add(path, scene.grid, 1.0)
-    return path > 0
-
-
-def _pipe(curves: Iterable[tuple[Points, float]], least_mm: float, scene: Scene) -> Mask:
-    tubes = Tubes(scene.camera)
-    for curve, radius in curves:
-        tubes.add(curve, radius, 1.0)
-    return tubes.path(scene.grid) > least_mm
-
-
 def _vertebra(level: int, scene: Scene) -> Mask:
     body, arch = vertebra(scene.patient, level)
-    return _shadow([body, *arch], scene)
+    return shadow([body, *arch], scene)
 
 
 def _rib(number: int, side: int, anterior: bool, scene: Scene) -> Mask:
@@ -155,12 +143,12 @@ def _rib(number: int, side: int, anterior: bool, scene: Scene) -> Mask:
 
 
 def _clavicle(side: int, scene: Scene) -> Mask:
-    return _pipe([(clavicle_curve(scene.patient, side), 6.0)], 1, scene)
+    return pipe([(clavicle_curve(scene.patient, side), 6.0)], 1, scene)
 
 
 def _scapula(side: int, scene: Scene) -> Mask:
-    plate = _shadow([scapular_plate(scene.patient, side)], scene)
-    return plate | _pipe(shoulder(scene.patient, side)[:-1], 0.5, scene)
+    plate = shadow([scapular_plate(scene.patient, side)], scene)
+    return plate | pipe(shoulder(scene.patient, side)[:-1], 0.5, scene)
 
 
 def _hemidiaphragm(side: int, scene: Scene) -> Mask:
@@ -182,31 +170,27 @@ def _cardiomediastinum(upper: bool, scene: Scene) -> Mask:
 
 def _chamber(name: str, scene: Scene) -> Mask:
     """Return a chamber's outline within the heart's; the two inner ones are placed by the outer."""
-    patient, disease = scene.patient, scene.disease
-    left, right_atrium, _ = heart(patient, disease.ratio or patient.cardiothoracic_ratio)
+    patient = scene.patient
+    left, right_atrium, _ = heart(patient, ratio(scene))
     x, y = 0.5 * (left.centre[0] + right_atrium.centre[0]), left.centre[1]
     w, h = left.half_width, left.half_height
     solid = {
-        "heart ventricle left": left,
+        "heart ventricle left": left_ventricles_cavity(left),
+        "heart myocardium": left,
         "heart atrium right": right_atrium,
         "heart ventricle right": Ellipsoid((x, y + 0.25 * h, -48), (0.62 * w, 0.62 * h, 30)),
         "heart atrium left": Ellipsoid((x, y - 0.42 * h, 8), (0.55 * w, 0.40 * h, 24)),
     }[name]
-    return _shadow([solid], scene) & (length(scene.heart) > 0)
-
-
-def _ascending_aorta(scene: Scene) -> Mask:
-    aorta = ascending_aorta(scene.patient, scene.disease.mediastinum_mm)
-    return length(aorta.interval(scene.grid, scene.camera)) > 0
+    return shadow([solid], scene) & (length(scene.heart) > 0)
 
 
 def _airway(bifurcation: bool, scene: Scene) -> Mask:
     (trachea, radius), *bronchi = airway_curves(scene.patient)
     if not bifurcation:
-        return _pipe([(trachea, radius)], 2, scene)
+        return pipe([(trachea, radius)], 2, scene)
     along = trachea[-1] - trachea[-2]
     low = trachea[-1] - 15 * along / np.linalg.norm(along)
-    return _pipe([(np.stack([low, trachea[-1]]), radius), *bronchi], 2, scene)
+    return pipe([(np.stack([low, trachea[-1]]), radius), *bronchi], 2, scene)
 
 
 def _pulmonary_artery(side: int, scene: Scene) -> Mask:
@@ -219,18 +203,17 @@ def _pulmonary_artery(side: int, scene: Scene) -> Mask:
 def _breast(side: int, scene: Scene) -> Mask:
     if scene.patient.sex == "M":
         return np.zeros(scene.grid.shape, bool)
-    return _shadow([gas_and_breasts(scene.patient)[1][0 if side == RIGHT else 1]], scene)
+    return shadow([gas_and_breasts(scene.patient)[1][0 if side == RIGHT else 1]], scene)
 
 
 def _renders() -> dict[str, Render]:
     """Return what draws each class that is not the union of others."""
     renders: dict[str, Render] = {
-        "sternum": lambda scene: _shadow([sternum(scene.patient)], scene),
-        "stomach": lambda scene: _shadow(gas_and_breasts(scene.patient)[0][:1], scene),
+        **ORGANS,
+        "sternum": lambda scene: shadow([sternum(scene.patient)], scene),
+        "stomach": lambda scene: shadow(gas_and_breasts(scene.patient)[0][:1], scene),
         "heart": lambda scene: length(scene.heart) > 0,
         "aortic arch": lambda scene: length(scene.arch) > 0,
-        "ascending aorta": _ascending_aorta,
-        "descending aorta": lambda scene: length(scene.aorta) > 0,
         "upper mediastinum": partial(_cardiomediastinum, True),
         "lower mediastinum": partial(_cardiomediastinum, False),
         "trachea": partial(_airway, False),
@@ -238,7 +221,7 @@ def _renders() -> dict[str, Render]:
     }
     for level in LEVELS:
         renders[f"vertebrae {VERTEBRAE[level + 7]}"] = partial(_vertebra, level)
-    for kind in ("ventricle left", "atrium right", "ventricle right", "atrium left"):
+    for kind in ("myocardium", "ventricle left", "atrium right", "ventricle right", "atrium left"):
         renders[f"heart {kind}"] = partial(_chamber, f"heart {kind}")
     for name, side in SIDES.items():
         for number, ordinal in enumerate(ORDINALS, 1):
