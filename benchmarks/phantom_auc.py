@@ -1,11 +1,11 @@
 """Can findings be told from simulated films, and the obvious ones better than the subtle?
 
-    python benchmarks/phantom_auc.py [--studies 3000]
+    python benchmarks/phantom_auc.py [--studies 3000] [--plot OUT.svg]
 
 A small classifier (a ResNet of RadScribe's backbones with RadScribe's own label classifier) learns
 what is *drawn* in simulated films, and is tested on another series. Each finding is then split by
 its measured size into equal groups; the area under the ROC curve of a group is taken against all
-studies without that finding. Printed as Markdown.
+studies without that finding. Printed as Markdown, drawn as an SVG.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -22,7 +23,8 @@ import torch
 from rich.progress import track
 from sklearn.metrics import roc_auc_score
 
-from plainfilm.core import OBSERVATIONS, Observation, Status
+from plainfilm.core import OBSERVATIONS, Observation, Status, write_atomically
+from plainfilm.export.plots import Curve, curve_chart
 from plainfilm.models.radscribe.modeling_radscribe import LabelClassifier
 from plainfilm.phantom import simulate
 from plainfilm.vision.backbones import (
@@ -146,7 +148,11 @@ def area(positive: Floats, negative: Floats, rng: np.random.Generator) -> tuple[
     return auc(positive, negative), float(low), float(high)
 
 
-def report(values: Floats, films: Films, groups: int, line: Callable[[str], None]) -> None:
+def report(
+    values: Floats, films: Films, groups: int, line: Callable[[str], None]
+) -> dict[str, list[Curve]]:
+    """Write both tables, and return each finding's curve with its interval's ends."""
+    panels = {}
     rng = np.random.default_rng(0)
     line("| finding | studies | AUC |\n|---|---|---|")
     for place, observation in enumerate(OBSERVATIONS):
@@ -161,12 +167,19 @@ def report(values: Floats, films: Films, groups: int, line: Callable[[str], None
         drawn, size = films.drawn[:, place].numpy(), films.sizes[observation]
         there = np.flatnonzero((drawn == 1) & ~np.isnan(size))
         negative = values[drawn == 0, place]
+        points = []
         for group in np.array_split(there[np.argsort(size[there])], groups):
             auc, low, high = area(values[group, place], negative, rng)
             line(
                 f"| {observation} | {unit} | {size[group].min():.4g} | {size[group].max():.4g} | "
                 f"{len(group)} | {auc:.3f} ({low:.3f} to {high:.3f}) |"
             )
+            points.append((float(np.median(size[group])), auc, low, high))
+        panels[f"{observation} ({unit})"] = [
+            Curve(name, [(point[0], point[column]) for point in points])
+            for column, name in ((1, "AUC"), (2, "2.5 %"), (3, "97.5 %"))
+        ]
+    return panels
 
 
 def main() -> None:
@@ -174,13 +187,20 @@ def main() -> None:
     parser.add_argument("--studies", type=int, default=3000)
     parser.add_argument("--test", type=int, default=1500)
     parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--plot", type=Path)
     parser.add_argument("--groups", type=int, default=5)
     parser.add_argument("--seed", type=int, default=5_000_000)
     options = parser.parse_args()
     torch.manual_seed(0)
     training, test = films(options.seed, options.studies), films(options.seed + 1, options.test)
     network = train(training, options.epochs)
-    report(scores(network, test), test, options.groups, print)
+    panels = report(scores(network, test), test, options.groups, print)
+    if options.plot:
+        note = (
+            f"{options.test} simulated films; median size and AUC of {options.groups} equal groups"
+        )
+        page = curve_chart("AUC against severity", panels, along="measured size", note=note)
+        write_atomically(options.plot, page)
 
 
 if __name__ == "__main__":
