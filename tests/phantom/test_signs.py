@@ -130,6 +130,22 @@ def test_a_collapsed_lobe_is_a_dense_wedge_and_lifts_the_diaphragm(sign):
         assert (lungs[1] - lungs[0]) * spacing(well) > 3
 
 
+@pytest.mark.parametrize("sign", ["right upper lobe", "left lower lobe"])
+def test_a_collapsed_lobe_is_bounded_by_a_slanting_fissure(sign):
+    """From the front it is a triangle: broad at the apex or at the diaphragm, narrow at the hilum."""
+    collapse = SIGNS[sign].collapse
+    name = "right" if collapse.side == RIGHT else "left"
+    for case in CASES:
+        mask = rendered(case, SIGNS[sign]).masks[f"{name} atelectasis"]
+        rows = np.flatnonzero(mask.any(axis=1))
+        edge = [np.nonzero(mask[row])[0] for row in rows]
+        lateral = np.array([e[0] if collapse.side == RIGHT else e[-1] for e in edge])
+        quarter = len(rows) // 4
+        first, last = lateral[quarter], lateral[-quarter]
+        slant = (last - first) * spacing(rendered(case, SIGNS[sign]))
+        assert slant > 15  # towards the patient's left, which is the picture's right
+
+
 def test_a_hernias_mask_has_its_diameter():
     for case in CASES:
         disease = SIGNS["hernia"]

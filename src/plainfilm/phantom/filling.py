@@ -1,5 +1,7 @@
 """What fills the lungs: vessels, and in disease water, pus, tumour, collapsed tissue."""
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -174,16 +176,20 @@ def _collapsed_lobe(patient: Patient, collapse: Collapse, lung: Lung, grid: Grid
         rows = y < 0.43 * h
     else:
         t = np.clip((y / h - 0.42) / 0.45, 0, 1)
-        reach, thickness, slab = (0.12 + 0.36 * t) * w, 75.0, (15.0, 90.0)
+        reach, thickness, slab = (0.04 + 0.5 * t) * w, 75.0, (15.0, 90.0)
         rows = y > 0.42 * h
-    if grid.turned:
+    camera = grid.turned or STRAIGHT
+    if abs(math.sin(camera.rotation_rad)) > 0.5:
         inside = (grid.x > slab[0]) & (grid.x < slab[1]) & rows
         return np.where(inside, (SOFT - LUNG) * np.minimum(lung.tissue, reach), 0).astype(
             np.float32
         )
-    across = collapse.side * (grid.x - patient.shift_mm)
+    middle = np.float32(camera.project((patient.shift_mm, 0.0, 0.0))[0])
+    across = collapse.side * (grid.x - middle)
+    # towards the fissure the wedge thins out, steeply at its very edge
+    part = np.clip(across / np.maximum(reach, 1), 0, 1)
     inside = np.clip((reach - across) / 3 + 0.5, 0, 1) * rows
-    depth = np.minimum(lung.tissue, thickness)
+    depth = np.minimum(lung.tissue, thickness * (0.25 + 0.75 * np.sqrt(1 - part)))
     return np.asarray(0.92 * (SOFT - LUNG) * inside * depth, np.float32)
 
 

@@ -28,7 +28,7 @@ class Grid:
     """``(size, 1)``"""
     spacing_mm: float
     turned: "Camera | None" = None
-    """On a lateral film, where ellipsoids are given in the patient's own place: what turns them."""
+    """Where ellipsoids are given in the patient's own place: what turns and magnifies them."""
 
     @classmethod
     def square(cls, size: int, field_mm: float, left_mm: float, top_mm: float) -> "Grid":
