@@ -132,7 +132,7 @@ def test_a_collapsed_lobe_is_a_dense_wedge_and_lifts_the_diaphragm(sign):
 
 @pytest.mark.parametrize("sign", ["right upper lobe", "left lower lobe"])
 def test_a_collapsed_lobe_is_bounded_by_a_slanting_fissure(sign):
-    """From the front it is a triangle: broad at the apex or at the diaphragm, narrow at the hilum."""
+    """From the front it is a triangle, narrow at the hilum."""
     collapse = SIGNS[sign].collapse
     name = "right" if collapse.side == RIGHT else "left"
     for case in CASES:
