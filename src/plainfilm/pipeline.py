@@ -56,6 +56,8 @@ class Card(Word):
     """The kind of films it was trained on."""
     target: str
     """The part of the report that it writes: ``findings`` or ``findings+impression``."""
+    language: str = "en"
+    """That it writes in."""
 
 
 class ReportModel:
@@ -145,7 +147,7 @@ class ReportModel:
         tokens, labels = self.model.draft(**inputs, **generation)
         drafts = self.processor.decode_reports(tokens)
         for row, (draft, film, index) in enumerate(zip(drafts, films, chosen, strict=True)):
-            statements = tuple(read(draft.text))
+            statements = tuple(read(draft.text, language=self.card.language))
             evidence: tuple[Evidence, ...] = ()
             one = {name: tensor[row : row + 1] for name, tensor in inputs.items()}
             if labels is not None:

@@ -8,7 +8,14 @@ import pytest
 from sklearn.metrics import precision_recall_fscore_support
 
 from plainfilm.core import FIVE_OBSERVATIONS, Observation, Status
-from plainfilm.metrics.clinical import accuracy, exact_match, from_decisions, label_score, labeler
+from plainfilm.metrics.clinical import (
+    accuracy,
+    error_rate,
+    exact_match,
+    from_decisions,
+    label_score,
+    labeler,
+)
 from plainfilm.metrics.pairs import Pairs
 
 NAMES = tuple("abcdefgh")
@@ -130,3 +137,25 @@ def test_chexbert_f1s_own_example():
 
 def test_the_labeler_names_version_and_rules():
     assert re.fullmatch(r"plainfilm-reader-\d+\.\d+\.\d+\+[0-9a-f]{8}", labeler())
+
+
+def test_rates_of_errors_by_observation():
+    """The false positive and false negative rates, worked by hand; undefined ones are left out."""
+    pairs = _pairs_with(
+        (
+            [["Edema"], ["Edema"], ["No Finding"], ["Fracture"]],
+            [["Edema"], ["Fracture"], ["Edema"], ["Fracture"]],
+        )
+    )
+    invented = error_rate(pairs, rate="hallucination", classes=14)
+    parts = invented.parts(invented.totals)
+    assert parts["Edema"] == 0.5  # one of the two without it
+    assert parts["Fracture"] == pytest.approx(1 / 3)
+    assert parts["Pneumonia"] == 0
+    assert float(invented.value(invented.totals)) == pytest.approx((0.5 + 1 / 3) / 14)
+    left_out = error_rate(pairs, rate="omission", classes=14)
+    parts = left_out.parts(left_out.totals)
+    assert (parts["Edema"], parts["Fracture"], parts["No Finding"]) == (0.5, 0, 1)
+    assert math.isnan(parts["Pneumonia"])
+    assert left_out.undefined(left_out.totals) == 11
+    assert float(left_out.value(left_out.totals)) == pytest.approx(0.5)

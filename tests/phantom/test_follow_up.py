@@ -9,9 +9,9 @@ import pytest
 from plainfilm.core import Change, Finding, Observation, Side, Status, View
 from plainfilm.phantom import INSTITUTIONS, PREVALENCE, simulate
 from plainfilm.phantom.change import LIMITS, Seen, compare, report_change
+from plainfilm.phantom.context import comparison_of
 from plainfilm.phantom.disease import Disease
 from plainfilm.phantom.follow_up import evolve
-from plainfilm.phantom.institutions import comparison_of
 from plainfilm.phantom.simulate import render
 from plainfilm.text import read
 from plainfilm.text.writer import STYLES

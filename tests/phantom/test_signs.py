@@ -18,7 +18,7 @@ from plainfilm.phantom.simulate import render
 from plainfilm.phantom.solids import Grid
 from plainfilm.phantom.thorax import LEFT, RIGHT, aortic_knob
 from plainfilm.text import read
-from plainfilm.text.writer import Style, write
+from plainfilm.text.writer import write
 
 SIZE = 256
 HEALTHY = dict.fromkeys(PREVALENCE, 0.0) | {"normal": 1.0}
@@ -257,7 +257,7 @@ def test_every_sign_is_read_back(institution):
         given = {f.statement for f in phantom.findings
                  if f.observation is not Observation.NO_FINDING}  # fmt: skip
         assert got == given, (sign, text)
-        spanish = Style(**INSTITUTIONS[institution].style.model_dump() | {"language": "es"})
+        spanish = INSTITUTIONS[institution].style_in("es")
         text = write(phantom.truth, random.Random(number), spanish).text
         got = {f.statement for f in read(text, language="es")}
         assert got == {f.statement for f in phantom.truth}, (sign, text)

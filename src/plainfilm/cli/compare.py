@@ -54,6 +54,10 @@ def compare(
     ] = None,
     samples: Annotated[int, typer.Option(help="Random exchanges for the p-value.")] = 10_000,
     uncertain: UncertainOption = Uncertain.POSITIVE,
+    language: Annotated[
+        str | None,
+        typer.Option(help="Of the reports; that of the runs' own scores if left out, else en."),
+    ] = None,
     metric_model: Models = None,
     json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
@@ -85,15 +89,22 @@ def compare(
         for path, (others, _) in zip(system.paths, read, strict=True):
             _check_references(first, references, path, others)
     written = [[said for _, said in read] for read in runs]
+    language = language or (stored and stored.language) or "en"
     found = significance.compare(
         references, written[0][0], written[1][0], chosen.metrics, samples=samples, track=track,
         section=stored.section if stored else None, split=stored.split if stored else None,
-        **chosen.options,
+        language=language, **chosen.options,
     )  # fmt: skip
     repeated = {}
     if first_run or second_run:
         repeated = significance.repeated(
-            references, written[0], written[1], chosen.metrics, track=track, **chosen.options
+            references,
+            written[0],
+            written[1],
+            chosen.metrics,
+            language=language,
+            track=track,
+            **chosen.options,
         )
     if json:
         typer.echo(dumps({name: _entry(one, repeated.get(name)) for name, one in found.items()}))

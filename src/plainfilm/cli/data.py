@@ -64,6 +64,7 @@ def phantom(
         float,
         typer.Option(min=0, max=1, help="Share of the patients with an earlier study, too."),
     ] = 0.0,
+    language: Annotated[str, typer.Option(help="Of the reports: en or es.")] = "en",
     workers: Workers = None,
 ) -> None:
     """Simulate chest films whose truth is known exactly.
@@ -84,6 +85,7 @@ def phantom(
         structures=structures,
         views=tuple(view.strip() for view in views.split(",")),
         priors=priors,
+        language=language,
         workers=workers,
     )
     _done(dataset.path)
@@ -125,6 +127,7 @@ def folder(
     out: Out,
     licence: Annotated[str, typer.Option(help="Of the films and reports.")] = "not said",
     description: Annotated[str | None, typer.Option(help="One line for the card.")] = None,
+    language: Annotated[str, typer.Option(help="Of the reports: en or es.")] = "en",
     size: Size = 512,
     workers: Workers = None,
 ) -> None:
@@ -139,7 +142,13 @@ def folder(
     from plainfilm.data.folder import prepare_folder
 
     dataset = prepare_folder(
-        table, out, description=description, licence=licence, size=size, workers=workers
+        table,
+        out,
+        description=description,
+        licence=licence,
+        language=language,
+        size=size,
+        workers=workers,
     )
     _done(dataset.path)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from plainfilm.cli.options import (
+    Language,
     Metrics,
     Models,
     Row,
@@ -96,6 +97,7 @@ def errors(
     references: Annotated[Path, typer.Argument(help=_TRUTH)],
     predictions: Annotated[Path | None, typer.Argument(help=_SAID)] = None,
     row: Row = None,
+    language: Language = "en",
     show: Annotated[
         str | None,
         typer.Option(help="Print the reports of one row of the table, by its name."),
@@ -123,7 +125,10 @@ def errors(
     if show is not None and show not in ROWS:
         raise InputError(f"no row {show!r} in the error table: choose from {'; '.join(ROWS)}")
     truth, systems = read_systems(references, predictions, row=row)
-    pairs = {name: align(truth, said, track=tables.track) for name, said in systems.items()}
+    pairs = {
+        name: align(truth, said, language=language, track=tables.track)
+        for name, said in systems.items()
+    }
     found = {name: error_table(pairs[name]) for name in systems}
     shares = {name: one.scores(pairs[name]) for name, one in found.items()}
     if html is not None:

@@ -23,6 +23,7 @@ Metrics = Annotated[
 UncertainOption = Annotated[
     Uncertain, typer.Option("--uncertain", help="What an uncertain mention counts as.")
 ]
+Language = Annotated[str, typer.Option(help="Of the reports, for labels and findings: en or es.")]
 Models = Annotated[
     list[str] | None,
     typer.Option(

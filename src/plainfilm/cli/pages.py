@@ -28,10 +28,13 @@ def write_pages(folder: Path) -> list[Path]:
 
     written = write_plots(folder, folder / "plots")
     truth, systems = read_systems(folder)
-    pairs = {name: align(truth, said) for name, said in systems.items()}
+    shares = _error_shares(folder)
+    one = next(iter(next(iter(shares.values())).values()))
+    language = one.signature.language or "en"
+    pairs = {name: align(truth, said, language=language) for name, said in systems.items()}
     errors = {name: error_table(one) for name, one in pairs.items()}
     page = folder / "errors.html"
-    write_error_page(page, pairs, errors, _error_shares(folder))
+    write_error_page(page, pairs, errors, shares)
     return [*written, page]
 
 

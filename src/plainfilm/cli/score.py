@@ -7,6 +7,7 @@ import typer
 
 from plainfilm.cli.options import (
     Intervals,
+    Language,
     Metrics,
     Models,
     Row,
@@ -38,6 +39,7 @@ def score(
     metrics: Metrics = None,
     intervals: Intervals = True,
     uncertain: UncertainOption = Uncertain.POSITIVE,
+    language: Language = "en",
     metric_model: Models = None,
     training: Annotated[
         Path | None,
@@ -90,7 +92,7 @@ def score(
     for name, said in systems.items():
         scores[name] = compute(
             truth, said, chosen.scored, intervals=intervals, per_report=per_report is not None,
-            section=section, split=split, track=track, **chosen.options,
+            section=section, split=split, language=language, track=track, **chosen.options,
         )  # fmt: skip
         pairs = align(truth, said)
         outputs[name] = output_profile(pairs)

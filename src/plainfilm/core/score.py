@@ -32,6 +32,8 @@ class Signature(Word):
     """Who read the labels or findings: a name, a version, and a digest of its rules."""
     undefined: str | None = None
     """What became of undefined parts of an average: ``left-out``, or a value such as ``0``."""
+    language: str | None = None
+    """Of the reports, where it is not English."""
     split: str | None = None
     references: str | None = None
     """What data: a digest over the sorted ids and the reference texts."""

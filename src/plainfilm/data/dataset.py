@@ -130,6 +130,8 @@ class DataCard(Word):
     description: str
     licence: str
     simulated: bool
+    language: str = "en"
+    """Of the reports."""
     plainfilm: str
     """The version that prepared it."""
     studies: dict[str, int]

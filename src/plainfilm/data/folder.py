@@ -55,6 +55,7 @@ def prepare_folder(
     *,
     description: str | None = None,
     licence: str = "not said",
+    language: str = "en",
     size: int = LONGEST_SIDE,
     workers: int | None = None,
     progress: bool = True,
@@ -66,6 +67,7 @@ def prepare_folder(
         out: the directory to make.
         description: one line for the card.
         licence: of the films and reports, for the card.
+        language: of the reports, for the reader.
         size: longest side of the prepared films.
         workers: processes; as many as there are cores where left out.
         progress: whether to show a progress bar.
@@ -82,6 +84,7 @@ def prepare_folder(
         source={"kind": "folder", "table": file_digest(table), "size": size},
         description=description or f"{len(studies)} studies from {table.name}",
         licence=licence,
+        language=language,
         workers=workers or (1 if len(studies) < 100 else os.cpu_count() or 1),
         progress=progress,
     )

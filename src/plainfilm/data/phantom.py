@@ -16,6 +16,7 @@ from plainfilm.data.prepare import prepare
 from plainfilm.data.raster import png_bytes
 from plainfilm.data.splits import split_of
 from plainfilm.phantom import INSTITUTIONS, PhantomStudy, simulate
+from plainfilm.phantom.context import check_language
 from plainfilm.phantom.follow_up import has_prior
 from plainfilm.phantom.pathology import finding_masks
 from plainfilm.phantom.prevalence import chances_of
@@ -42,6 +43,7 @@ def prepare_phantom(
     structures: bool = False,
     views: Sequence[str] = ("frontal",),
     priors: float = 0.0,
+    language: str = "en",
     workers: int | None = None,
     progress: bool = True,
 ) -> Dataset:
@@ -58,6 +60,7 @@ def prepare_phantom(
         structures: whether to keep every study's masks in the 212-class table too.
         views: of each study: ``frontal`` alone, or ``frontal`` and ``lateral``.
         priors: share of the patients who have an earlier study too, in a row of its own.
+        language: of the reports, and of what stands around them.
         workers: processes; as many as there are cores where left out.
         progress: whether to show a progress bar.
     """
@@ -70,6 +73,7 @@ def prepare_phantom(
     if film_format not in FORMATS:
         raise InputError(f"no film format {film_format!r}; choose from {', '.join(FORMATS)}")
     check_views(views)
+    check_language(language)
     if isinstance(priors, bool) or not isinstance(priors, int | float) or not 0 <= priors <= 1:
         raise InputError(f"priors must lie in [0, 1], got {priors!r}")
     source: dict[str, Any] = {"kind": "phantom", "studies": studies, "seed": seed, "size": size}
@@ -79,13 +83,14 @@ def prepare_phantom(
     source |= {"structures": True} if structures else {}
     source |= {"views": list(views)} if len(views) > 1 else {}
     source |= {"priors": priors} if priors else {}
+    source |= {"language": language} if language != "en" else {}
     items: dict[str, tuple[int, bool]] = {}
     for index in range(studies):
         paired = has_prior(seed, index, priors)
         if paired:
             items[f"phantom-{seed}-{index}{PRIOR}"] = index, True
         items[f"phantom-{seed}-{index}"] = index, paired
-    options = Options(seed, size, tuple(given.items()), institution, tuple(views))
+    options = Options(seed, size, tuple(given.items()), institution, tuple(views), language)
     return prepare(
         out,
         items,
@@ -95,6 +100,7 @@ def prepare_phantom(
         f"{size} x {size}",
         licence="Apache-2.0 (simulated: no patient)",
         simulated=True,
+        language=language,
         workers=workers or (1 if studies < 100 else os.cpu_count() or 1),
         progress=progress,
     )
@@ -108,15 +114,16 @@ class Options(NamedTuple):
     prevalence: tuple[tuple[str, float], ...]
     institution: str | None
     views: tuple[str, ...]
+    language: str
 
 
 @lru_cache(maxsize=1)
 def _simulated(options: Options, index: int, prior: bool) -> PhantomStudy:
     """Return a patient's study; kept for the next row, which may be of the same patient."""
-    seed, size, prevalence, institution, views = options
+    seed, size, prevalence, institution, views, language = options
     return simulate(
         seed, index, size, prevalence=dict(prevalence), institution=institution, views=views,
-        prior=prior,
+        prior=prior, language=language,
     )  # fmt: skip
 
 

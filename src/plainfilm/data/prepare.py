@@ -47,6 +47,7 @@ def prepare(
     description: str,
     licence: str,
     simulated: bool = False,
+    language: str = "en",
     skipped: Mapping[str, int] | None = None,
     workers: int = 1,
     progress: bool = True,
@@ -63,6 +64,7 @@ def prepare(
         description: one line for the card.
         licence: of the source.
         simulated: whether the films are simulated.
+        language: of the reports.
         skipped: studies of the source that are not in ``items``, by reason.
         workers: processes to build with; the result does not depend on it.
         progress: whether to show a progress bar.
@@ -104,6 +106,7 @@ def prepare(
         description=description,
         licence=licence,
         simulated=simulated,
+        language=language,
         plainfilm=__version__,
         studies={split: counts[split] for split in SPLITS},
         skipped=dict(skipped or {}),

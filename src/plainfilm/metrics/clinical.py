@@ -32,12 +32,12 @@ _OBSERVATIONS: dict[int, tuple[Observation, ...]] = {14: OBSERVATIONS, 5: FIVE_O
 
 
 @cache
-def labeler() -> str:
+def labeler(language: str = "en") -> str:
     """Return the reader's name for signatures: its version, and a digest of its rules and code."""
     digest = sha256()
     room = files("plainfilm.text")
     code = (file for file in room.iterdir() if file.name.endswith(".py"))
-    for file in sorted([*code, *(room / "rules" / "en").iterdir()], key=lambda file: file.name):
+    for file in sorted([*code, *(room / "rules" / language).iterdir()], key=lambda file: file.name):
         if file.is_file():
             digest.update(file.read_bytes())
     return f"plainfilm-reader-{plainfilm.__version__}+{digest.hexdigest()[:8]}"
@@ -65,6 +65,38 @@ def accuracy(pairs: Pairs, *, classes: Literal[14, 5]) -> Statistics:
     references, predictions = _decisions(pairs, classes)
     right = (references == predictions).mean(axis=1)
     return mean_of(right, **_protocol(pairs, classes))
+
+
+def error_rate(
+    pairs: Pairs, *, rate: Literal["hallucination", "omission"], classes: Literal[14, 5]
+) -> Statistics:
+    """Return how often an observation is invented, or left out: the mean over ``classes``.
+
+    The hallucination rate of an observation is the share of the reports without it whose
+    prediction states it; its omission rate the share of the reports with it whose prediction does
+    not. An observation is left out of the mean where no report could show the error.
+    """
+    references, predictions = _decisions(pairs, classes)
+    open_to_it = references if rate == "omission" else ~references
+    wrong = open_to_it & (references != predictions)
+    names = tuple(str(observation) for observation in _OBSERVATIONS[classes])
+
+    def rates(totals: Array) -> Array:
+        shaped = totals.reshape(*totals.shape[:-1], 2, len(names))
+        return ratio(shaped[..., 0, :], shaped[..., 1, :])
+
+    def mean(totals: Array) -> Array:
+        values = rates(totals)
+        known = ~np.isnan(values)
+        return ratio(np.nan_to_num(values).sum(axis=-1), known.sum(axis=-1))
+
+    return Statistics(
+        rows=np.concatenate([wrong, open_to_it], axis=1).astype(np.float64),
+        value=mean,
+        parts=lambda totals: dict(zip(names, rates(totals).tolist(), strict=True)),
+        undefined=lambda totals: int(np.isnan(rates(totals)).sum()),
+        protocol={**_protocol(pairs, classes), "undefined": "left-out"},
+    )
 
 
 def sembscore(pairs: Pairs) -> Statistics:
@@ -103,7 +135,7 @@ def _protocol(pairs: Pairs, classes: int) -> dict[str, str]:
     chexbert = pairs.models.get("chexbert")
     return {
         "labels": f"chexpert-{classes},{pairs.policy}",
-        "labeler": chexbert.name if chexbert else labeler(),
+        "labeler": chexbert.name if chexbert else labeler(pairs.language),
     }
 
 

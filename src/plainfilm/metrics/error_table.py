@@ -124,7 +124,7 @@ class ErrorTable:
         measured = {
             row: mean_of(
                 np.array([key in members[row] for key in self.errors], dtype=np.float64),
-                labeler=labeler(),
+                labeler=labeler(pairs.language),
             )
             for row in ROWS
         }

@@ -44,7 +44,7 @@ def finding_f1(pairs: Pairs, *, level: str) -> Statistics:
         rows=rows.reshape(len(pairs), -1),
         value=_f1,
         parts=_parts,
-        protocol={"labels": f"findings,{level}", "labeler": labeler()},
+        protocol={"labels": f"findings,{level}", "labeler": labeler(pairs.language)},
     )
 
 

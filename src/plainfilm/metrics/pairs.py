@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import sha256
 from itertools import islice
 from typing import Any, TypeVar
@@ -38,6 +38,8 @@ class Pairs:
     predictions: tuple[str, ...]
     policy: UncertaintyPolicy = UncertaintyPolicy.POSITIVE
     """What an uncertain mention counts as in label metrics."""
+    language: str = "en"
+    """Of the reports: whose rules the reader uses."""
     models: Mapping[str, Any] = field(default_factory=dict)
     """What model-based metrics ask, loaded, by the names of ``plainfilm.metrics.models``; with
     ``chexbert`` among them, it reads the labels in place of plainfilm's reader."""
@@ -130,14 +132,16 @@ class Pairs:
 
         if chexbert := self.models.get("chexbert"):
             return self.each(chexbert.labels, "labels by CheXbert")
-        return self.each(lambda texts: map(labels, texts), "labels")
+        reader = partial(labels, language=self.language)
+        return self.each(lambda texts: map(reader, texts), "labels")
 
     @cached_property
     def findings(self) -> Both[list[Finding]]:
         """The findings of each report, as plainfilm's reader sees them."""
         from plainfilm.text import read
 
-        return self.each(lambda texts: map(read, texts), "findings")
+        reader = partial(read, language=self.language)
+        return self.each(lambda texts: map(reader, texts), "findings")
 
     def each(self, make: Callable[[Sequence[str]], Iterable[Made]], task: str) -> Both[Made]:
         """Return what ``make`` reads from every text, of references and of predictions.

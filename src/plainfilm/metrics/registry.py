@@ -67,6 +67,13 @@ METRICS: dict[str, Metric] = {
         for classes in (14, 5)
         for name, function in (("label-accuracy", "accuracy"), ("exact-match", "exact_match"))
     },
+    **{
+        f"{rate}-rate-{classes}": Metric(
+            "clinical:error_rate", {"rate": rate, "classes": classes}, "error-rates", 1.0, 0.0
+        )
+        for classes in (14, 5)
+        for rate in ("hallucination", "omission")
+    },
     "sembscore": Metric("clinical:sembscore", card="sembscore", worst=-1.0),
     **{
         f"radgraph-f1-{level}": Metric("radgraph:radgraph_f1", {"level": level}, "radgraph-f1")

@@ -68,6 +68,7 @@ def over_runs(
     *,
     bootstrap: Bootstrap | None = None,
     policy: UncertaintyPolicy = UncertaintyPolicy.POSITIVE,
+    language: str = "en",
     models: Mapping[str, Any] | None = None,
     section: str | None = None,
     split: str | None = None,
@@ -80,6 +81,7 @@ def over_runs(
         metrics: names as for :func:`plainfilm.score`.
         bootstrap: how intervals are made; 1000 samples, seed 0 where left out.
         policy: what an uncertain mention counts as in label metrics.
+        language: of the reports.
         models: as for :func:`plainfilm.score`.
         section: the text that is scored, for the signature.
         split: the data that is scored, for the signature.
@@ -91,10 +93,11 @@ def over_runs(
         raise MetricError("runs is empty: give what at least one run wrote")
     chosen = resolve(metrics)
     bootstrap = bootstrap or Bootstrap()
-    first = align(references, runs[0], policy=policy, models=models)
+    options: dict[str, Any] = {"policy": policy, "language": language, "models": models}
+    first = align(references, runs[0], **options)
     aligned = [first]
     for run in runs[1:]:
-        pairs = align(references, run, policy=policy, models=models)
+        pairs = align(references, run, **options)
         aligned.append(replace(pairs, read=first.read))  # a text is read once
     measured = [measure(pairs, chosen) for pairs in aligned]
     draws = [bootstrap.values(found) for found in measured]

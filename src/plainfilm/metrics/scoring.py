@@ -13,6 +13,7 @@ from plainfilm.metrics.models import check_names
 from plainfilm.metrics.pairs import Pairs, Track, untracked
 from plainfilm.metrics.registry import Metric, resolve
 from plainfilm.metrics.statistics import Statistics
+from plainfilm.text.lexicon import load_lexicon
 
 Reports = Sequence[str] | Mapping[str, str]
 
@@ -29,6 +30,7 @@ def score(
     *,
     intervals: bool | Bootstrap = False,
     policy: UncertaintyPolicy = UncertaintyPolicy.POSITIVE,
+    language: str = "en",
     models: Mapping[str, Any] | None = None,
     per_report: bool = False,
     section: str | None = None,
@@ -44,6 +46,7 @@ def score(
         intervals: also give a bootstrap interval; a :class:`Bootstrap` says how, True for 1000
             samples, 95 %, seed 0.
         policy: what an uncertain mention counts as in label metrics.
+        language: of the reports; says by whose rules the reader reads labels and findings.
         models: what model-based metrics ask, loaded, by the names of
             ``plainfilm.metrics.models``; with ``chexbert`` among them, it reads the labels in place
             of plainfilm's reader.
@@ -59,7 +62,9 @@ def score(
         MetricError: an unknown metric, or references and predictions that do not fit together.
     """
     chosen = resolve(metrics)
-    pairs = align(references, predictions, policy=policy, models=models, track=track)
+    pairs = align(
+        references, predictions, policy=policy, language=language, models=models, track=track
+    )
     bootstrap = Bootstrap() if intervals is True else intervals or None
     measured = measure(pairs, chosen, rows=bool(bootstrap) or per_report)
     found_intervals = bootstrap.intervals(measured) if bootstrap else {}
@@ -116,6 +121,7 @@ def signature(
             "metric": metric,
             "version": SIGNATURE_VERSION,
             "section": section,
+            "language": None if pairs.language == "en" else pairs.language,
             "split": split,
             "references": pairs.digest,
             "count": len(pairs),
@@ -129,6 +135,7 @@ def align(
     predictions: Reports,
     *,
     policy: UncertaintyPolicy = UncertaintyPolicy.POSITIVE,
+    language: str = "en",
     models: Mapping[str, Any] | None = None,
     track: Track | None = None,
 ) -> Pairs:
@@ -136,9 +143,14 @@ def align(
 
     Raises:
         MetricError: they are not both lists or both mappings of texts, are empty, or differ in
-            length or in ids; or ``models`` has an unknown name.
+            length or in ids; ``models`` has an unknown name; or CheXbert is to read another
+            language than English.
+        InputError: the reader does not know ``language``.
     """
     check_names(models or {})
+    load_lexicon(language)  # an unknown one is refused before anything is read
+    if language != "en" and "chexbert" in (models or {}):
+        raise MetricError(f"CheXbert reads English, not {language!r}: leave it out")
     reference_of = _by_id("references", references)
     prediction_of = _by_id("predictions", predictions)
     if isinstance(references, Mapping) != isinstance(predictions, Mapping):
@@ -159,6 +171,7 @@ def align(
         references=tuple(reference_of.values()),
         predictions=tuple(prediction_of[key] for key in reference_of),
         policy=UncertaintyPolicy(policy),
+        language=language,
         models=models or {},
         track=track or untracked,
     )

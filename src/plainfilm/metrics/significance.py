@@ -71,6 +71,7 @@ def compare(
     samples: int = 10_000,
     seed: int = 0,
     policy: UncertaintyPolicy = UncertaintyPolicy.POSITIVE,
+    language: str = "en",
     models: Mapping[str, Any] | None = None,
     section: str | None = None,
     split: str | None = None,
@@ -86,6 +87,7 @@ def compare(
         samples: random exchanges for the p-value; a tenth as many draws for the interval.
         seed: of the exchanges and the draws.
         policy: what an uncertain mention counts as in label metrics.
+        language: of the reports.
         models: as for :func:`plainfilm.score`.
         section: the text that was scored, for the signature.
         split: the data that was scored, for the signature.
@@ -98,7 +100,7 @@ def compare(
         raise MetricError(f"samples must be at least 100 for a p-value, got {samples}")
     chosen = resolve(metrics)
     sides = [
-        align(references, said, policy=policy, models=models, track=track)
+        align(references, said, policy=policy, language=language, models=models, track=track)
         for said in (first, second)
     ]
     sides[1] = replace(sides[1], read=sides[0].read)  # the references are read once
@@ -163,6 +165,7 @@ def repeated(
     metrics: Sequence[str] | None = None,
     *,
     policy: UncertaintyPolicy = UncertaintyPolicy.POSITIVE,
+    language: str = "en",
     models: Mapping[str, Any] | None = None,
     track: Track | None = None,
 ) -> dict[str, Repetition]:
@@ -174,6 +177,7 @@ def repeated(
         second: what each run of the other wrote.
         metrics: names as for :func:`plainfilm.score`.
         policy: what an uncertain mention counts as in label metrics.
+        language: of the reports.
         models: as for :func:`plainfilm.score`.
         track: wraps an iterable of texts to show progress.
 
@@ -187,7 +191,13 @@ def repeated(
             {
                 name: found.value
                 for name, found in score(
-                    references, run, list(chosen), policy=policy, models=models, track=track
+                    references,
+                    run,
+                    list(chosen),
+                    policy=policy,
+                    language=language,
+                    models=models,
+                    track=track,
                 ).items()
             }
             for run in runs

@@ -1,18 +1,16 @@
-"""Who writes the report: institutions that differ in style, in what they mention, and in context.
+"""Who writes the report: institutions that differ in style, and in what they mention.
 
 An institution's name is that of its style in :data:`plainfilm.text.writer.STYLES`. What lies below
 its limits is in the picture and in the truth, but not in its reports.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
 
-from plainfilm.core import Change, InputError, View
-from plainfilm.phantom.disease import Disease
-from plainfilm.phantom.patient import Exposure
+from plainfilm.core import Change, InputError
 from plainfilm.text.writer import STYLES, Style
 
 
@@ -36,10 +34,9 @@ class Institution:
     compares: frozenset[Change] = frozenset(Change)
     """The changes since an earlier study that they mention; none for one that does not compare."""
 
-    @property
-    def style(self) -> Style:
-        """Return how it writes."""
-        return STYLES[self.name]
+    def style_in(self, language: str) -> Style:
+        """Return how it writes in ``language``."""
+        return STYLES[self.name].model_copy(update={"language": language})
 
 
 NEVER: frozenset[Change] = frozenset()
@@ -83,54 +80,3 @@ def choose_institution(rng: np.random.Generator, name: str | None) -> Institutio
     if name not in INSTITUTIONS:
         raise InputError(f"no institution {name!r}; choose one of {', '.join(INSTITUTIONS)}")
     return INSTITUTIONS[name]
-
-
-COMPLAINTS: Mapping[str, tuple[str, ...]] = MappingProxyType({
-    "heart": ("Shortness of breath.", "Dyspnea on exertion, leg swelling.", "Orthopnea."),
-    "infection": ("Fever and cough.", "Productive cough.", "Fever of unknown source."),
-    "air": ("Sudden chest pain.", "Acute dyspnea and chest pain."),
-    "injury": ("Fall.", "Chest trauma.", "Motor vehicle collision."),
-    "tumour": ("Weight loss.", "Smoker with a cough.", "Hemoptysis."),
-    "devices": ("Line and tube placement.", "Intensive care, daily film."),
-    "none": ("Cough.", "Chest pain.", "Preoperative film.", "Shortness of breath.", "Check-up."),
-})  # fmt: skip
-"""Why films are taken, by what is behind it."""
-UNSPECIFIC = 0.35
-"""Share of indications that have nothing to do with what is found."""
-
-
-def draw_indication(rng: np.random.Generator, disease: Disease) -> str:
-    """Return why the film was taken; it hints at the disease, and often does not."""
-    behind = [
-        name
-        for name, there in (
-            ("heart", disease.edema > 0),
-            ("infection", bool(disease.opacities)),
-            ("air", disease.pneumothorax is not None),
-            ("injury", disease.fracture is not None),
-            ("tumour", any(not lesion.calcified for lesion in disease.lesions)),
-            ("devices", bool(disease.devices)),
-        )
-        if there
-    ]
-    unspecific = rng.random() < UNSPECIFIC or not behind
-    group = "none" if unspecific else behind[int(rng.integers(len(behind)))]
-    return COMPLAINTS[group][int(rng.integers(len(COMPLAINTS[group])))]
-
-
-def technique_of(exposure: Exposure, views: Collection[str] = ("frontal",)) -> str:
-    """Return how the films were taken, as reports say it; ``exposure`` is of the frontal one."""
-    upright = exposure.view is View.PA
-    if "lateral" in views:
-        return f"{'Upright PA' if upright else 'AP'} and lateral views of the chest."
-    return f"{'Upright PA' if upright else 'Portable AP'} view of the chest."
-
-
-def comparison_of(days: int) -> str:
-    """Return which earlier film a report compares with, taken ``days`` before."""
-    if days == 1:
-        return "Chest film of the day before."
-    for unit, length, most in (("days", 1, 14), ("weeks", 7, 60), ("months", 30, 720)):
-        if days <= most:
-            return f"Chest film of {round(days / length)} {unit} before."
-    return f"Chest film of {round(days / 365)} years before."

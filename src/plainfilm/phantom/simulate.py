@@ -11,16 +11,15 @@ from plainfilm.core import Finding, Image, InputError, Provenance, Study
 from plainfilm.phantom.case import Case, draw_case
 from plainfilm.phantom.change import Seen, compare, report_change
 from plainfilm.phantom.clinical import draw_table
-from plainfilm.phantom.film import develop
-from plainfilm.phantom.follow_up import draw_days, evolve
-from plainfilm.phantom.institutions import (
-    INSTITUTIONS,
-    Institution,
-    choose_institution,
+from plainfilm.phantom.context import (
+    check_language,
     comparison_of,
     draw_indication,
     technique_of,
 )
+from plainfilm.phantom.film import develop
+from plainfilm.phantom.follow_up import draw_days, evolve
+from plainfilm.phantom.institutions import INSTITUTIONS, Institution, choose_institution
 from plainfilm.phantom.lateral import render_lateral
 from plainfilm.phantom.prevalence import PREVALENCE, chances_of
 from plainfilm.phantom.projection import project
@@ -72,6 +71,7 @@ def simulate(
     institution: str | None = None,
     views: Sequence[str] = ("frontal",),
     prior: bool = False,
+    language: str = "en",
 ) -> PhantomStudy:
     """Return study ``index`` of the series ``seed``, its films ``size`` × ``size``.
 
@@ -90,15 +90,19 @@ def simulate(
     (the same findings, but perhaps in other words). ``prevalence`` holds for this study; diseases
     whose share is 0 were not there before either.
 
+    ``language`` is that of the report and of what stands around it (:mod:`~.context`); the same
+    findings are told in each.
+
     Raises:
-        InputError: a number is out of range or no whole number, or a disease, institution or view
-            is unknown.
+        InputError: a number is out of range or no whole number, or a disease, institution, view or
+            language is unknown.
     """
     for what, value, least, most in (
         ("seed", seed, 0, None), ("index", index, 0, None), ("size", size, 32, 4096),
     ):  # fmt: skip
         _check_whole(what, value, least, most)
     check_views(views)
+    check_language(language)
     chances = chances_of(prevalence)
     streams = np.random.SeedSequence([seed, index]).spawn(8)
     who, how, noise, words, place, clinic, side = map(np.random.default_rng, streams[:7])
@@ -111,8 +115,10 @@ def simulate(
         days = draw_days(past, case)
         shares = {**PREVALENCE, **(prevalence or {})}
         then = evolve(case, past, days, [name for name, share in shares.items() if share])
-        before = _examine(then, size, views, name + PRIOR, writer, own)
-    return _examine(case, size, views, name, writer, (noise, words, clinic, side), before, days)
+        before = _examine(then, size, views, name + PRIOR, writer, own, language)
+    return _examine(
+        case, size, views, name, writer, (noise, words, clinic, side), language, before, days
+    )
 
 
 def _examine(
@@ -122,12 +128,13 @@ def _examine(
     name: str,
     writer: Institution,
     streams: Sequence[np.random.Generator],
+    language: str,
     before: PhantomStudy | None = None,
     days: int = 0,
 ) -> PhantomStudy:
     """Return a whole study; ``streams`` are of noise, words, table and lateral film."""
     noise, words, clinic, side = streams
-    made = render(case, size, noise, words, name, writer, before)
+    made = render(case, size, noise, words, name, writer, before, language)
     study, lateral_masks = made.study, {}
     images = study.images
     if "lateral" in views:
@@ -138,9 +145,11 @@ def _examine(
     context = {
         "images": images,
         "table": draw_table(clinic, case.patient, case.disease, case.exposure),
-        "indication": draw_indication(clinic, case.disease) if writer.indication else None,
-        "technique": technique_of(case.exposure, views) if writer.technique else None,
-        "comparison": comparison_of(days) if before and writer.compares else None,
+        "indication": draw_indication(clinic, case.disease, language)
+        if writer.indication
+        else None,
+        "technique": technique_of(case.exposure, views, language) if writer.technique else None,
+        "comparison": comparison_of(days, language) if before and writer.compares else None,
         "prior": before.study if before else None,
     }
     study = study.model_copy(update=context)
@@ -169,6 +178,7 @@ def render(
     id: str,
     institution: Institution = INSTITUTIONS["teaching"],
     before: PhantomStudy | None = None,
+    language: str = "en",
 ) -> PhantomStudy:
     """Project, develop, measure and describe ``case``, compared with the study ``before``."""
     patient, exposure = case.patient, case.exposure
@@ -184,7 +194,7 @@ def render(
             said = report_change(said, now, before.seen, before.findings, institution.compares)
         truth = compare(now, before.seen)
     letters = random.Random(int(words.integers(2**63)))  # noqa: S311
-    report = write(said, letters, institution.style)
+    report = write(said, letters, institution.style_in(language))
     image = Image(
         pixels=pixels,
         view=exposure.view,

@@ -147,7 +147,11 @@ def evaluate(
         InputError: the split is empty, or the training split of ``training`` is.
         MetricError: a metric is unknown, or needs what is not there; nothing was drafted then.
     """
-    options: dict[str, Any] = {"policy": policy, "models": models}
+    options: dict[str, Any] = {
+        "policy": policy,
+        "models": models,
+        "language": dataset.card.language,
+    }
     rows, source, known = _studies(model, dataset, split, limit, training)
     # One pair is scored before hours of drafting: a metric that cannot be computed says so now.
     score(["No effusion."], ["No effusion."], metrics, **options)
@@ -221,7 +225,8 @@ def _scored(
     }  # fmt: skip
     read: dict[str, dict[str, Any]] = {}
     pairs: dict[str, Pairs] = {
-        name: replace(align(references, texts), read=read) for name, texts in predictions.items()
+        name: replace(align(references, texts, language=options["language"]), read=read)
+        for name, texts in predictions.items()
     }
     errors = {name: error_table(one) for name, one in pairs.items()}
     return Evaluation(

@@ -90,7 +90,11 @@ class Examples(TorchDataset[dict[str, Any]]):
         self.reports = [target_report(row, target) for row in rows]
         self.labels = torch.tensor(
             [
-                binarize(labels(report.text), UncertaintyPolicy.POSITIVE, OBSERVATIONS)
+                binarize(
+                    labels(report.text, language=dataset.card.language),
+                    UncertaintyPolicy.POSITIVE,
+                    OBSERVATIONS,
+                )
                 for report in self.reports
             ]
         ).float()

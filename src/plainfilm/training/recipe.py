@@ -28,6 +28,8 @@ class PhantomData(Word):
     seed: int = 0
     size: Annotated[int, Field(ge=32, le=2048)] = 256
     """Side of the films, in pixels."""
+    language: str = "en"
+    """Of the reports: ``en`` or ``es``."""
 
 
 class Data(Word):

@@ -154,7 +154,7 @@ def open_data(recipe: Recipe, run: Path, *, progress: bool = True) -> Dataset:
     views = ("frontal", "lateral")[: recipe.data.views]
     prepare_phantom(
         phantom.studies, folder, seed=phantom.seed, size=phantom.size, views=views,
-        progress=progress,
+        language=phantom.language, progress=progress,
     )  # fmt: skip
     return Dataset(folder)
 
@@ -202,6 +202,7 @@ def _card(recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
         "description": recipe.description,
         "domain": str(Provenance.SIMULATED if simulated else Provenance.REAL),
         "target": recipe.data.target,
+        "language": dataset.card.language,
         "data_fingerprint": dataset.fingerprint,
         "training_studies": len(dataset.split("train")),
         "plainfilm": __version__,

@@ -167,7 +167,12 @@ def _results(
     plan: Plan, dataset: Dataset, out: Path, metrics: Sequence[str], target: str
 ) -> dict[str, Any]:
     """Return the numbers of the table, from the reports in ``out``."""
-    protocol: dict[str, Any] = {"metrics": list(metrics), "section": target, "split": "test"}
+    protocol: dict[str, Any] = {
+        "metrics": list(metrics),
+        "section": target,
+        "split": "test",
+        "language": dataset.card.language,
+    }
     scored: dict[str, dict[str, Runs]] = {}
     rows: dict[str, dict[str, Any]] = {}
     for row in plan.table.rows:
