@@ -135,7 +135,8 @@ def test_early_stopping_keeps_the_best_weights(dataset: Dataset, tmp_path: Path)
 
 
 def test_an_epoch_shows_every_study_once_and_another_order_each_time() -> None:
-    sampler = EpochSampler(torch.ones(10), batch=4, seed=3)
+    lengths = [7, 3, 9, 1, 5, 8, 2, 6, 4, 0]
+    sampler = EpochSampler(torch.ones(10), lengths, batch=4, seed=3)
     orders = []
     for epoch in (0, 1, 0):
         sampler.set_epoch(epoch)
@@ -143,9 +144,15 @@ def test_an_epoch_shows_every_study_once_and_another_order_each_time() -> None:
     assert orders[0] == orders[2] != orders[1]
     for order in orders:
         assert len(order) == len(sampler) == 12
-        assert sorted(order[:10]) == list(range(10))
-        assert order[10:] == order[:2]
-    assert len(list(EpochSampler(torch.ones(3), batch=8, seed=0))) == 8
+        counted = Counter(order)
+        assert set(counted) == set(range(10))
+        twice = {index for index in counted if counted[index] == 2}  # they fill the last batch up
+        assert len(twice) == 2
+        assert twice <= set(order[:4]) & set(order[8:])
+        for first in range(0, 12, 4):  # within a batch by the length of the reports
+            told = [lengths[index] for index in order[first : first + 4]]
+            assert told == sorted(told)
+    assert len(list(EpochSampler(torch.ones(3), [1] * 3, batch=8, seed=0))) == 8
 
 
 def test_rare_studies_come_as_often_as_their_factor_says() -> None:
@@ -157,7 +164,7 @@ def test_rare_studies_come_as_often_as_their_factor_says() -> None:
     assert factors[4:].tolist() == [1.0] * 396
     assert repeat_factors(labels, None).tolist() == [1.0] * 400
     drawn: Counter[int] = Counter()
-    sampler = EpochSampler(factors, batch=1, seed=0)
+    sampler = EpochSampler(factors, [1] * 400, batch=1, seed=0)
     for epoch in range(100):
         sampler.set_epoch(epoch)
         order = list(sampler)

@@ -70,14 +70,21 @@ class EpochSampler(Sampler[int]):
     once each where the weights are equal. The last batch is filled up from the epoch's beginning,
     so that every step sees a whole batch however it is split.
 
+    Within a batch the studies stand by the length of their reports: the step is the same, and its
+    micro-batches are padded less.
+
     Args:
         weights: ``(studies,)``, positive.
+        lengths: of the reports, ``(studies,)``.
         batch: studies of an optimiser step, over all processes.
         seed: of the order.
     """
 
-    def __init__(self, weights: torch.Tensor, *, batch: int, seed: int) -> None:
+    def __init__(
+        self, weights: torch.Tensor, lengths: Sequence[int], *, batch: int, seed: int
+    ) -> None:
         self.expected = (weights / weights.mean()).double().numpy()
+        self.lengths = lengths
         self.batch = batch
         self.seed = seed
         self.epoch = 0
@@ -95,7 +102,11 @@ class EpochSampler(Sampler[int]):
         ends = np.floor(np.cumsum(self.expected) + start).astype(int)
         chosen = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
         order: Sequence[int] = random.permutation(chosen).tolist()
-        return iter([order[index % len(order)] for index in range(len(self))])
+        whole = [order[index % len(order)] for index in range(len(self))]
+        steps = (whole[first : first + self.batch] for first in range(0, len(whole), self.batch))
+        return iter(
+            [index for step in steps for index in sorted(step, key=self.lengths.__getitem__)]
+        )
 
 
 class HasEpoch(Protocol):

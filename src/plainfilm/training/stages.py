@@ -319,6 +319,7 @@ def run_stage(
     )
     sampler = EpochSampler(
         repeat_factors(training.labels, stage.oversample_below),
+        [len(report.text) for report in training.reports],
         batch=stage.batch_size * stage.accumulation,
         seed=seed,
     )
