@@ -5,7 +5,8 @@
     python benchmarks/default_model.py RUN
 
 It only lays out what `evaluate` measured: the scores of the model and of the two template rows, F1
-by observation, and twenty reports, drawn with a fixed seed, beside their truth.
+and the rates of errors by observation, and twenty reports, drawn with a fixed seed, beside their
+truth.
 """
 
 import json
@@ -19,6 +20,9 @@ from plainfilm.metrics import score
 
 SEED = 2026
 SHOWN = 20
+RATES = ("hallucination-rate-14", "omission-rate-14")
+GOAL = 0.05
+"""What each rate should stay below."""
 OUT = Path(__file__).parents[1] / "docs" / "results" / "plainfilm-small.md"
 
 Rows = dict[str, dict[str, Score]]
@@ -35,11 +39,10 @@ def main(run: Path) -> None:
     }
     references = {study["study_id"]: study["reference"] for study in studies}
     levels = ["finding-f1", "finding-f1-side", "finding-f1-place", "finding-f1-severity"]
+    added = [*levels, "weighted-f1-14", *RATES]
     for name in names:
         said = {study["study_id"]: study[name] for study in studies}
-        rows[name] |= score(
-            references, said, [*levels, "weighted-f1-14"], intervals=True, split="test"
-        )
+        rows[name] |= score(references, said, added, intervals=True, split="test")
     card = Dataset(run / "data").card
     text = "\n".join(
         [
@@ -67,6 +70,13 @@ def main(run: Path) -> None:
             *by_observation(rows, references),
             "",
             "An observation with no positive in reference and prediction is undefined.",
+            "",
+            "## What is invented, what is left out",
+            "",
+            "Hallucinated: of the studies without it, the share whose draft states it. Omitted: of "
+            "the studies with it, the share whose draft does not (docs/metrics/error-rates.md).",
+            "",
+            *error_rates(rows, names[0]),
             "",
             "## Twenty reports beside their truth",
             "",
@@ -118,6 +128,24 @@ def by_observation(rows: Rows, references: dict[str, str]) -> list[str]:
         ]
         count = sum(row[index] for row in truth)
         lines.append(f"| {observation} | {count} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def error_rates(rows: Rows, model: str) -> list[str]:
+    """Return both rates by observation, bold below the goal, beside the nearest report's."""
+    nearest = list(rows)[-1]
+    columns = [(row, rate) for row in (model, nearest) for rate in RATES]
+    words = dict(zip(RATES, ("hallucinated", "omitted"), strict=True))
+    heads = [f"{words[rate]}, {row}" for row, rate in columns]
+    lines = ["| observation | " + " | ".join(heads) + " |", "|---|" + "---|" * len(columns)]
+    for name in (*map(str, OBSERVATIONS), "mean"):
+        cells = []
+        for row, rate in columns:
+            score = rows[row][rate]
+            value = score.value if name == "mean" else score.parts.get(name, float("nan"))
+            shown = number(value)
+            cells.append(f"**{shown}**" if value < GOAL else shown)
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return lines
 
 

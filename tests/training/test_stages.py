@@ -91,14 +91,21 @@ def assert_same_trajectory(first: Path, second: Path) -> None:
         torch.testing.assert_close(weights(second)[name], value, rtol=0, atol=2e-3, msg=name)
 
 
+BALANCED = {"oversample_below": 0.3, "positive_weights": "balanced"}
+PRETRAINING = {
+    "objective": "pretraining", "attention": "full", "image_positions": 3, "mask_share": 0.3,
+    "learning_rate": {"joint": 1e-2},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("stage", [BALANCED, PRETRAINING], ids=["reports", "pretraining"])
 def test_the_same_trajectory_whole_in_pieces_and_on_two_processes(
-    dataset: Dataset, tmp_path: Path
+    stage: dict[str, object], dataset: Dataset, tmp_path: Path
 ) -> None:
-    """Batches of 8, of 2 × 4, and two processes of 2 × 2 with oversampling and weights."""
-    balance = {"oversample_below": 0.3, "positive_weights": "balanced"}
+    """Batches of 8, of 2 × 4, and two processes of 2 × 2; with oversampling and weights too."""
     whole, pieces, shared = (tmp_path / name for name in ("whole", "pieces", "shared"))
-    train(tiny(dataset, batch_size=8, **balance), whole, progress=False, say=lambda _: None)
-    recipe = tiny(dataset, batch_size=2, accumulation=4, **balance)
+    train(tiny(dataset, batch_size=8, **stage), whole, progress=False, say=lambda _: None)
+    recipe = tiny(dataset, batch_size=2, accumulation=4, **stage)
     train(recipe, pieces, progress=False, say=lambda _: None)
     assert_same_trajectory(whole, pieces)
 
