@@ -33,6 +33,7 @@ from plainfilm.core import (
 from plainfilm.grounding.saliency import check_method, observation_maps, sentence_maps
 from plainfilm.models import FAMILIES, load_family
 from plainfilm.text import read
+from plainfilm.text.targets import sentence_spans
 from plainfilm.vision.domain import Domain
 from plainfilm.vision.preparation import maps_on_film, views_to_read
 
@@ -184,20 +185,20 @@ class ReportModel:
         saliency: str,
     ) -> tuple[Finding, ...]:
         """Return the statements with a map for the sentence that says each, where it is found."""
-        tokens, spans = self.processor.sentence_spans(draft, [f.sentence or "" for f in statements])
+        sentences = [finding.sentence or "" for finding in statements]
+        tokens, spans = sentence_spans(
+            draft, sentences, self.processor.tokenizer, self.processor.max_report_tokens
+        )
         said = [(finding, span) for finding, span in zip(statements, spans, strict=True)
-                if span.any()]  # fmt: skip
+                if any(span)]  # fmt: skip
         if not said:
             return statements
-        device = self.model.device
-        maps = sentence_maps(
-            self.model, inputs, tokens.to(device), [span.to(device) for _, span in said], saliency
-        )
+        maps = sentence_maps(self.model, inputs, tokens, [span for _, span in said], saliency)
         method = f"{saliency} of the sentence's log-probability"
         names = [finding.observation for finding, _ in said]
         evidence = iter(_evidence(names, [None] * len(said), maps, film, index, method))
         return tuple(
-            finding.model_copy(update={"evidence": (next(evidence),)}) if span.any() else finding
+            finding.model_copy(update={"evidence": (next(evidence),)}) if any(span) else finding
             for finding, span in zip(statements, spans, strict=True)
         )
 

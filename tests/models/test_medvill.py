@@ -208,3 +208,19 @@ def test_saving_and_loading(processor: MedViLLProcessor, tmp_path: Path) -> None
     assert prepared.max_report_tokens == processor.max_report_tokens
     refreshed = prepared(FILMS, None, REPORTS, draws=draws())
     assert all(torch.equal(refreshed[name], batch[name]) for name in batch)
+
+
+def test_how_likely_each_word_of_a_report_is(
+    learned: MedViLLForConditionalGeneration, processor: MedViLLProcessor
+) -> None:
+    """As generation scores them, step by step; and a report learned by heart is all but certain."""
+    films = processor(FILMS[:1])
+    said = learned.generate(
+        **films, max_new_tokens=8, num_beams=1, return_dict_in_generate=True, output_logits=True
+    )
+    tokens = said.sequences[:, -len(said.logits) :]
+    steps = torch.stack(said.logits, dim=1)[0].log_softmax(dim=-1)
+    expected = steps.gather(1, tokens[0][:, None])[:, 0]
+    found = learned.log_probabilities(tokens, **films)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+    assert found.exp().min() > 0.9

@@ -45,11 +45,6 @@ def check_method(model: PreTrainedModel, method: str) -> None:
             f"attention-rollout needs a backbone with attention ({', '.join(WITH_ATTENTION)}); "
             f"this model's is {backbone}: use grad-cam"
         )
-    if "report+labels" not in model.objectives:
-        raise InputError(
-            f"{method} needs a classifier or a decoder that scores a sentence in one pass; a "
-            f"{model.config.model_type} model has neither"
-        )
 
 
 def observation_maps(
@@ -69,24 +64,26 @@ def observation_maps(
 def sentence_maps(
     model: PreTrainedModel,
     inputs: Mapping[str, torch.Tensor],
-    labels: torch.Tensor,
-    spans: Sequence[torch.Tensor],
+    tokens: Sequence[int],
+    spans: Sequence[Sequence[bool]],
     method: str,
 ) -> torch.Tensor:
     """Return a map for each sentence, ``(sentences, rows, columns)``, on the first view.
 
     Args:
-        model: a model whose decoder writes the report.
+        model: a model that says how likely each token of a report is.
         inputs: the processor's, of one study.
-        labels: ``(1, tokens)``, the report.
-        spans: the sentences, each a mask ``(tokens,)`` over the report.
+        tokens: the report.
+        spans: the sentences, each a mask over the report.
         method: ``grad-cam`` or ``attention-rollout``.
     """
 
+    report = torch.tensor([tokens], device=model.device)
+    masks = torch.tensor(spans, device=model.device)
+
     def score() -> torch.Tensor:
-        logits = model(**inputs, labels=labels).logits[0].float()
-        said = logits.log_softmax(dim=-1).gather(1, labels[0][:, None])[:, 0]
-        return torch.stack([said[span].sum() for span in spans])
+        said = model.log_probabilities(report, **inputs)
+        return torch.where(masks, said, 0.0).sum(dim=1)
 
     return saliency_maps(model.image_backbone, score, method)
 

@@ -251,6 +251,29 @@ class MedViLLForConditionalGeneration(MedViLLPreTrainedModel, GenerationMixin):
             cache.crop(-1)
         return MedViLLOutput(logits=self._words(hidden[:, -1:]), past_key_values=past)
 
+    def log_probabilities(self, report: torch.Tensor, pixel_values: torch.Tensor) -> torch.Tensor:
+        """Return how likely each token of a report is where writing comes to it.
+
+        Args:
+            report: ``(1, tokens)``.
+            pixel_values: ``(1, channels, size, size)``.
+
+        Returns:
+            ``(tokens,)``, natural logarithms.
+        """
+        count = report.shape[1]
+        image = self.image_encoder(pixel_values).last_hidden_state.expand(count, -1, -1)
+        places = torch.arange(count, device=report.device)
+        # Row n holds n words, and [MASK] from there on; the first one sees none of the others.
+        written = torch.where(places < places[:, None], report, self.config.mask_token_id)
+        frame = torch.tensor([self.config.cls_token_id, self.config.sep_token_id])
+        frame = frame.to(report.device).expand(count, -1)
+        text_ids = torch.cat([frame, written], dim=1)
+        stream = joint_stream(self.joint, image, text_ids, torch.ones_like(text_ids))
+        hidden, _ = encode(self.joint, stream, "s2s")
+        logits = self._words(hidden[places, stream.image_part + places][:, None])[:, 0].float()
+        return logits.log_softmax(dim=-1).gather(1, report[0][:, None])[:, 0]
+
     @torch.no_grad()
     def draft(self, pixel_values: torch.Tensor, **generation: Any) -> tuple[torch.Tensor, None]:
         """Write reports.

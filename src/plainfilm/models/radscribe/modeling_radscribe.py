@@ -467,6 +467,19 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
         past.self_attention_cache.reorder_cache(beam_idx)
         return past
 
+    def log_probabilities(self, report: torch.Tensor, **inputs: torch.Tensor) -> torch.Tensor:
+        """Return how likely each token of a report is, given those before it.
+
+        Args:
+            report: ``(1, tokens)``.
+            inputs: the processor's, of one study.
+
+        Returns:
+            ``(tokens,)``, natural logarithms.
+        """
+        logits = cast(torch.Tensor, self(**inputs, labels=report).logits)[0].float()
+        return logits.log_softmax(dim=-1).gather(1, report[0][:, None])[:, 0]
+
     @torch.no_grad()
     def draft(
         self,

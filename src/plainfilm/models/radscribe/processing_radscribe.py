@@ -127,31 +127,6 @@ class RadScribeProcessor(ProcessorMixin):
         pixel_values[view_mask.bool()] = films
         return BatchFeature({"pixel_values": pixel_values, "view_mask": view_mask})
 
-    def sentence_spans(
-        self, report: Report, sentences: Sequence[str]
-    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """Return the tokens of a report, and which of them say each sentence.
-
-        Returns:
-            ``(1, tokens)``, and a mask ``(tokens,)`` each; all False where the sentence is empty
-            or stands nowhere in the report.
-        """
-        target = report_to_target(report)
-        encoded = self.tokenizer(
-            target,
-            add_special_tokens=False,
-            truncation=True,
-            max_length=self.max_report_tokens,
-            return_offsets_mapping=True,
-        )
-        spans = []
-        for sentence in sentences:
-            start = target.find(sentence) if sentence else len(target)
-            end = start + len(sentence)
-            inside = [start >= 0 and a < end and b > start for a, b in encoded["offset_mapping"]]
-            spans.append(torch.tensor(inside, dtype=torch.bool))
-        return torch.tensor([encoded["input_ids"]]), spans
-
     def decode_reports(self, tokens: torch.Tensor) -> list[Report]:
         """Return the reports that generated ``tokens`` ``(batch, report tokens)`` spell."""
         texts = self.tokenizer.batch_decode(
