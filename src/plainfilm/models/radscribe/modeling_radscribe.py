@@ -8,17 +8,13 @@ through cross-attention, in training as at test time.
 
 Departures from the paper, which is silent on them:
 
-- The classifier pools each observation's tokens by log-sum-exp, so that a map of where it looked
-  comes for free; a linear layer on averaged tokens has none.
-- A label enters cross-attention as its embedding mixed between an "absent" and a "present" vector
-  by the probability, which keeps the path differentiable.
+- How labels are read from the tokens and brought back into them (:mod:`.label_enhancement`).
 - More than ``image_token_grid``² backbone tokens are averaged down to it.
 """
 
-import math
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -29,6 +25,11 @@ from transformers.models.t5.modeling_t5 import T5Stack
 
 from plainfilm.core import InputError
 from plainfilm.models.radscribe.configuration_radscribe import RadScribeConfig
+from plainfilm.models.radscribe.label_enhancement import (
+    LabelClassifier,
+    LabelCrossAttention,
+    LabelOutput,
+)
 from plainfilm.vision.backbones import backbone_channels, build_backbone, image_tokens
 from plainfilm.vision.joint import Attention, encode, joint_stream, sample_image
 from plainfilm.vision.pretraining import (
@@ -37,15 +38,6 @@ from plainfilm.vision.pretraining import (
     WordHead,
     pretraining_output,
 )
-
-
-class LabelOutput(NamedTuple):
-    """What the classifier says of a film."""
-
-    logits: torch.Tensor
-    """``(batch, observations)``."""
-    attention: torch.Tensor
-    """``(batch, observations, image tokens)``: how much each token weighed; sums to 1."""
 
 
 @dataclass
@@ -70,61 +62,6 @@ class RadScribeOutput(Seq2SeqLMOutput):
     report_loss: torch.Tensor | None = None
     label_loss: torch.Tensor | None = None
     label_logits: torch.Tensor | None = None
-
-
-class LabelClassifier(nn.Module):
-    """Predicts each observation from the image tokens that show it.
-
-    Every token gets a logit for each observation; they are pooled by log-sum-exp (Wang et al.,
-    ChestX-ray8, CVPR 2017, equation 1), between their mean and their maximum, so that a nodule in
-    one token counts as much as an edema in all. The softmax behind it says where it looked.
-    """
-
-    sharpness = 5.0
-    """The paper's r: 0 is the mean, infinity the maximum."""
-
-    def __init__(self, channels: int, observations: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(channels)
-        self.value = nn.Linear(channels, observations)
-
-    def forward(self, tokens: torch.Tensor, seen: torch.Tensor | None = None) -> LabelOutput:
-        """Classify ``tokens``.
-
-        Args:
-            tokens: ``(batch, image tokens, channels)``.
-            seen: ``(batch, image tokens)``, 0 on tokens that stand for nothing.
-        """
-        scaled = self.sharpness * self.value(self.norm(tokens)).float().transpose(1, 2)
-        if seen is None:
-            pooled = scaled.logsumexp(dim=2) - math.log(scaled.shape[2])
-        else:
-            scaled = scaled.masked_fill(seen[:, None] == 0, -torch.inf)
-            pooled = scaled.logsumexp(dim=2) - seen.sum(dim=1, keepdim=True).log()
-        return LabelOutput(logits=pooled / self.sharpness, attention=scaled.softmax(dim=2))
-
-
-class LabelCrossAttention(nn.Module):
-    """Image tokens attend to the labels (seed paper, section IV-B: the ``-label-`` variants)."""
-
-    def __init__(self, hidden: int, heads: int, observations: int, dropout: float) -> None:
-        super().__init__()
-        self.absent = nn.Parameter(torch.empty(observations, hidden))
-        self.present = nn.Parameter(torch.empty(observations, hidden))
-        self.attention = nn.MultiheadAttention(hidden, heads, dropout=dropout, batch_first=True)
-        self.norm = nn.LayerNorm(hidden)
-
-    def forward(self, tokens: torch.Tensor, probabilities: torch.Tensor) -> torch.Tensor:
-        """Return ``tokens`` ``(batch, image tokens, hidden)`` conditioned on the labels.
-
-        Args:
-            tokens: the image tokens.
-            probabilities: ``(batch, observations)`` in [0, 1].
-        """
-        weight = probabilities.unsqueeze(-1).to(tokens.dtype)
-        labels = (1 - weight) * self.absent + weight * self.present
-        attended, _ = self.attention(tokens, labels, labels, need_weights=False)
-        return cast(torch.Tensor, self.norm(tokens + attended))
 
 
 class RadScribePreTrainedModel(PreTrainedModel):
