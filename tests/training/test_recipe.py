@@ -45,7 +45,7 @@ def test_the_seed_papers_recipes_say_what_the_paper_says(backbone: str, label: b
     *classifier, first, second = recipe.stages
     assert [stage.learning_rate for stage in classifier] == [{"classifier": 1e-3}] * label
     assert first.learning_rate == {"decoder": 2e-5} | ({"label_attention": 2e-5} if label else {})
-    assert first.epochs == 3
+    assert (first.epochs, first.warmup, first.minimum_rate) == (3, 0.0, 1.0)
     assert second.learning_rate == {"encoder": 5e-5, "decoder": 1e-4}
     assert second.learning_rate["encoder"] * second.minimum_rate == pytest.approx(1e-5)
     assert second.learning_rate["decoder"] * second.minimum_rate == pytest.approx(2e-5)
@@ -145,12 +145,12 @@ def test_wrong_changes(change: str, message: str) -> None:
 def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
     from transformers import BertModel
 
-    from plainfilm.training.build import _load
+    from plainfilm.training.initial import load_part
 
     with pytest.raises(ModelError, match="no joint encoder at"):
-        _load(BertModel, tmp_path / "none", "joint encoder")
+        load_part(BertModel, tmp_path / "none", "joint encoder")
     with pytest.raises(ModelError, match="cannot load the joint encoder from"):
-        _load(BertModel, tmp_path, "joint encoder")
+        load_part(BertModel, tmp_path, "joint encoder")
 
 
 @pytest.mark.parametrize(
@@ -164,3 +164,36 @@ def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
 def test_a_wrong_backbone_lists_the_choices(backbone: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         load_recipe(TINY, (f"model.config.backbone={backbone}",))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (("model.config.encoder_attention=S2S",), r"attention: 'S2S'; expected one of full"),
+        (("model.config.encoder.num_hidden_layer=2",), r"encoder\.num_hidden_layer: unknown"),
+        (("model.config.decoder.num_layer=2",), r"decoder\.num_layer: unknown"),
+        (("model.config.encoder=[1]",), r"model.config.encoder: expected a mapping"),
+        (("model.config.encoder.num_attention_heads=3",), "3 heads do not divide a hidden_size"),
+        (("model.config.image_token_grid=24",), "24 x 24 image tokens are more than the encoder's"),
+        (("model.config.backbone={model_type: vit, image_size: 32}",), "the film has 64: leave it"),
+        (("model.channels=3", "model.config.backbone.num_channels=1"), "the film has 3: leave it"),
+        (("model.config.label_enhanced=false",), "no 'report.labels' with label_enhanced: false"),
+        (("model.config.label_enhanced=false",), r"learning_rate\.label_attention: unknown part"),
+        (("model.initial.encoder=bert",), r"initial\.encoder needs tokenizers\.text"),
+        (("model.initial.decoder=t5",), r"initial\.decoder needs tokenizers\.report"),
+        (("model.family=medvill", "model.initial.decoder=t5"), "medvill has no decoder"),
+    ],
+)  # fmt: skip
+def test_what_cannot_work_is_said_before_anything_runs(
+    changes: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(TINY, changes)
+
+
+def test_the_films_size_and_channels_reach_every_backbone() -> None:
+    path = RECIPES / "radscribe" / "medvill.yaml"
+    recipe = load_recipe(path, ("model.channels=1",))
+    assert build_config(recipe).backbone_config.num_channels == 1
+    mamba = load_recipe(path, ("model.config.backbone={model_type: mamba}",))
+    assert build_config(mamba).backbone_config.image_size == 512

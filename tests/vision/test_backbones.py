@@ -72,8 +72,7 @@ def test_each_trains_inside_the_model_and_is_saved_with_it(name: str, tmp_path) 
         "labels": torch.tensor([[5, 6, 1], [7, 1, -100]]),
     }
     model(**batch, observation_labels=torch.zeros(2, 14)).loss.backward()
-    untouched = [n for n, p in model.encoder.backbone.named_parameters() if p.grad is None]
-    assert untouched == (["embeddings.mask_token"] if name == "dinov2" else [])
+    assert all(p.grad is not None for p in model.encoder.backbone.parameters())  # torchrun asks it
     model.eval().save_pretrained(tmp_path)
     again = RadScribeForConditionalGeneration.from_pretrained(tmp_path)
     with torch.no_grad():
@@ -88,10 +87,10 @@ PUBLISHED = {
     # ViT-B/16 at 224²: 86,567,656 (torchvision) less its head of 769,000; more positions.
     "vit": ({"image_size": 512}, 85_798_656 + (32**2 - 14**2) * 768, 32, 768),
     # RAD-DINO is DINOv2's ViT-B/14 at 518²: ViT-B/16 at 224² with smaller patches, more positions,
-    # two layer scales a layer and a mask token.
+    # two layer scales a layer; its mask token stays behind.
     "dinov2": (
         {"image_size": 518},
-        85_798_656 - (16**2 - 14**2) * 3 * 768 + (37**2 - 14**2) * 768 + 12 * 2 * 768 + 768,
+        85_798_656 - (16**2 - 14**2) * 3 * 768 + (37**2 - 14**2) * 768 + 12 * 2 * 768,
         37,
         768,
     ),

@@ -80,12 +80,13 @@ class Evaluation:
         errors = {row: found.to_dict(self.error_shares[row]) for row, found in self.errors.items()}
         outputs = {row: profile.to_dict() for row, profile in self.outputs.items()}
         for name, values in (
-            (SCORES_FILE, scores),
             ("errors.json", errors),
             ("outputs.json", outputs),
         ):
             write_atomically(folder / name, json.dumps(values, indent=1))
         write_atomically(folder / "per_report.jsonl", "".join(self._per_report()))
+        # Last, since a table takes it for the mark of a run that is scored.
+        write_atomically(folder / SCORES_FILE, json.dumps(scores, indent=1))
 
     def _per_report(self) -> Iterable[str]:
         words = [len(tokens) for tokens in align(self.references, self.references).tokens[0]]

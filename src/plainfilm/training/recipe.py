@@ -4,15 +4,14 @@ A recipe is validated as a whole before anything runs, and all its mistakes are 
 several rows share stands in one file, which they name as their ``base``.
 """
 
-import inspect
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from plainfilm.core import InputError, Observation, RecipeError, Word, describe
-from plainfilm.models import FAMILIES, load_family
+from plainfilm.core import Observation, RecipeError, Word, describe
+from plainfilm.training.family_problems import family_problems
 from plainfilm.vision.joint import Attention
 
 Rate = Annotated[float, Field(gt=0, lt=1)]
@@ -99,6 +98,18 @@ class Model(Word):
                 raise ValueError(f"{name} has three values, but channels is 1: give one")
         return self
 
+    @model_validator(mode="after")
+    def _checkpoints_come_with_their_words(self) -> Self:
+        if self.family == "medvill" and self.initial.decoder is not None:
+            raise ValueError("initial.decoder: medvill has no decoder, BERT writes: leave it out")
+        for part, tokenizer in (("encoder", "text"), ("decoder", "report")):
+            if getattr(self.initial, part) and not getattr(self.tokenizers, tokenizer):
+                raise ValueError(
+                    f"initial.{part} needs tokenizers.{tokenizer}: its embeddings are of the "
+                    "checkpoint's own words (mostly the same folder)"
+                )
+        return self
+
 
 class Stage(Word):
     """One pass of training: which parts, on what objective, how fast, how long."""
@@ -176,7 +187,7 @@ def load_recipe(path: Path, changes: tuple[str, ...] = ()) -> Recipe:
         recipe = Recipe.model_validate(values)
     except ValidationError as error:
         problems.append(describe(error))
-    problems.extend(_family_problems(values))
+    problems.extend(family_problems(values))
     if recipe is None or problems:
         raise RecipeError(f"{path}: {'; '.join(problems)}")
     return recipe
@@ -238,54 +249,3 @@ def _lay_over(values: dict[str, Any], change: str) -> None:
         values[last] = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise RecipeError(f"the value in {change!r} is not YAML") from error
-
-
-def _family_problems(values: dict[str, Any]) -> list[str]:
-    """Return mistakes that only the model family knows: its settings and its parts."""
-    model = values.get("model")
-    if not isinstance(model, dict) or model.get("family") not in FAMILIES:
-        return []  # the schema has said so
-    family = load_family(model["family"])
-    problems = []
-    settings = set(inspect.signature(family.config.__init__).parameters)
-    settings -= {"self", "kwargs", "observations", "max_views", "pretraining"}
-    config = model.get("config") or {}
-    if isinstance(config, dict):
-        problems += [
-            f"model.config.{key}: unknown; expected one of {', '.join(sorted(settings))}"
-            for key in config
-            if key not in settings
-        ]
-        problems += _backbone_problems(config.get("backbone"))
-    data = values.get("data")
-    if model["family"] == "medvill" and isinstance(data, dict) and data.get("views", 1) != 1:
-        problems.append(f"data.views: medvill reads one film, got {data['views']}")
-    parts = family.model.parts
-    objectives = family.model.objectives
-    for index, stage in enumerate(values.get("stages") or []):
-        if isinstance(stage, dict) and stage.get("objective") not in (*objectives, None):
-            problems.append(
-                f"stages.{index}.objective: {model['family']} has no {stage['objective']!r}; "
-                f"expected one of {', '.join(objectives)}"
-            )
-        rates = stage.get("learning_rate") if isinstance(stage, dict) else None
-        problems += [
-            f"stages.{index}.learning_rate.{part}: unknown part; expected one of {', '.join(parts)}"
-            for part in (rates if isinstance(rates, dict) else {})
-            if part not in parts
-        ]
-    return problems
-
-
-def _backbone_problems(backbone: Any) -> list[str]:
-    from plainfilm.vision.backbones import backbone_config
-
-    if backbone is None:
-        return []  # the family's own
-    if not isinstance(backbone, dict):
-        return ["model.config.backbone: expected a mapping with model_type"]
-    try:
-        backbone_config(backbone)
-    except InputError as error:
-        return [f"model.config.backbone: {error}"]
-    return []

@@ -317,6 +317,8 @@ def run_stage(
         report_to="none",
         disable_tqdm=not progress,
     )
+    if arguments.n_gpu > 1:  # without torchrun the Trainer would multiply the batch by the GPUs
+        arguments._n_gpu = 1
     sampler = EpochSampler(
         repeat_factors(training.labels, stage.oversample_below),
         [len(report.text) for report in training.reports],

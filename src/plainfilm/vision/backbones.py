@@ -60,6 +60,8 @@ def backbone_config(values: dict[str, Any]) -> PreTrainedConfig:
     kind = _CLASSES[model_type][0]
     if model_type in CONVOLUTIONAL:
         rest.pop("image_size", None)  # any size will do
+    if model_type == "dinov2":  # nothing here hides patches
+        rest = {"use_mask_token": False} | rest
     known = set(kind().to_dict())
     unknown = sorted(set(rest) - known)
     if unknown:

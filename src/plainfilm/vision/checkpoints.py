@@ -75,9 +75,10 @@ _RENAMES: dict[str, tuple[tuple[str, str], ...]] = {
 
 _HEADS = re.compile(
     r"^(module\.)?(densenet121\.)?(vit\.)?"
-    r"(classifier|fc|head|heads|pooler)\.|(^|\.)num_batches_tracked$"
+    r"(classifier|fc|head|heads|pooler)\.|(^|\.)(num_batches_tracked|mask_token)$"
 )
-"""What a backbone has no use for; batches are counted for a kind of momentum that none uses."""
+"""What a backbone has no use for; batches are counted for a kind of momentum that none uses, and a
+mask token stands for patches that were hidden in DINOv2's own pre-training."""
 
 _UNSEEN = {
     "resnet": (

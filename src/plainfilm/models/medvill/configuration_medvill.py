@@ -40,9 +40,7 @@ class MedViLLConfig(PreTrainedConfig):
         image_token_grid: int = 16,
         **kwargs: Any,
     ) -> None:
-        self.backbone = dict(backbone or RESNET_50)
-        if self.backbone.get("model_type") == "vit":
-            self.backbone = {"image_size": image_size} | self.backbone
+        self.backbone = {"image_size": image_size} | (backbone or RESNET_50)
         self.encoder = dict(encoder or {})
         self.image_size = image_size
         self.image_token_grid = image_token_grid

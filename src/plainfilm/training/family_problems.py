@@ -1,0 +1,116 @@
+"""Mistakes in a recipe that only the model family can tell: its settings, sizes, parts, objectives.
+
+They are said when the recipe is read, before anything is simulated, loaded or trained.
+"""
+
+import inspect
+from typing import Any, get_args
+
+from transformers import BertConfig, PreTrainedConfig, T5Config
+
+from plainfilm.core import InputError
+from plainfilm.models import FAMILIES, load_family
+from plainfilm.vision.backbones import backbone_config
+from plainfilm.vision.joint import Attention
+
+
+def family_problems(values: dict[str, Any]) -> list[str]:
+    """Return mistakes that only the model family knows: its settings and its parts."""
+    model = values.get("model")
+    if not isinstance(model, dict) or model.get("family") not in FAMILIES:
+        return []  # the schema has said so
+    family = load_family(model["family"])
+    problems = []
+    settings = set(inspect.signature(family.config.__init__).parameters)
+    settings -= {"self", "kwargs", "observations", "max_views", "pretraining"}
+    config = model.get("config") or {}
+    if isinstance(config, dict):
+        problems += [
+            f"model.config.{key}: unknown; expected one of {', '.join(sorted(settings))}"
+            for key in config
+            if key not in settings
+        ]
+        problems += _backbone_problems(config.get("backbone"))
+        problems += _size_problems(config, family.config(), model.get("channels", 3))
+    data = values.get("data")
+    if model["family"] == "medvill" and isinstance(data, dict) and data.get("views", 1) != 1:
+        problems.append(f"data.views: medvill reads one film, got {data['views']}")
+    parts = family.model.parts
+    objectives = family.model.objectives
+    plain = isinstance(config, dict) and config.get("label_enhanced") is False
+    if plain:  # no classifier, and nothing to bring its labels in
+        objectives = tuple(name for name in objectives if "labels" not in name)
+        parts = {
+            name: parts[name] for name in parts if "label" not in name and name != "classifier"
+        }
+    for index, stage in enumerate(values.get("stages") or []):
+        if isinstance(stage, dict) and stage.get("objective") not in (*objectives, None):
+            problems.append(
+                f"stages.{index}.objective: {model['family']} has no {stage['objective']!r}"
+                f"{' with label_enhanced: false' if plain else ''}; expected one of "
+                f"{', '.join(objectives)}"
+            )
+        rates = stage.get("learning_rate") if isinstance(stage, dict) else None
+        problems += [
+            f"stages.{index}.learning_rate.{part}: unknown part; expected one of {', '.join(parts)}"
+            for part in (rates if isinstance(rates, dict) else {})
+            if part not in parts
+        ]
+    return problems
+
+
+def _backbone_problems(backbone: Any) -> list[str]:
+    if backbone is None:
+        return []  # the family's own
+    if not isinstance(backbone, dict):
+        return ["model.config.backbone: expected a mapping with model_type"]
+    try:
+        backbone_config(backbone)
+    except InputError as error:
+        return [f"model.config.backbone: {error}"]
+    return []
+
+
+def _size_problems(config: dict[str, Any], usual: PreTrainedConfig, channels: Any) -> list[str]:
+    """Return mistakes that the parts of a model would meet one after the other.
+
+    Args:
+        config: the recipe's settings of the model.
+        usual: the family's own configuration, for what is not given.
+        channels: of the films.
+    """
+    problems = []
+    attention = config.get("encoder_attention", "full")
+    if attention not in get_args(Attention):
+        problems.append(
+            f"model.config.encoder_attention: {attention!r}; expected one of "
+            f"{', '.join(get_args(Attention))}"
+        )
+    for part, kind in (("encoder", BertConfig), ("decoder", T5Config)):
+        values = config.get(part) or {}
+        if not isinstance(values, dict):
+            return [*problems, f"model.config.{part}: expected a mapping, got {values!r}"]
+        known = {*kind().to_dict(), *kind.attribute_map, "tie_word_embeddings"}
+        problems += [f"model.config.{part}.{name}: unknown" for name in values if name not in known]
+    bert = {"hidden_size": 768, "num_attention_heads": 12, "max_position_embeddings": 512}
+    bert |= config.get("encoder") or {}
+    if bert["hidden_size"] % bert["num_attention_heads"]:
+        problems.append(
+            f"model.config.encoder: {bert['num_attention_heads']} heads do not divide a "
+            f"hidden_size of {bert['hidden_size']}"
+        )
+    grid = config.get("image_token_grid", usual.image_token_grid)
+    if isinstance(grid, int) and grid**2 > bert["max_position_embeddings"]:
+        problems.append(
+            f"model.config.image_token_grid: {grid} x {grid} image tokens are more than the "
+            f"encoder's {bert['max_position_embeddings']} positions"
+        )
+    backbone = config.get("backbone")
+    film = {"image_size": config.get("image_size", usual.image_size), "num_channels": channels}
+    for name, value in film.items():
+        if isinstance(backbone, dict) and backbone.get(name, value) != value:
+            problems.append(
+                f"model.config.backbone.{name}: {backbone[name]}, but the film has {value}: "
+                "leave it out"
+            )
+    return problems

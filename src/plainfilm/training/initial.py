@@ -1,0 +1,176 @@
+"""Local checkpoints to start from: an image backbone, a BERT, a T5 decoder.
+
+Nothing is downloaded and nothing is unpickled. A checkpoint brings its weights alone: the recipe's
+``model.config`` must describe its shape, and the settings that weights do not show are compared.
+"""
+
+import json
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from safetensors import SafetensorError, safe_open
+from transformers import (
+    AutoTokenizer,
+    BertForPreTraining,
+    PreTrainedConfig,
+    PreTrainedModel,
+    T5ForConditionalGeneration,
+)
+
+from plainfilm.core import ModelError
+from plainfilm.models import FAMILIES, load_family
+from plainfilm.vision.checkpoints import load_backbone
+
+_BERT_UNSEEN = ("num_attention_heads", "hidden_act", "layer_norm_eps")
+_T5_UNSEEN = ("feed_forward_proj", "layer_norm_epsilon", "relative_attention_max_distance")
+"""Settings that change what is computed and cannot be told from the weights' shapes."""
+
+
+def load_part(kind: Any, path: Path, role: str, **options: Any) -> Any:
+    """Load a transformers part from a local folder.
+
+    Raises:
+        ModelError: there is no such folder, or it cannot be loaded.
+    """
+    if not path.is_dir():
+        raise ModelError(f"no {role} at {path}: expected a folder with a transformers checkpoint")
+    if kind is not AutoTokenizer:
+        options["use_safetensors"] = True
+    try:
+        return kind.from_pretrained(path, local_files_only=True, **options)
+    except (OSError, ValueError, SafetensorError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"cannot load the {role} from {path}: {reason}") from error
+
+
+def vocabulary_size(tokenizer: Any, checkpoint: Path | None) -> int:
+    """Return how many words a part has rows for: the tokenizer's, or its checkpoint's.
+
+    A checkpoint may have more rows than its tokenizer has words (T5-base: 32,128 and 32,100).
+
+    Raises:
+        ModelError: it has fewer.
+    """
+    if checkpoint is None:
+        return len(tokenizer)
+    rows = _settings(checkpoint).get("vocab_size")
+    if not isinstance(rows, int) or rows < len(tokenizer):
+        raise ModelError(
+            f"{checkpoint} has embeddings for {rows} words, but its tokenizer has "
+            f"{len(tokenizer)}: give the checkpoint's own tokenizer in model.tokenizers"
+        )
+    return rows
+
+
+def start_backbone(model: PreTrainedModel, path: Path) -> None:
+    """Fill the image backbone: from published weights, or from a trained model's backbone.
+
+    Raises:
+        ModelError: there is none, or it does not fit.
+    """
+    file = path / "config.json"
+    kind = _settings(path).get("model_type") if file.is_file() else None
+    if kind in FAMILIES:
+        whole = load_part(load_family(cast(str, kind)).model, path, "backbone")
+        backbone = whole.image_backbone
+    else:
+        backbone = load_backbone(path, model.config.backbone_config)
+    _copy(backbone, model.image_backbone, path)
+
+
+def start_encoder(model: PreTrainedModel, path: Path) -> None:
+    """Fill the joint encoder from a BERT, with pooler and heads where it has them.
+
+    Raises:
+        ModelError: there is no BERT, or it does not fit.
+    """
+    bert, found = load_part(BertForPreTraining, path, "joint encoder", output_loading_info=True)
+    absent = set(found["missing_keys"])
+    pooler = {name.removeprefix("bert.") for name in absent if name.startswith("bert.pooler.")}
+    if {name for name in absent if name.startswith("bert.")} != {f"bert.{x}" for x in pooler}:
+        raise ModelError(f"{path} holds no BERT: it lacks {', '.join(sorted(absent)[:3])}…")
+    _compare(path, "encoder", bert.config, model.joint_encoder.config, _BERT_UNSEEN)
+    _copy(bert.bert, model.joint_encoder, path, fresh=pooler)
+    heads = model.pretraining_heads
+    if heads is not None:
+        missing = {name.removeprefix("cls.") for name in absent if name.startswith("cls.")}
+        _copy(bert.cls, heads, path, fresh=missing)
+
+
+def start_decoder(model: PreTrainedModel, path: Path) -> None:
+    """Fill the decoder from a T5, and its output where that is apart from the embeddings.
+
+    Raises:
+        ModelError: there is no T5, or it does not fit.
+    """
+    t5 = load_part(T5ForConditionalGeneration, path, "decoder")
+    tied = _settings(path).get("tie_word_embeddings", True) is not False
+    if tied != model.config.tie_word_embeddings:  # T5 ties, T5 1.1 and Flan-T5 do not
+        raise ModelError(
+            f"{path} was made with other settings than model.config.decoder has; set "
+            f"tie_word_embeddings: {str(tied).lower()} there"
+        )
+    _compare(path, "decoder", t5.config, model.decoder.config, _T5_UNSEEN)
+    _copy(t5.decoder, model.decoder, path)
+    if not tied:  # transformers would tie it
+        with torch.no_grad():
+            model.lm_head.weight.copy_(_tensor(path, "lm_head.weight"))
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"no checkpoint in {path}: expected a folder with config.json and model.safetensors"
+        ) from error
+    if not isinstance(values, dict):
+        raise ModelError(f"{path / 'config.json'} must hold a JSON object")
+    return values
+
+
+def _tensor(path: Path, name: str) -> torch.Tensor:
+    for file in sorted(path.glob("*.safetensors")):
+        with safe_open(file, framework="pt") as weights:
+            if name in weights.keys():  # noqa: SIM118 - it is no mapping
+                return cast(torch.Tensor, weights.get_tensor(name))
+    raise ModelError(f"{path} lacks {name}, which a decoder with tie_word_embeddings: false has")
+
+
+def _compare(
+    path: Path, part: str, theirs: PreTrainedConfig, ours: PreTrainedConfig, names: Iterable[str]
+) -> None:
+    wrong = [
+        f"{name}: {getattr(theirs, name)}"
+        for name in names
+        if getattr(theirs, name) != getattr(ours, name)
+    ]
+    if wrong:
+        raise ModelError(
+            f"{path} was made with other settings than model.config.{part} has; set "
+            f"{', '.join(wrong)} there"
+        )
+
+
+def _copy(
+    source: torch.nn.Module,
+    target: torch.nn.Module,
+    path: Path,
+    fresh: AbstractSet[str] = frozenset(),
+) -> None:
+    """Copy ``source``'s weights into ``target``, but for those named in ``fresh``."""
+    theirs, ours = source.state_dict(), target.state_dict()
+    fitting = {
+        name: value for name, value in theirs.items()
+        if name in ours and ours[name].shape == value.shape and name not in fresh
+    }  # fmt: skip
+    missing = sorted(set(ours) - set(fitting) - fresh)
+    if missing:
+        raise ModelError(
+            f"the checkpoint {path} lacks {len(missing)} of {len(ours)} weights, or has them in "
+            f"another shape ({', '.join(missing[:3])}…): make model.config in the recipe fit it"
+        )
+    target.load_state_dict(ours | fitting)
