@@ -193,7 +193,7 @@ def test_what_cannot_work_is_said_before_anything_runs(
 
 def test_the_films_size_and_channels_reach_every_backbone() -> None:
     path = RECIPES / "radscribe" / "medvill.yaml"
-    recipe = load_recipe(path, ("model.channels=1",))
+    recipe = load_recipe(path, ("model.channels=1", "model.image_mean=0.5", "model.image_std=0.25"))
     assert build_config(recipe).backbone_config.num_channels == 1
     mamba = load_recipe(path, ("model.config.backbone={model_type: mamba}",))
     assert build_config(mamba).backbone_config.image_size == 512

@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,13 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+import plainfilm
 from plainfilm.core import OBSERVATIONS, Observation, TrainingError
 from plainfilm.data import Dataset
+from plainfilm.data.dataset import write_manifest
 from plainfilm.data.phantom import prepare_phantom
+from plainfilm.training.evaluation import evaluate
+from plainfilm.training.examples import target_report
 from plainfilm.training.recipe import Recipe, Stage
 from plainfilm.training.run import train
 from plainfilm.training.sampling import (
@@ -23,7 +29,7 @@ from plainfilm.training.sampling import (
     positive_weights,
     repeat_factors,
 )
-from plainfilm.training.stages import resolve_precision, split_batch
+from plainfilm.training.stages import DRAFT_METRICS, resolve_precision, split_batch
 
 PNEUMOTHORAX = OBSERVATIONS.index(Observation.PNEUMOTHORAX)
 
@@ -102,12 +108,15 @@ PRETRAINING = {
 def test_the_same_trajectory_whole_in_pieces_and_on_two_processes(
     stage: dict[str, object], dataset: Dataset, tmp_path: Path
 ) -> None:
-    """Batches of 8, of 2 × 4, and two processes of 2 × 2; with oversampling and weights too."""
+    """Batches of 8, of 2 × 4 and 1 × 8, and two processes of 2 × 2; with oversampling too."""
     whole, pieces, shared = (tmp_path / name for name in ("whole", "pieces", "shared"))
     train(tiny(dataset, batch_size=8, **stage), whole, progress=False, say=lambda _: None)
     recipe = tiny(dataset, batch_size=2, accumulation=4, **stage)
     train(recipe, pieces, progress=False, say=lambda _: None)
     assert_same_trajectory(whole, pieces)
+    singly = tiny(dataset, batch_size=1, accumulation=8, **stage)
+    train(singly, tmp_path / "singly", progress=False, say=lambda _: None)
+    assert_same_trajectory(whole, tmp_path / "singly")
 
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump(recipe.to_dict()))
@@ -139,6 +148,69 @@ def test_early_stopping_keeps_the_best_weights(dataset: Dataset, tmp_path: Path)
     kept = tmp_path / "run/stages/1-all" / f"checkpoint-{checked[best]['step']:.0f}"
     ours, best_weights = weights(tmp_path / "run"), load_file(kept / "model.safetensors")
     assert all(torch.equal(ours[name], best_weights[name]) for name in best_weights)
+
+
+def test_a_killed_early_stop_is_not_trained_past(dataset: Dataset, tmp_path: Path) -> None:
+    """Killed between the last checkpoint and the stage's model, it ends in the same weights."""
+    recipe = tiny(
+        dataset, batch_size=8, epochs=30, check_every=2, patience=2, warmup=0.0,
+        learning_rate={"decoder": 0.5},
+    )  # fmt: skip
+    run = tmp_path / "run"
+    train(recipe, run, progress=False, say=lambda _: None)
+    before, checks = weights(run), len(history(run))
+    for folder in (run / "model", run / "stages" / "1-all" / "model"):
+        shutil.rmtree(folder)
+    (run / "stages" / "1-all" / "history.json").unlink()
+    train(recipe, run, progress=False, say=lambda _: None)
+    assert {name: value.tolist() for name, value in weights(run).items()} == {
+        name: value.tolist() for name, value in before.items()
+    }
+    assert abs(len(history(run)) - checks) <= 1  # but for the line that sums the training up
+
+
+def test_drafts_are_scored_at_each_check(dataset: Dataset, tmp_path: Path) -> None:
+    """Their scores are those of the finished model's reports on the same studies."""
+    recipe = tiny(dataset, batch_size=8, epochs=1, check_every=3)
+    train(recipe, tmp_path / "run", progress=False, say=lambda _: None)
+    checked = [entry for entry in history(tmp_path / "run") if "draft_bleu-4" in entry]
+    assert [entry["step"] for entry in checked] == [
+        entry["step"] for entry in history(tmp_path / "run") if "eval_loss" in entry
+    ]
+    model = plainfilm.load_model(tmp_path / "run")
+    rows = dataset.split("validate")
+    said = [report.text for report in model.reports(map(dataset.study, rows), num_beams=1)]
+    truth = [target_report(row, "findings+impression").text for row in rows]
+    for name, one in plainfilm.score(truth, said, DRAFT_METRICS).items():
+        assert checked[-1][f"draft_{name}"] == pytest.approx(one.value)
+    silent = tiny(dataset, batch_size=8, epochs=1, check_drafts=0)
+    train(silent, tmp_path / "silent", progress=False, say=lambda _: None)
+    assert not any("draft_bleu-4" in entry for entry in history(tmp_path / "silent"))
+    ours = weights(tmp_path / "run")
+    theirs = weights(tmp_path / "silent")
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_studies_without_a_frontal_film_are_left_out_and_counted(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    mixed = tmp_path / "mixed"
+    shutil.copytree(dataset.path, mixed)
+    rows = Dataset(mixed).rows
+    lateral = [rows[0], *[row for row in rows if row.split == "test"][:1]]
+    write_manifest(
+        mixed,
+        [replace(row, views=("lateral",)) if row in lateral else row for row in rows],
+    )
+    recipe = tiny(Dataset(mixed), batch_size=8, epochs=1, check_drafts=0)
+    told: list[str] = []
+    train(recipe, tmp_path / "run", progress=False, say=told.append)
+    count = sum(row.split != "test" for row in lateral)
+    assert (f"; {count} without a frontal film are left out" in told[0]) is (count > 0)
+    model = plainfilm.load_model(tmp_path / "run")
+    result = evaluate(model, Dataset(mixed), metrics=["bleu-1"], progress=False)
+    assert len(result.references) == len(Dataset(mixed).split("test")) - (len(lateral) - count)
+    assert result.notes[0].endswith("of the test split have no frontal film: left out")
 
 
 def test_an_epoch_shows_every_study_once_and_another_order_each_time() -> None:

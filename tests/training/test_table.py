@@ -13,6 +13,7 @@ from plainfilm.data.phantom import prepare_phantom
 from plainfilm.export.tables import table_markdown
 from plainfilm.metrics.files import read_run
 from plainfilm.training.recipe import load_recipe
+from plainfilm.training.stages import DRAFT_METRICS
 from plainfilm.training.table import fill_table, run_folder
 from plainfilm.training.table_plan import Plan, make_plan, table_path
 
@@ -149,7 +150,12 @@ def test_markdown_and_plots(
     assert "*simulated* studies" in page
     assert "One seed a row" in page
     drawn = write_table_plots(results, plan_of(table, dataset), out)
-    assert [path.name for path in drawn] == ["observations.svg", "curves.svg"]
+    assert [path.name for path in drawn] == ["observations.svg", "curves.svg", "drafts.svg"]
+    curves = drawn[-1].read_text()
+    assert all(f">{metric}<" in curves for metric in DRAFT_METRICS)
+    assert curves.count("<polyline") == len(DRAFT_METRICS) * sum(
+        row in plan_of(table, dataset).recipes for row in results["rows"]
+    )
     assert drawn[1].read_text().count("<polyline") >= 2 * 2 * 4
 
 

@@ -3,7 +3,7 @@
 import json
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from plainfilm.export.plots import Bar, Curve
+    from plainfilm.training.recipe import Stage
     from plainfilm.training.table_plan import Plan
 
 
@@ -44,7 +45,7 @@ def table(
     table.json and plots. If it was interrupted, the same command goes on where it stopped; a
     finished table is only printed.
 
-        plainfilm data phantom 2500 films/ --size 128
+        plainfilm data phantom 3000 films/ --size 128 --institution community
         plainfilm table radscribe films/
         plainfilm table radscribe /data/mimic-cxr --size paper --set model.initial.encoder=/bert
     """
@@ -69,9 +70,13 @@ def table(
 
 
 def write_table_plots(results: Mapping[str, Any], plan: "Plan", out: Path) -> list[Path]:
-    """Draw F1 by observation and the training curves into ``out/plots``, and return the paths."""
+    """Draw F1 by observation and the training curves into ``out/plots``, and return the paths.
+
+    The curves of drafts are those of the seed paper's Figs. 2 and 3.
+    """
     from plainfilm.core import write_atomically
-    from plainfilm.export.plots import bar_chart, curve_chart
+    from plainfilm.export.plots import Curve, bar_chart, curve_chart
+    from plainfilm.training.stages import DRAFT_METRICS
 
     rows = results["rows"]
     drawn = {}
@@ -89,6 +94,21 @@ def write_table_plots(results: Mapping[str, Any], plan: "Plan", out: Path) -> li
         along="epochs, stage after stage",
         note="a stage for the classifier alone has another kind of loss than the report's",
     )
+    scored = {
+        metric: [
+            Curve(name, points)
+            for row, name in trained.items()
+            if (points := _draft_curve(plan, row, out, metric))
+        ]
+        for metric in DRAFT_METRICS
+    }
+    if any(scored.values()):
+        drawn["drafts.svg"] = curve_chart(
+            "Drafts of validation studies while the report is learned",
+            scored,
+            along="epochs of the stages that learn reports",
+            note=f"greedy; mean over {len(plan.seeds)} seeds",
+        )
     (out / "plots").mkdir(exist_ok=True)
     for name, picture in drawn.items():
         write_atomically(out / "plots" / name, picture)
@@ -113,18 +133,45 @@ def _by_observation(rows: Mapping[str, Any], measure: str) -> "dict[str, dict[st
 
 def _curves(plan: "Plan", row: str, out: Path) -> "list[Curve]":
     from plainfilm.export.plots import Curve
-    from plainfilm.training.stages import HISTORY
-    from plainfilm.training.table import run_folder
 
     found = []
     for seed in plan.seeds:
         before = 0.0
-        for number, stage in enumerate(plan.recipes[row].stages, start=1):
-            folder = run_folder(out, row, seed) / "stages" / f"{number}-{stage.name}"
-            log = json.loads((folder / HISTORY).read_text(encoding="utf-8"))
+        for _, log in _logs(plan, row, seed, out):
             for name, key in (("training", "loss"), ("validation", "eval_loss")):
-                points = [(before + entry["epoch"], entry[key]) for entry in log if key in entry]
-                if points:
+                if points := _points(log, key, before):
                     found.append(Curve(name, points))
             before += max(entry["epoch"] for entry in log)
     return found
+
+
+def _draft_curve(plan: "Plan", row: str, out: Path, metric: str) -> list[tuple[float, float]]:
+    """Return (epoch, mean over the seeds) of the drafts' scores, where they were logged."""
+    by_seed = []
+    for seed in plan.seeds:
+        before, points = 0.0, []
+        for stage, log in _logs(plan, row, seed, out):
+            if "report" in stage.objective:
+                points += _points(log, f"draft_{metric}", before)
+                before += max(entry["epoch"] for entry in log)
+        by_seed.append(points)
+    shared = min(map(len, by_seed))  # a row that stopped early has fewer checks
+    return [
+        (by_seed[0][check][0], sum(points[check][1] for points in by_seed) / len(by_seed))
+        for check in range(shared)
+    ]
+
+
+def _logs(
+    plan: "Plan", row: str, seed: int, out: Path
+) -> "Iterator[tuple[Stage, list[dict[str, float]]]]":
+    from plainfilm.training.stages import HISTORY
+    from plainfilm.training.table import run_folder
+
+    for number, stage in enumerate(plan.recipes[row].stages, start=1):
+        folder = run_folder(out, row, seed) / "stages" / f"{number}-{stage.name}"
+        yield stage, json.loads((folder / HISTORY).read_text(encoding="utf-8"))
+
+
+def _points(log: list[dict[str, float]], key: str, before: float) -> list[tuple[float, float]]:
+    return [(before + entry["epoch"], entry[key]) for entry in log if key in entry]

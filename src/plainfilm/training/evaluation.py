@@ -33,7 +33,7 @@ from plainfilm.metrics.files import ID_NAMES, RUN_FILE, SCORES_FILE, report_rows
 from plainfilm.metrics.outputs import MOST_COMMON, OutputProfile, output_profile, template_answers
 from plainfilm.metrics.pairs import Pairs
 from plainfilm.pipeline import ReportModel
-from plainfilm.training.examples import frontal_index, target_report
+from plainfilm.training.examples import frontal_index, readable, target_report
 from plainfilm.vision.preparation import letterbox
 
 NEAREST = "nearest training report"
@@ -169,13 +169,16 @@ def evaluate(
     predictions = {model.card.name: {key: report.text for key, report in reports.items()}}
     if output is not None:
         save_predictions(output, references, predictions)
+    left_out = len(dataset.split(split)) - len(readable(dataset.split(split)))
     notes: tuple[str, ...] = ()
+    if left_out:
+        notes = (f"{left_out} studies of the {split} split have no frontal film: left out",)
     if known and templates:
         predictions |= template_rows(
             dataset, rows, source, known, model.card.target, progress=progress
         )
     elif templates:
-        notes = (
+        notes += (
             f"no rows {MOST_COMMON!r} and {NEAREST!r}: {dataset.path} has no training split; "
             "name a dataset that has one (--training)",
         )
@@ -191,11 +194,11 @@ def _studies(
     model: ReportModel, dataset: Dataset, split: str, limit: int | None, training: Dataset | None
 ) -> tuple[Sequence[Row], Dataset, Sequence[Row]]:
     """Return the rows to draft, and the dataset and rows that feed the template rows."""
-    rows = dataset.split(split)[:limit]
+    rows = readable(dataset.split(split))[:limit]
     source = training or dataset
-    known = source.split("train")
+    known = readable(source.split("train"))
     if not rows:
-        raise InputError(f"{dataset.path} has no studies in its {split} split")
+        raise InputError(f"{dataset.path} has no studies with a frontal film in its {split} split")
     if training is not None and not known:
         raise InputError(f"{training.path} has no studies in its train split")
     if model.card.name in (*ID_NAMES, "reference", MOST_COMMON, NEAREST):

@@ -137,6 +137,11 @@ class Examples(TorchDataset[dict[str, Any]]):
         return int(differ[draws.integers(len(differ))]) if len(differ) else index
 
 
+def readable(rows: Sequence[Row]) -> list[Row]:
+    """Return the studies with a film that is, or may be, a frontal one: models read no other."""
+    return [row for row in rows if views_to_read([View(view) for view in row.views], 1)]
+
+
 def target_report(row: Row, target: str) -> Report:
     """Return the part of a row's report that is learned and scored.
 
@@ -149,9 +154,12 @@ def target_report(row: Row, target: str) -> Report:
 
 
 def frontal_index(row: Row) -> int:
-    """Return which of a row's images is its frontal film; the first where no view is known."""
-    views = [View(view) for view in row.views]
-    return next((index for index, view in enumerate(views) if view.frontal), 0)
+    """Return which of a row's images is its frontal film; one of unknown view where there is none.
+
+    Args:
+        row: a row that is :func:`readable`.
+    """
+    return views_to_read([View(view) for view in row.views], 1)[0]
 
 
 class Collate:

@@ -144,6 +144,9 @@ class Stage(Word):
     rarity in the training studies, or by name; all 1 where left out."""
     check_every: Annotated[int, Field(ge=1)] = 500
     """Optimiser steps between checkpoints; validation loss is measured at each."""
+    check_drafts: Annotated[int, Field(ge=0)] = 64
+    """Validation studies whose reports are drafted at each check, greedily, and scored: for the
+    training curves (seed paper, Figs. 2 and 3)."""
     patience: Annotated[int, Field(ge=1)] | None = None
     """Stop after so many checkpoints without a better validation loss; the best one is kept."""
 

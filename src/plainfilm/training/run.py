@@ -41,6 +41,7 @@ from plainfilm.training.examples import (
     Films,
     PretrainingCollate,
     frontal_index,
+    readable,
 )
 from plainfilm.training.recipe import Recipe
 from plainfilm.training.stages import resolve_precision, run_stage, split_batch
@@ -80,18 +81,21 @@ def train(
         dataset = open_data(recipe, run, progress=progress)
     views = recipe.data.views
     films = Films(dataset, recipe.model.config.get("image_size", 512))
-    training = Examples(
-        dataset, dataset.split("train"), recipe.data.target, films, recipe.seed, views
-    )
-    validation = Examples(
-        dataset, dataset.split("validate"), recipe.data.target, films, recipe.seed, views
+    training, validation = (
+        Examples(
+            dataset, readable(dataset.split(split)), recipe.data.target, films, recipe.seed, views
+        )
+        for split in ("train", "validate")
     )
     if not len(training) or not len(validation):
         raise TrainingError(
             f"{dataset.path} has {len(training)} training and {len(validation)} validation "
             "studies; at least one of each is needed: prepare more, or name splits in the source"
         )
-    tell(f"{len(training)} studies to train on, {len(validation)} to validate on")
+    left_out = sum(len(dataset.split(split)) for split in ("train", "validate"))
+    left_out -= len(training) + len(validation)
+    without = f"; {left_out} without a frontal film are left out" if left_out else ""
+    tell(f"{len(training)} studies to train on, {len(validation)} to validate on{without}")
 
     start = run / "start"
     if first:
@@ -164,9 +168,9 @@ def _claim(run: Path, recipe: Recipe) -> None:
     resolved = recipe.to_dict()
     path = run / "recipe.yaml"
     if path.exists():
-        theirs = yaml.safe_load(path.read_text(encoding="utf-8"))
+        theirs = Recipe.from_dict(yaml.safe_load(path.read_text(encoding="utf-8"))).to_dict()
         if theirs != resolved:
-            differing = sorted(key for key in resolved if theirs.get(key) != resolved[key])
+            differing = sorted(key for key in resolved if theirs[key] != resolved[key])
             raise TrainingError(
                 f"{run} belongs to another recipe (they differ in {', '.join(differing)}): "
                 "choose another --output, or remove that folder"

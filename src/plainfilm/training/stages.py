@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import torch
 from accelerate import PartialState
+from safetensors.torch import load_file
 from torch.nn.functional import binary_cross_entropy_with_logits
 from transformers import (
     EarlyStoppingCallback,
@@ -27,6 +28,7 @@ from transformers import (
 )
 
 from plainfilm.core import TrainingError, write_atomically
+from plainfilm.metrics import score
 from plainfilm.training.examples import Examples
 from plainfilm.training.recipe import Precision, Stage
 from plainfilm.training.sampling import (
@@ -38,6 +40,8 @@ from plainfilm.training.sampling import (
 
 HISTORY = "history.json"
 """Losses and rates of a stage by step, in its folder."""
+DRAFT_METRICS = ("bleu-4", "rouge-l", "token-f1", "token-recall")
+"""Of the training curves: those of the seed paper's Figs. 2 and 3."""
 _COMPLETE = "complete"
 
 
@@ -158,6 +162,35 @@ class StageTrainer(Trainer):
             loss = self._micro_batch_loss(outputs, inputs, num_items_in_batch)
         return (loss, outputs) if return_outputs else loss
 
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Return the validation loss; a stage that learns reports logs scores of drafts, too."""
+        found: dict[str, float] = super().evaluate(*args, **kwargs)
+        if self.stage.check_drafts and "report" in self.stage.objective:
+            if self.is_world_process_zero():
+                self.log(self._draft_scores())
+            PartialState().wait_for_everyone()
+        return found
+
+    def _draft_scores(self) -> dict[str, float]:
+        """Return the scores of the first validation studies' reports, drafted greedily."""
+        examples, processor = self.eval_dataset, self.data_collator.processor
+        count = min(self.stage.check_drafts, len(examples))
+        references, drafts = [], []
+        self.model.eval()
+        for first in range(0, count, self.stage.batch_size):
+            last = min(first + self.stage.batch_size, count)
+            batch = [examples[index] for index in range(first, last)]
+            inputs = processor(
+                [one["image"] for one in batch], [one["indication"] for one in batch]
+            )
+            inputs = {name: value.to(self.args.device) for name, value in inputs.items()}
+            with self.accelerator.autocast():
+                tokens, _ = self.model.draft(**inputs, num_beams=1)
+            drafts += [report.text for report in processor.decode_reports(tokens)]
+            references += [one["report"].text for one in batch]
+        scores = score(references, drafts, DRAFT_METRICS)
+        return {f"draft_{name}": one.value for name, one in scores.items()}
+
     def _pretraining_loss(
         self,
         model: torch.nn.Module,
@@ -222,6 +255,25 @@ def latest_checkpoint(folder: Path) -> Path | None:
         else:
             shutil.rmtree(path, ignore_errors=True)  # another process may be at it too
     return max(complete, key=lambda path: int(path.name.rsplit("-", 1)[1]), default=None)
+
+
+def stopped_early(checkpoint: Path | None, patience: int | None) -> Path | None:
+    """Return the best checkpoint, if training was to end early at ``checkpoint``; else None.
+
+    A run that was killed right then must not train on: transformers would.
+    """
+    if checkpoint is None or patience is None:
+        return None
+    state = _trainer_state(checkpoint)
+    kept = state["stateful_callbacks"].get("EarlyStoppingCallback", {}).get("attributes", {})
+    if kept.get("early_stopping_patience_counter", 0) < patience:
+        return None
+    return checkpoint.parent / Path(state["best_model_checkpoint"]).name
+
+
+def _trainer_state(checkpoint: Path) -> dict[str, Any]:
+    state: dict[str, Any] = json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))
+    return state
 
 
 def split_batch(stage: Stage, processes: int) -> tuple[int, int]:
@@ -341,7 +393,13 @@ def run_stage(
     )
     checkpoint = latest_checkpoint(folder)
     PartialState().wait_for_everyone()
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    if PartialState().is_main_process:
+    best = stopped_early(checkpoint, stage.patience)
+    if checkpoint is not None and best is not None:
+        weights = load_file(best / "model.safetensors")
+        model.load_state_dict(weights, strict=False)  # tied weights are stored once
+        history = _trainer_state(checkpoint)["log_history"]
+    else:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         history = cast(Any, trainer.state).log_history
+    if PartialState().is_main_process:
         write_atomically(folder / HISTORY, json.dumps(history, indent=1))

@@ -29,7 +29,7 @@ from plainfilm.metrics.runs import Runs, difference, over_runs
 from plainfilm.metrics.significance import holm
 from plainfilm.pipeline import load_model
 from plainfilm.training.evaluation import NEAREST, evaluate, save_predictions, template_rows
-from plainfilm.training.examples import target_report
+from plainfilm.training.examples import readable, target_report
 from plainfilm.training.recipe import Recipe
 from plainfilm.training.run import train
 from plainfilm.training.table_plan import Plan, Question
@@ -140,7 +140,7 @@ def _computable(names: Sequence[str]) -> tuple[list[str], list[str]]:
 def _write_templates(dataset: Dataset, target: str, folder: Path, progress: bool) -> None:
     if (folder / RUN_FILE).is_file():
         return
-    rows, training = dataset.split("test"), dataset.split("train")
+    rows, training = readable(dataset.split("test")), readable(dataset.split("train"))
     if not rows or not training:
         raise TrainingError(
             f"{dataset.path} has {len(training)} training and {len(rows)} test studies; at least "
@@ -189,7 +189,9 @@ def _results(
     for row, found in scored.items():
         rows[row]["metrics"] = {name: _entry(one) for name, one in found.items()}
     return {
-        "studies": {split: len(dataset.split(split)) for split in ("train", "validate", "test")},
+        "studies": {
+            split: len(readable(dataset.split(split))) for split in ("train", "validate", "test")
+        },
         "simulated": dataset.card.simulated,
         "rows": rows,
         "answers": [
