@@ -94,13 +94,16 @@ def test_empty_predictions_are_defined(name, texts):
     found = score(REFERENCES, texts, [name])[name]
     if math.isnan(found.value):
         assert "precision" in name  # nothing was predicted
+    elif name.startswith("hallucination"):
+        assert found.value == 0  # nothing was invented either
     else:
         assert found.value == pytest.approx(METRICS[name].worst, abs=1e-6)
 
 
 def test_nothing_on_either_side_is_never_a_silent_number(name):
     found = score(["", ""], ["", ""], [name])[name]
-    assert math.isnan(found.value) or name.startswith(("bleu", "rouge", "exact", "label-accuracy"))
+    defined = ("bleu", "rouge", "exact", "label-accuracy", "hallucination")
+    assert math.isnan(found.value) or name.startswith(defined)
 
 
 @pytest.mark.parametrize("name", [name for name in METRICS if name not in OF_THE_SET])
