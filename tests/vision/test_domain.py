@@ -16,7 +16,7 @@ def films(seed: int, count: int) -> list[Pixels]:
 
 @pytest.fixture(scope="module")
 def domain() -> Domain:
-    found = Domain.fit(films(1, 200), films(2, 50))
+    found = Domain.fit(films(1, 200), films(2, 120))
     assert found is not None
     return found
 
