@@ -128,6 +128,7 @@ def _by_observation(rows: Mapping[str, Any], measure: str) -> "dict[str, dict[st
     return {
         observation: {name: bar(values[observation]) for name, values in parts.items()}
         for observation in observations
+        if observation != "undefined as 0"  # the mean by another convention, no observation
     }
 
 
