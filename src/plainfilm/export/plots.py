@@ -16,7 +16,8 @@ Bar = tuple[float, Interval | None]
 """A value, and its interval where there is one."""
 
 _COLOURS = (  # as many as a table of a paper has rows, its templates included
-    "#1f5f8b", "#d9822b", "#8b9298", "#00694d", "#93267e", "#b7a21f", "#c8352b", "#6fb3d9", "#3d3d3d",
+    "#1f5f8b", "#d9822b", "#8b9298", "#00694d", "#93267e", "#b7a21f",
+    "#c8352b", "#6fb3d9", "#3d3d3d",
 )  # fmt: skip
 _INK, _QUIET, _LINE, _GROUND = "#1f2428", "#5d666d", "#dcd8cd", "#fdfcf9"
 _SIZE = 13  # of the font, in pixels
