@@ -17,7 +17,7 @@ import numpy as np
 from plainfilm.data import read_image
 from plainfilm.phantom import simulate
 from plainfilm.pipeline import DOMAIN_FILE, SHIPPED
-from plainfilm.vision.domain import Domain
+from plainfilm.vision.familiarity import Domain
 
 FILMS = (".jpg", ".jpeg", ".png", ".dcm")
 

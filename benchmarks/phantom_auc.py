@@ -24,7 +24,7 @@ from rich.progress import track
 from sklearn.metrics import roc_auc_score
 
 from plainfilm.core import OBSERVATIONS, Observation, Status, write_atomically
-from plainfilm.export.plots import Curve, curve_chart
+from plainfilm.evaluation.plots import Curve, curve_chart
 from plainfilm.models.radscribe.modeling_radscribe import LabelClassifier
 from plainfilm.phantom import simulate
 from plainfilm.vision.backbones import (

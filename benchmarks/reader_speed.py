@@ -19,8 +19,8 @@ from pathlib import Path
 from reader_iu import read_archive
 
 from plainfilm.text import read
-from plainfilm.text.lexicon import load_lexicon
-from plainfilm.text.phrases import _END, Trie
+from plainfilm.text.reader.lexicon import load_lexicon
+from plainfilm.text.reader.phrases import _END, Trie
 
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
 

@@ -7,9 +7,9 @@ import pytest
 
 import plainfilm
 from plainfilm.core import Observation
-from plainfilm.data.phantom import prepare_phantom
+from plainfilm.data.sources.phantom import prepare_phantom
+from plainfilm.evaluation.evaluate import MOST_COMMON, NEAREST, evaluate
 from plainfilm.pipeline import SHIPPED
-from plainfilm.training.evaluation import MOST_COMMON, NEAREST, evaluate
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = sorted(path.parent for path in SHIPPED.glob("*/config.json"))

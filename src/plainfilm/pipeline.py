@@ -34,7 +34,7 @@ from plainfilm.grounding.saliency import check_method, observation_maps, sentenc
 from plainfilm.models import FAMILIES, load_family
 from plainfilm.text import read
 from plainfilm.text.targets import sentence_spans
-from plainfilm.vision.domain import Domain
+from plainfilm.vision.familiarity import Domain
 from plainfilm.vision.preparation import maps_on_film, views_to_read
 
 SHIPPED = Path(__file__).parent / "models" / "weights"

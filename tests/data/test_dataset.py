@@ -18,10 +18,10 @@ import pytest
 from plainfilm.core import DatasetError, Finding, Observation, Provenance
 from plainfilm.data import Dataset, Row
 from plainfilm.data.dataset import check_patients
+from plainfilm.data.films.raster import png_bytes
 from plainfilm.data.masks import pack_masks, read_masks
-from plainfilm.data.phantom import prepare_phantom
 from plainfilm.data.prepare import prepare
-from plainfilm.data.raster import png_bytes
+from plainfilm.data.sources.phantom import prepare_phantom
 from plainfilm.data.splits import SPLITS, split_of
 from plainfilm.phantom import simulate
 
@@ -96,7 +96,7 @@ def test_a_killed_preparation_goes_on_and_ends_the_same(tmp_path: Path) -> None:
 def test_kill_9_while_simulating(tmp_path: Path) -> None:
     """A process that dies at any moment leaves nothing that looks finished."""
     code = (
-        "from plainfilm.data.phantom import prepare_phantom; from pathlib import Path; "
+        "from plainfilm.data.sources.phantom import prepare_phantom; from pathlib import Path; "
         f"prepare_phantom(60, Path({str(tmp_path / 'd')!r}), size=32, progress=False)"
     )
     process = subprocess.Popen([sys.executable, "-c", code])
@@ -117,7 +117,7 @@ def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
     out = tmp_path / "d"
     script = tmp_path / "prepare_many.py"
     script.write_text(
-        "from plainfilm.data.phantom import prepare_phantom; from pathlib import Path\n"
+        "from plainfilm.data.sources.phantom import prepare_phantom; from pathlib import Path\n"
         "if __name__ == '__main__':\n"
         f"    prepare_phantom(5000, Path({str(out)!r}), size=32, workers=2, progress=False)\n"
     )

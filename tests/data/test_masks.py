@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from plainfilm.core import DatasetError, InputError
+from plainfilm.core.classes import SUPERCLASSES
 from plainfilm.data import Dataset
 from plainfilm.data.masks import pack_masks, pool_masks, read_masks
-from plainfilm.data.phantom import prepare_phantom
+from plainfilm.data.sources.phantom import prepare_phantom
 from plainfilm.phantom import simulate
-from plainfilm.phantom.classes import SUPERCLASSES
 from plainfilm.phantom.pathology import finding_masks
 from plainfilm.phantom.structures import (
     PARTS,

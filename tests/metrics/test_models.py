@@ -17,7 +17,6 @@ from test_common import APART, PREDICTIONS, REFERENCES
 from plainfilm.core import MetricError, Score
 from plainfilm.metrics import METRICS, score
 from plainfilm.metrics.bertscore import load_bertscore
-from plainfilm.metrics.meteor_nltk import FILES, load_wordnet
 from plainfilm.metrics.models import MODELS, load_models
 
 NAMES = [name for name in METRICS if name.startswith(APART) and name != "meteor"]
@@ -64,18 +63,14 @@ class PairScorer:
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
-    encoder, wordnet = folder / "tiny-bert", folder / "wordnet"
+    encoder = folder / "tiny-bert"
     encoder.mkdir()
     save_encoder(encoder)
     baseline = folder / "baseline.tsv"
     baseline.write_text("LAYER,P,R,F\n2,0.1,0.1,0.1\n")
-    wordnet.mkdir()
-    for name in FILES:
-        (wordnet / name).write_text("")
     return {
         "chexbert": Chexbert(),
         "bertscore": load_bertscore(encoder, layer=2, baseline=baseline),
-        "wordnet": load_wordnet(wordnet),
         "radgraph": Radgraph(),
         **dict.fromkeys(OF_PAIRS, PairScorer()),
     }
@@ -166,11 +161,11 @@ def test_a_malformed_model_gets_one_line(description, message):
 
 
 def test_a_model_is_given_once(tmp_path):
-    for name in FILES:
-        (tmp_path / name).write_text("")
-    with pytest.raises(MetricError, match="--model names wordnet more than once"):
-        load_models([f"wordnet={tmp_path}"] * 2)
-    assert list(load_models([f" wordnet ={tmp_path}"])) == ["wordnet"]
+    save_encoder(tmp_path)
+    given = f"={tmp_path},layer=2"
+    with pytest.raises(MetricError, match="--model names bertscore more than once"):
+        load_models([f"bertscore{given}"] * 2)
+    assert list(load_models([f" bertscore {given}"])) == ["bertscore"]
 
 
 def test_an_unknown_name_is_refused_by_score():

@@ -110,7 +110,7 @@ def test_an_undefined_value_is_counted(name):
 
 
 def test_the_labeler_changes_with_the_code_of_the_reader(monkeypatch, tmp_path):
-    shutil.copytree(Path(plainfilm.text.__file__).parent, tmp_path / "text")
+    shutil.copytree(Path(plainfilm.text.reader.__file__).parent, tmp_path / "text")
     monkeypatch.setattr(clinical, "files", lambda package: tmp_path / "text")
     before = clinical.labeler.__wrapped__()
     assert before == clinical.labeler.__wrapped__()

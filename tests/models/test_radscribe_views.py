@@ -9,7 +9,7 @@ import yaml
 
 import plainfilm
 from plainfilm.core import Image, InputError, Provenance, Report, Study, View
-from plainfilm.data.phantom import prepare_phantom
+from plainfilm.data.sources.phantom import prepare_phantom
 from plainfilm.models.radscribe import (
     RadScribeConfig,
     RadScribeForConditionalGeneration,

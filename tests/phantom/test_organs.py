@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from plainfilm.core.classes import ORDINALS
 from plainfilm.phantom import PREVALENCE, simulate
-from plainfilm.phantom.classes import ORDINALS
 from plainfilm.phantom.devices import Device, place_device
 from plainfilm.phantom.disease import Disease, Pneumothorax
 from plainfilm.phantom.organs import ascending_aorta, descending_aorta, esophagus

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from plainfilm.core import Observation, Side, Status
+from plainfilm.core.classes import CLASSES
 from plainfilm.phantom import INSTITUTIONS, PREVALENCE, PhantomStudy, simulate
-from plainfilm.phantom.classes import CLASSES
 from plainfilm.phantom.disease import Collapse, Disease, Opacity, Pneumothorax
 from plainfilm.phantom.incidental import hernia
 from plainfilm.phantom.lungs import LUNG

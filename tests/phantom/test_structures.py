@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from plainfilm.core import InputError, View
+from plainfilm.core.classes import CLASSES, ORDINALS, SUPERCLASSES
 from plainfilm.phantom import PREVALENCE, simulate
-from plainfilm.phantom.classes import CLASSES, ORDINALS, SUPERCLASSES
 from plainfilm.phantom.disease import ZONES
 from plainfilm.phantom.lateral import lateral_exposure
 from plainfilm.phantom.lung_parts import lobe_lengths

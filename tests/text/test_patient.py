@@ -16,10 +16,10 @@ from plainfilm.core import (
     Side,
     Status,
 )
-from plainfilm.text.lexicon import load_lexicon
-from plainfilm.text.patient import explain, load_plain_words
-from plainfilm.text.phrasebook import load_phrasebook
+from plainfilm.text.reader.lexicon import load_lexicon
 from plainfilm.text.writer import write
+from plainfilm.text.writer.patient import explain, load_plain_words
+from plainfilm.text.writer.phrasebook import load_phrasebook
 
 EFFUSION = Finding(
     observation=Observation.PLEURAL_EFFUSION,

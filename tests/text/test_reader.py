@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 import plainfilm
 from plainfilm.core import Change, Finding, InputError, Observation, Severity, Side, Status
 from plainfilm.text import explain, labels, read, vocabulary
-from plainfilm.text.phrases import expand
-from plainfilm.text.sentences import LONGEST_SENTENCE
+from plainfilm.text.reader.phrases import expand
+from plainfilm.text.reader.sentences import LONGEST_SENTENCE
 
-RULES = files("plainfilm.text") / "rules"
+RULES = files("plainfilm.text.reader") / "rules"
 LANGUAGES = sorted(folder.name for folder in RULES.iterdir() if folder.is_dir())
 
 

@@ -10,7 +10,7 @@ from test_hard_sentences import cases, load, parse, show
 
 from plainfilm.core import Observation
 from plainfilm.text import labels, read
-from plainfilm.text.lexicon import vocabulary
+from plainfilm.text.reader.lexicon import vocabulary
 
 GOALS = {"status": 0.98, "side": 0.95, "severity": 0.95, "change": 0.95, "place": 0.95}
 """F1 that the rules must keep on the annotated texts."""

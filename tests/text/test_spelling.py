@@ -4,7 +4,7 @@ import pytest
 
 from plainfilm.core import Observation, Status
 from plainfilm.text import labels
-from plainfilm.text.spelling import compile_spelling
+from plainfilm.text.reader.spelling import compile_spelling
 
 MEND = compile_spelling(
     {"pneumothorax": 1, "atelectasis": 2, "effusions": 3, "hyperlucent": 4, "hypolucent": 5},

@@ -16,8 +16,8 @@ from plainfilm.core import (
     Side,
     Status,
 )
-from plainfilm.text.phrasebook import load_phrasebook
 from plainfilm.text.writer import STYLES, Style, write
+from plainfilm.text.writer.phrasebook import load_phrasebook
 
 EFFUSION = Finding(observation=Observation.PLEURAL_EFFUSION, side=Side.RIGHT, severity="small")
 NO_PNEUMOTHORAX = Finding(observation=Observation.PNEUMOTHORAX, status=Status.ABSENT)

@@ -16,8 +16,8 @@ import pytest
 
 from plainfilm.core import Change, Finding, Observation, Side, Status
 from plainfilm.text import labels, read
-from plainfilm.text.phrasebook import Term, load_phrasebook
 from plainfilm.text.writer import STYLES, Style, write
+from plainfilm.text.writer.phrasebook import Term, load_phrasebook
 
 Statement = tuple[str | None, ...]
 BOOK = load_phrasebook()

@@ -10,10 +10,10 @@ import plainfilm
 from plainfilm.cli.pages import write_pages
 from plainfilm.core import InputError, MetricError
 from plainfilm.data import Dataset
-from plainfilm.data.phantom import prepare_phantom
+from plainfilm.data.sources.phantom import prepare_phantom
+from plainfilm.evaluation.evaluate import evaluate
 from plainfilm.metrics.files import read_scores
 from plainfilm.text import labels, read
-from plainfilm.training.evaluation import evaluate
 from plainfilm.training.recipe import Recipe
 from plainfilm.training.run import train
 

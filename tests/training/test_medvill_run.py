@@ -9,9 +9,10 @@ from safetensors.torch import load_file
 
 import plainfilm
 from plainfilm.data import Dataset
-from plainfilm.data.phantom import prepare_phantom
-from plainfilm.training.evaluation import MOST_COMMON, NEAREST, evaluate
-from plainfilm.training.examples import Collate, Examples, Films
+from plainfilm.data.examples import Collate, Examples, Films
+from plainfilm.data.sources.phantom import prepare_phantom
+from plainfilm.evaluation.evaluate import MOST_COMMON, NEAREST, evaluate
+from plainfilm.training import supervised
 from plainfilm.training.recipe import Recipe
 from plainfilm.training.run import train
 
@@ -74,16 +75,15 @@ def test_an_interrupted_run_ends_in_the_same_weights(
     run: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stopped in the first epoch's second checkpoint, the next start goes on from there."""
-    from plainfilm.training import stages
 
-    def stop(self: stages.CompleteMark, args: object, state: object, *_: object, **__: object):
+    def stop(self: supervised.CompleteMark, args: object, state: object, *_: object, **__: object):
         mark(self, args, state, *_, **__)
         raise KeyboardInterrupt
 
-    mark = stages.CompleteMark.on_save
+    mark = supervised.CompleteMark.on_save
     stopped = tmp_path / "stopped"
     with monkeypatch.context() as patch:
-        patch.setattr(stages.CompleteMark, "on_save", stop)
+        patch.setattr(supervised.CompleteMark, "on_save", stop)
         with pytest.raises(KeyboardInterrupt):
             train(recipe, stopped, progress=False, say=lambda _: None)
     assert not (stopped / "model").exists()

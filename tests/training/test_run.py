@@ -24,15 +24,15 @@ from plainfilm.core import (
     TrainingError,
 )
 from plainfilm.data import Dataset
-from plainfilm.data.phantom import prepare_phantom
+from plainfilm.data.examples import target_report
+from plainfilm.data.sources.phantom import prepare_phantom
+from plainfilm.evaluation.evaluate import MOST_COMMON, NEAREST, evaluate
 from plainfilm.metrics.files import read_run
 from plainfilm.models.radscribe import RadScribeForConditionalGeneration, RadScribeProcessor
 from plainfilm.training.build import build_model
-from plainfilm.training.evaluation import MOST_COMMON, NEAREST, evaluate
-from plainfilm.training.examples import target_report
 from plainfilm.training.recipe import Recipe, load_recipe
 from plainfilm.training.run import train
-from plainfilm.training.stages import latest_checkpoint
+from plainfilm.training.supervised import latest_checkpoint
 
 TINY = Path(__file__).parents[2] / "recipes" / "radscribe" / "tiny.yaml"
 
@@ -136,7 +136,7 @@ def test_a_loss_that_is_no_number_stops_the_run(recipe: Recipe, tmp_path: Path) 
         update={"learning_rate": {"decoder": 0.9, "encoder": 0.9}, "epochs": 30, "warmup": 0.0}
     )
     broken = recipe.model_copy(update={"stages": (stage,)})
-    torch_nan = "plainfilm.training.stages.StageTrainer._micro_batch_loss"
+    torch_nan = "plainfilm.training.supervised.StageTrainer._micro_batch_loss"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch_nan, lambda self, outputs, *_: outputs.loss * torch.nan)
         with pytest.raises(TrainingError, match="lower the learning rate"):
@@ -148,8 +148,8 @@ def test_accumulation_does_not_change_the_gradient(recipe: Recipe, run: Path) ->
     """One batch of 8 and four of 2 lead to the same weights after a step."""
     from transformers import TrainingArguments
 
-    from plainfilm.training.examples import Collate, Examples, Films
-    from plainfilm.training.stages import StageTrainer
+    from plainfilm.data.examples import Collate, Examples, Films
+    from plainfilm.training.supervised import StageTrainer
 
     assert recipe.data.dataset is not None
     opened = Dataset(recipe.data.dataset)
@@ -247,7 +247,7 @@ def test_drafts_are_kept_when_scoring_fails(
     def fail(*_: object) -> None:
         raise MetricError("the model of a metric is gone")
 
-    monkeypatch.setattr("plainfilm.training.evaluation._scored", fail)
+    monkeypatch.setattr("plainfilm.evaluation.evaluate._scored", fail)
     with pytest.raises(MetricError, match="is gone"):
         evaluate(
             plainfilm.load_model(run),

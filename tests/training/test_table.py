@@ -9,11 +9,11 @@ import yaml
 from plainfilm.cli.table import write_table_plots
 from plainfilm.core import RecipeError, TrainingError
 from plainfilm.data import Dataset
-from plainfilm.data.phantom import prepare_phantom
-from plainfilm.export.tables import table_markdown
+from plainfilm.data.sources.phantom import prepare_phantom
+from plainfilm.evaluation.markdown import table_markdown
 from plainfilm.metrics.files import read_run
 from plainfilm.training.recipe import load_recipe
-from plainfilm.training.stages import DRAFT_METRICS
+from plainfilm.training.supervised import DRAFT_METRICS
 from plainfilm.training.table import fill_table, run_folder
 from plainfilm.training.table_plan import Plan, make_plan, table_path
 

@@ -13,7 +13,6 @@ from plainfilm.cli.data import data_app
 from plainfilm.cli.demo import demo
 from plainfilm.cli.doctor import doctor
 from plainfilm.cli.evaluate import evaluate
-from plainfilm.cli.install import install
 from plainfilm.cli.metrics import metrics
 from plainfilm.cli.read import read
 from plainfilm.cli.report import report
@@ -51,7 +50,6 @@ def _root(
 
 for command in (report, read, train, evaluate, table, score, compare, demo, doctor):
     app.command()(command)
-metrics.command()(install)
 app.add_typer(metrics, name="metrics")
 app.add_typer(data_app)
 

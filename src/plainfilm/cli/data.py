@@ -72,7 +72,7 @@ def phantom(
     plainfilm data phantom 500 phantom/ --prevalence pneumothorax=.3
     """
     import plainfilm.phantom  # noqa: F401 - first, so that a core install is told the extra
-    from plainfilm.data.phantom import prepare_phantom
+    from plainfilm.data.sources.phantom import prepare_phantom
 
     dataset = prepare_phantom(
         studies,
@@ -111,7 +111,7 @@ def iu_xray(
 
     plainfilm data iu-xray --images NLMCXR_png --reports NLMCXR_reports.tgz iu/
     """
-    from plainfilm.data.iu_xray import prepare_iu_xray
+    from plainfilm.data.sources.iu_xray import prepare_iu_xray
 
     dataset = prepare_iu_xray(
         out, images=images, reports=reports, split=split, target=target, size=size, workers=workers
@@ -139,7 +139,7 @@ def folder(
 
     plainfilm data folder films.csv films/
     """
-    from plainfilm.data.folder import prepare_folder
+    from plainfilm.data.sources.folder import prepare_folder
 
     dataset = prepare_folder(
         table,

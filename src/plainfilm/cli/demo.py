@@ -28,10 +28,10 @@ def demo(
 ) -> None:
     """Simulate films, draft and score their reports, read a real film, show it all on a page."""
     from plainfilm.data import Dataset
-    from plainfilm.data.phantom import prepare_phantom
+    from plainfilm.data.sources.phantom import prepare_phantom
+    from plainfilm.evaluation.evaluate import evaluate
     from plainfilm.export import Entry, report_page
     from plainfilm.pipeline import load_model
-    from plainfilm.training.evaluation import evaluate
 
     started = time.monotonic()
     films = output / "phantom"

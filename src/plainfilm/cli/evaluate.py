@@ -56,8 +56,8 @@ def evaluate(
     """  # fmt: skip
     from plainfilm.cli import tables
     from plainfilm.data import Dataset
+    from plainfilm.evaluation.evaluate import evaluate as carry_out
     from plainfilm.pipeline import load_model
-    from plainfilm.training.evaluation import evaluate as carry_out
 
     chosen = protocol(metrics, uncertain, metric_model)
     opened = Dataset(dataset)

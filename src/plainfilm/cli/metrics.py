@@ -218,3 +218,23 @@ def convert(
         dict(zip(pairs.ids, pairs.predictions, strict=True)),
     )
     typer.echo(f"wrote {len(pairs)} reports into {output}")
+
+
+@metrics.command()
+def install(
+    metric: Annotated[str, typer.Argument(help="radgraph, ratescore or green.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Where to make it: a folder that is not there yet.")
+    ],
+) -> None:
+    """Make the environment that a metric of another package needs; this uses the network.
+
+        plainfilm metrics install radgraph environments/radgraph
+
+        plainfilm score references.csv predictions.csv --metrics radgraph-f1-partial \\
+            --model radgraph=environments/radgraph
+    """
+    from plainfilm.metrics.external.bridge import install as make
+
+    name = make(metric, folder)
+    typer.echo(f"{name} answers; give --model {metric}={folder}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from plainfilm.core import OBSERVATIONS, InputError, Score, write_atomically
 
 if TYPE_CHECKING:
-    from plainfilm.export.plots import Bar, Lengths
+    from plainfilm.evaluation.plots import Bar, Lengths
     from plainfilm.metrics.error_table import ErrorTable
     from plainfilm.metrics.pairs import Pairs
 
@@ -44,7 +44,7 @@ def write_plots(run: Path, output: Path) -> list[Path]:
     Raises:
         InputError: the run lacks a file of ``plainfilm evaluate --output``.
     """
-    from plainfilm.export.plots import bar_chart, length_chart
+    from plainfilm.evaluation.plots import bar_chart, length_chart
     from plainfilm.metrics.files import read_scores
 
     scores = read_scores(run)
@@ -91,7 +91,7 @@ def write_error_page(
     Raises:
         InputError: the file cannot be written.
     """
-    from plainfilm.export.errors import error_page
+    from plainfilm.evaluation.error_page import error_page
 
     try:
         write_atomically(path, error_page(pairs, errors, shares))
@@ -124,7 +124,7 @@ def _error_shares(run: Path) -> dict[str, dict[str, Score]]:
 
 def _lengths(run: Path) -> "dict[str, Lengths]":
     """Return the reports' own values by system; averages over classes mean little for one."""
-    from plainfilm.export.plots import Lengths
+    from plainfilm.evaluation.plots import Lengths
 
     rows: dict[str, list[dict[str, Any]]] = {}
     for line in _content(run / "per_report.jsonl").splitlines():

@@ -134,7 +134,7 @@ def _draft(
         return None
     from plainfilm.export import Entry, report_json, report_page, report_text
     from plainfilm.pipeline import load_model
-    from plainfilm.text.patient import explain
+    from plainfilm.text.writer.patient import explain
 
     waiting: deque[Study] = deque()
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from plainfilm.export.plots import Bar, Curve
+    from plainfilm.evaluation.plots import Bar, Curve
     from plainfilm.training.recipe import Stage
     from plainfilm.training.table_plan import Plan
 
@@ -51,7 +51,7 @@ def table(
     """
     from plainfilm.core import write_atomically
     from plainfilm.data import Dataset
-    from plainfilm.export.tables import table_markdown
+    from plainfilm.evaluation.markdown import table_markdown
     from plainfilm.training.table import fill_table
     from plainfilm.training.table_plan import make_plan, table_path
 
@@ -75,8 +75,8 @@ def write_table_plots(results: Mapping[str, Any], plan: "Plan", out: Path) -> li
     The curves of drafts are those of the seed paper's Figs. 2 and 3.
     """
     from plainfilm.core import write_atomically
-    from plainfilm.export.plots import Curve, bar_chart, curve_chart
-    from plainfilm.training.stages import DRAFT_METRICS
+    from plainfilm.evaluation.plots import Curve, bar_chart, curve_chart
+    from plainfilm.training.supervised import DRAFT_METRICS
 
     rows = results["rows"]
     drawn = {}
@@ -133,7 +133,7 @@ def _by_observation(rows: Mapping[str, Any], measure: str) -> "dict[str, dict[st
 
 
 def _curves(plan: "Plan", row: str, out: Path) -> "list[Curve]":
-    from plainfilm.export.plots import Curve
+    from plainfilm.evaluation.plots import Curve
 
     found = []
     for seed in plan.seeds:
@@ -166,7 +166,7 @@ def _draft_curve(plan: "Plan", row: str, out: Path, metric: str) -> list[tuple[f
 def _logs(
     plan: "Plan", row: str, seed: int, out: Path
 ) -> "Iterator[tuple[Stage, list[dict[str, float]]]]":
-    from plainfilm.training.stages import HISTORY
+    from plainfilm.training.supervised import HISTORY
     from plainfilm.training.table import run_folder
 
     for number, stage in enumerate(plan.recipes[row].stages, start=1):

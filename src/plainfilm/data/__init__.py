@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from plainfilm.data.dataset import Dataset, Row
-    from plainfilm.data.images import read_image
-    from plainfilm.data.raster import write_png
+    from plainfilm.data.films.raster import write_png
+    from plainfilm.data.films.reader import read_image
     from plainfilm.data.study import load_study
 
 _HOMES = {
     "Dataset": "dataset",
     "Row": "dataset",
     "load_study": "study",
-    "read_image": "images",
-    "write_png": "raster",
+    "read_image": "films.reader",
+    "write_png": "films.raster",
 }
 
 __all__ = ["Dataset", "Row", "load_study", "read_image", "write_png"]

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from plainfilm.core import DatasetError, Finding, Image, Report, Study, View, Word
-from plainfilm.data.images import read_image
+from plainfilm.data.films.reader import read_image
 from plainfilm.data.masks import Mask, read_masks
 from plainfilm.data.splits import SPLITS
 
@@ -78,7 +78,7 @@ class Row:
     measures: Mapping[str, float] | None = None
     """Name, with side and unit, to the true size, where that is known."""
     structures: str | None = None
-    """File of masks in the 212 classes of ``plainfilm.phantom.classes``, on the frontal film."""
+    """File of masks in the 212 classes of ``plainfilm.core.classes``, on the frontal film."""
     lateral_masks: str | None = None
     """File of the lateral film's masks."""
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from plainfilm.core import Image, ImageError, Study, View
-from plainfilm.data.checks import frontal_fit
-from plainfilm.data.images import identity, read_image, sniff
+from plainfilm.data.films.checks import frontal_fit
+from plainfilm.data.films.reader import identity, read_image, sniff
 
 _CLEARLY = 0.15
 

@@ -20,7 +20,6 @@ from plainfilm.core import (
     Status,
     Study,
 )
-from plainfilm.export.agreement import WORDS, Mark, compare
 from plainfilm.export.passages import Passage, sections
 from plainfilm.export.pictures import film_uri, heatmap_uri
 from plainfilm.export.plain import (
@@ -30,6 +29,7 @@ from plainfilm.export.plain import (
     without_folders,
 )
 from plainfilm.grounding.overlay import upsample
+from plainfilm.text.matching import WORDS, Mark, compare
 
 _HEATMAP_SIDE = 96  # pixels along the longer side; the browser smooths the rest
 _SCALE_MM = 50  # length of the scale bar

@@ -16,9 +16,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from plainfilm.core import InputError, Score
-from plainfilm.export.agreement import WORDS
 from plainfilm.export.cards import Card, Entry
 from plainfilm.export.plain import DISCLAIMER
+from plainfilm.text.matching import WORDS
 
 __all__ = ["Entry", "report_page"]
 

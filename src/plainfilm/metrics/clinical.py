@@ -35,7 +35,7 @@ _OBSERVATIONS: dict[int, tuple[Observation, ...]] = {14: OBSERVATIONS, 5: FIVE_O
 def labeler(language: str = "en") -> str:
     """Return the reader's name for signatures: its version, and a digest of its rules and code."""
     digest = sha256()
-    room = files("plainfilm.text")
+    room = files("plainfilm.text.reader")
     code = (file for file in room.iterdir() if file.name.endswith(".py"))
     for file in sorted([*code, *(room / "rules" / language).iterdir()], key=lambda file: file.name):
         if file.is_file():

@@ -38,14 +38,9 @@ MODELS: dict[str, Model] = {
         "bertscore=distilroberta-base,layer=5",
         "the folder of an encoder, weights as safetensors, and the layer to compare",
     ),
-    "wordnet": Model(
-        "plainfilm.metrics.meteor_nltk:load_wordnet",
-        "wordnet=/usr/share/wordnet",
-        "the folder of WordNet 3.0's dictionary",
-    ),
     **{
         name: Model(
-            f"plainfilm.metrics.bridge:load_{name}",
+            f"plainfilm.metrics.external.bridge:load_{name}",
             f"{name}=FOLDER",
             f"{title} in an environment of its own, which plainfilm metrics install {name} FOLDER "
             "makes",

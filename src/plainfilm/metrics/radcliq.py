@@ -13,10 +13,10 @@ import numpy.typing as npt
 from plainfilm.core import MetricError
 from plainfilm.metrics.bertscore import BertScorer, bertscore_values
 from plainfilm.metrics.clinical import sembscore_values
+from plainfilm.metrics.external.radgraph import entity_relation_f1
 from plainfilm.metrics.lexical import bleu
 from plainfilm.metrics.models import MODELS
 from plainfilm.metrics.pairs import Pairs
-from plainfilm.metrics.radgraph import entity_relation_f1
 from plainfilm.metrics.statistics import Array, Statistics, ratio
 
 PARTS = ("radgraph", "bertscore", "sembscore", "bleu-2")

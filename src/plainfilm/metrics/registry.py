@@ -51,7 +51,6 @@ METRICS: dict[str, Metric] = {
     },
     "token-accuracy": Metric("lexical:token_accuracy", card="token-f1", needs="frequencies"),
     "meteor": Metric("meteor:meteor", card="meteor"),
-    "meteor-nltk": Metric("meteor_nltk:meteor_nltk", card="meteor-nltk"),
     **{
         f"{average}-{measure}-{classes}": Metric(
             "clinical:label_score",
@@ -76,11 +75,14 @@ METRICS: dict[str, Metric] = {
     },
     "sembscore": Metric("clinical:sembscore", card="sembscore", worst=-1.0),
     **{
-        f"radgraph-f1-{level}": Metric("radgraph:radgraph_f1", {"level": level}, "radgraph-f1")
+        f"radgraph-f1-{level}": Metric(
+            "external.radgraph:radgraph_f1", {"level": level}, "radgraph-f1"
+        )
         for level in ("simple", "partial", "complete")
     },
     **{
-        name: Metric("bridge:pair_score", {"metric": name}, name) for name in ("ratescore", "green")
+        name: Metric("external.bridge:pair_score", {"metric": name}, name)
+        for name in ("ratescore", "green")
     },
     "radcliq-v1": Metric("radcliq:radcliq", card="radcliq-v1", worst=2.450143, best=-1.440690),
     "bertscore": Metric("bertscore:bertscore", card="bertscore"),

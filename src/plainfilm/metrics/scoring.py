@@ -13,7 +13,7 @@ from plainfilm.metrics.models import check_names
 from plainfilm.metrics.pairs import Pairs, Track, untracked
 from plainfilm.metrics.registry import Metric, resolve
 from plainfilm.metrics.statistics import Statistics
-from plainfilm.text.lexicon import load_lexicon
+from plainfilm.text.reader.lexicon import load_lexicon
 
 Reports = Sequence[str] | Mapping[str, str]
 

@@ -1,4 +1,4 @@
-"""What a film shows besides anatomy, in the classes of :mod:`plainfilm.phantom.classes`.
+"""What a film shows besides anatomy, in the classes of :mod:`plainfilm.core.classes`.
 
 Opacity and edema have no class in the table. A class says what was drawn, also where the report
 does not say it; only cardiomegaly, whose heart is a matter of degree, follows the stated truth.

@@ -1,4 +1,4 @@
-"""Masks of anatomy by name, in the classes of :mod:`plainfilm.phantom.classes`, made on demand.
+"""Masks of anatomy by name, in the classes of :mod:`plainfilm.core.classes`, made on demand.
 
 Each is the shadow of the solids that the film is made of; those that the film cannot show apart
 (chambers, lobes, most of :mod:`plainfilm.phantom.organs`) are solids of the same kind and place
@@ -22,8 +22,8 @@ from functools import partial
 import numpy as np
 
 from plainfilm.core import InputError
+from plainfilm.core.classes import CLASSES, ORDINALS, SUPERCLASSES, VERTEBRAE
 from plainfilm.phantom.case import Case
-from plainfilm.phantom.classes import CLASSES, ORDINALS, SUPERCLASSES, VERTEBRAE
 from plainfilm.phantom.lung_parts import LUNG_ZONES, lobe_mask, lung_mask, own_grid
 from plainfilm.phantom.lungs import SIDE_NAMES
 from plainfilm.phantom.organ_masks import ORGANS, Render, pipe, ratio, shadow

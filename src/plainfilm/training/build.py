@@ -11,10 +11,10 @@ from transformers import (
     ProcessorMixin,
 )
 
+from plainfilm.data.examples import Examples
 from plainfilm.models import load_family
 from plainfilm.text.subwords import train_tokenizer
 from plainfilm.text.targets import report_to_target
-from plainfilm.training.examples import Examples
 from plainfilm.training.initial import (
     load_part,
     start_backbone,

@@ -10,8 +10,8 @@ from transformers import BertConfig, PreTrainedConfig, T5Config
 
 from plainfilm.core import InputError
 from plainfilm.models import FAMILIES, load_family
+from plainfilm.models.joint_bert.joint import Attention
 from plainfilm.vision.backbones import backbone_config
-from plainfilm.vision.joint import Attention
 
 
 def family_problems(values: dict[str, Any]) -> list[str]:

@@ -11,8 +11,8 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from plainfilm.core import Observation, RecipeError, Word, describe
+from plainfilm.models.joint_bert.joint import Attention
 from plainfilm.training.family_problems import family_problems
-from plainfilm.vision.joint import Attention
 
 Rate = Annotated[float, Field(gt=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]

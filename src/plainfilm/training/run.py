@@ -32,20 +32,20 @@ from transformers import PreTrainedModel, ProcessorMixin
 from plainfilm import __version__
 from plainfilm.core import Pixels, Provenance, TrainingError, write_atomically
 from plainfilm.data import Dataset
-from plainfilm.models import load_family
-from plainfilm.pipeline import DOMAIN_FILE
-from plainfilm.training.build import build_model, build_processor
-from plainfilm.training.examples import (
+from plainfilm.data.examples import (
     Collate,
     Examples,
     Films,
-    PretrainingCollate,
     frontal_index,
     readable,
 )
+from plainfilm.models import load_family
+from plainfilm.models.joint_bert.collate import PretrainingCollate
+from plainfilm.pipeline import DOMAIN_FILE
+from plainfilm.training.build import build_model, build_processor
 from plainfilm.training.recipe import Recipe
-from plainfilm.training.stages import resolve_precision, run_stage, split_batch
-from plainfilm.vision.domain import Domain
+from plainfilm.training.supervised import resolve_precision, run_stage, split_batch
+from plainfilm.vision.familiarity import Domain
 
 _DESCRIBED = 3000
 """How many films of a split describe the model's domain."""
@@ -153,7 +153,7 @@ def open_data(recipe: Recipe, run: Path, *, progress: bool = True) -> Dataset:
     phantom = recipe.data.phantom
     assert phantom is not None  # noqa: S101 - the recipe's schema holds this
     folder = run / "data"
-    from plainfilm.data.phantom import prepare_phantom
+    from plainfilm.data.sources.phantom import prepare_phantom
 
     views = ("frontal", "lateral")[: recipe.data.views]
     prepare_phantom(

@@ -22,14 +22,14 @@ from safetensors import safe_open
 
 from plainfilm.core import MissingDependencyError, TrainingError, write_atomically
 from plainfilm.data import Dataset
+from plainfilm.data.examples import readable, target_report
+from plainfilm.evaluation.evaluate import NEAREST, evaluate, save_predictions, template_rows
 from plainfilm.metrics import score
 from plainfilm.metrics.files import RUN_FILE, SCORES_FILE, read_run
 from plainfilm.metrics.outputs import MOST_COMMON
 from plainfilm.metrics.runs import Runs, difference, over_runs
 from plainfilm.metrics.significance import holm
 from plainfilm.pipeline import load_model
-from plainfilm.training.evaluation import NEAREST, evaluate, save_predictions, template_rows
-from plainfilm.training.examples import readable, target_report
 from plainfilm.training.recipe import Recipe
 from plainfilm.training.run import train
 from plainfilm.training.table_plan import Plan, Question

@@ -1,8 +1,8 @@
 """MedViLL (Moon et al., IEEE JBHI 2022): one BERT reads the film and writes the report.
 
 RadScribe's baseline (seed paper, Tables IV-VII). The film's tokens and the report form one stream
-(:mod:`plainfilm.vision.joint`). To write, a ``[MASK]`` is put behind what stands there so far, BERT
-predicts it under the s2s mask, the prediction takes its place, and so on to ``[SEP]``.
+(:mod:`plainfilm.models.joint_bert.joint`). To write, a ``[MASK]`` is put behind what stands there
+so far, BERT predicts it under the s2s mask, the prediction takes its place, and so on to ``[SEP]``.
 
 No token sees a later one under that mask, so what BERT computed for the image and for the words
 before the ``[MASK]`` is kept, and a step costs two tokens: the last word, and the ``[MASK]``.
@@ -30,16 +30,16 @@ from transformers import (
 from transformers import initialization as init
 from transformers.modeling_outputs import ModelOutput
 
-from plainfilm.models.medvill.configuration_medvill import MedViLLConfig
-from plainfilm.text.targets import IGNORED
-from plainfilm.vision.backbones import backbone_channels, build_backbone, image_tokens
-from plainfilm.vision.joint import Attention, encode, joint_stream, sample_image
-from plainfilm.vision.pretraining import (
+from plainfilm.models.joint_bert.joint import Attention, encode, joint_stream, sample_image
+from plainfilm.models.joint_bert.pretraining import (
     PreTrainingHeads,
     PreTrainingOutput,
     WordHead,
     pretraining_output,
 )
+from plainfilm.models.medvill.configuration_medvill import MedViLLConfig
+from plainfilm.text.targets import IGNORED
+from plainfilm.vision.backbones import backbone_channels, build_backbone, image_tokens
 
 
 @dataclass

@@ -13,11 +13,11 @@ from transformers import (
 )
 
 from plainfilm.core import Image, InputError, Pixels, Report
+from plainfilm.models.joint_bert.masking import mask_for_writing
+from plainfilm.models.joint_bert.pretraining import masked_text
 from plainfilm.models.medvill.configuration_medvill import MedViLLConfig
-from plainfilm.text.masking import mask_for_writing
 from plainfilm.text.targets import report_to_target, target_to_report
 from plainfilm.vision.preparation import FilmImageProcessor
-from plainfilm.vision.pretraining import masked_text
 
 
 class MedViLLProcessor(ProcessorMixin):

@@ -5,8 +5,8 @@ from typing import Any
 from transformers import BertConfig, PreTrainedConfig, T5Config
 
 from plainfilm.core import OBSERVATIONS
+from plainfilm.models.joint_bert.joint import Attention
 from plainfilm.vision.backbones import backbone_config
-from plainfilm.vision.joint import Attention
 
 T5_BASE = {"d_model": 768, "d_ff": 3072, "num_layers": 12, "num_heads": 12}
 """The shape of ClinicalT5 (T5-base); T5Config's own defaults are T5-small's."""
@@ -30,7 +30,7 @@ class RadScribeConfig(PreTrainedConfig):
         label_loss_weight: weight of the classifier's loss beside the report's.
         observations: the classifier's labels, in order.
         encoder_attention: who may look at whom in the joint encoder
-            (see :mod:`plainfilm.vision.joint`).
+            (see :mod:`plainfilm.models.joint_bert.joint`).
         max_views: how many films of a study are read, at most.
         pretraining: whether the joint encoder has the heads of its pre-training.
     """

@@ -24,6 +24,13 @@ from transformers.modeling_outputs import ModelOutput, Seq2SeqLMOutput
 from transformers.models.t5.modeling_t5 import T5Stack
 
 from plainfilm.core import InputError
+from plainfilm.models.joint_bert.joint import Attention, encode, joint_stream, sample_image
+from plainfilm.models.joint_bert.pretraining import (
+    PreTrainingHeads,
+    PreTrainingOutput,
+    WordHead,
+    pretraining_output,
+)
 from plainfilm.models.radscribe.configuration_radscribe import RadScribeConfig
 from plainfilm.models.radscribe.label_enhancement import (
     LabelClassifier,
@@ -31,13 +38,6 @@ from plainfilm.models.radscribe.label_enhancement import (
     LabelOutput,
 )
 from plainfilm.vision.backbones import backbone_channels, build_backbone, image_tokens
-from plainfilm.vision.joint import Attention, encode, joint_stream, sample_image
-from plainfilm.vision.pretraining import (
-    PreTrainingHeads,
-    PreTrainingOutput,
-    WordHead,
-    pretraining_output,
-)
 
 
 @dataclass
@@ -198,7 +198,7 @@ class RadScribeEncoder(RadScribePreTrainedModel):
             pixel_values: ``(batch, channels, size, size)``.
             text_ids: as in :meth:`forward`, the report in the text's place, some words hidden.
             text_attention_mask: as in :meth:`forward`.
-            labels: see :func:`plainfilm.vision.pretraining.pretraining_output`.
+            labels: see :func:`plainfilm.models.joint_bert.pretraining.pretraining_output`.
             matched: likewise.
             image_positions: ``(batch, image tokens)``: those that are read; all where left out.
             attention: who may look at whom.

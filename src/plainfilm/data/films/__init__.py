@@ -1,0 +1,1 @@
+"""Films: from a file to an Image."""

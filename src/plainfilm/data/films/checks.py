@@ -1,0 +1,149 @@
+"""What the picture itself says: blank, small, inverted, turned, no frontal chest.
+
+The picture is held against a drawing of what every frontal chest film shows: two dark lungs, a
+bright mediastinum between them, a bright abdomen below and dark air in the upper corners. The fit
+is the correlation of grey *ranks* with that drawing, the best over a few places and sizes, so
+exposure and window do not matter.
+
+Measured on 872 frontal films of ChestX-ray14, Hannover and the literature: all have a fit above
+0.25 but two, which are stored inverted (0.54 and 0.66 once turned round). None of the other 870
+fits better inverted or turned. Of the same films inverted on purpose 99 % are turned round; of
+those lying on a side 99 %, upside down 95 % are flagged.
+"""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import PIL.Image
+
+from plainfilm.core import ImageError, Pixels, View
+from plainfilm.data.films.raster import Raster
+
+_FEWEST_LEVELS = 16
+_LEAST_CONTRAST = 0.01
+_SMALLEST_SIDE = 256
+_LARGEST_ASPECT = 2.0
+_BLACK = 2 / 255
+
+_GRID = 32
+_SHIFTS_ACROSS, _SHIFTS_DOWN, _SIZES = (-0.06, 0.0, 0.06), (-0.08, 0.0, 0.08), (0.8, 1.0, 1.15)
+_CHEST = 0.2  # a lower fit is no frontal chest film
+_CERTAIN = 0.35  # another polarity or turn must fit this well
+_AHEAD_INVERTED, _AHEAD_TURNED = 0.5, 0.15  # and this much better: one is mended, one only flagged
+
+
+def refuse_blank(path: Path, pixels: Pixels) -> None:
+    """Raise ImageError where ``(height, width)`` pixels in [0, 1] show nothing."""
+    levels = int(np.count_nonzero(np.bincount(np.round(pixels * 255).astype(np.uint8).ravel())))
+    if levels < _FEWEST_LEVELS:
+        raise ImageError(
+            f"{path}: is blank ({levels} grey level{'s' * (levels != 1)}); give a film with content"
+        )
+    if float(pixels.std()) < _LEAST_CONTRAST:
+        raise ImageError(f"{path}: is blank (nearly one grey); give a film with content")
+
+
+def mend(path: Path, raster: Raster) -> None:
+    """Turn an inverted film round where nothing says its polarity, and flag what is doubtful.
+
+    Raises:
+        ImageError: the header names another body part, and the picture is no frontal chest either.
+    """
+    height, width = raster.pixels.shape
+    if min(height, width) < _SMALLEST_SIDE:
+        raster.warnings.append(f"only {width} × {height} pixels: fine detail is lost")
+    if max(height, width) > _LARGEST_ASPECT * min(height, width):
+        raster.warnings.append(f"{width} × {height} pixels is an unusual shape for a chest film")
+    if raster.view in (View.LATERAL, View.OBLIQUE):
+        return
+    ranks = _ranks(raster.pixels)
+    upright, inverted = _fit(ranks), _fit(-ranks)
+    if inverted > max(_CERTAIN, upright + _AHEAD_INVERTED):
+        if raster.polarity_known:
+            raster.warnings.append("looks inverted, against what the header says: check it")
+        else:
+            raster.pixels = np.where(_frame(raster.pixels), 0, 1 - raster.pixels)
+            raster.warnings.append("was stored inverted (lungs bright): turned to bright = dense")
+        return
+    turned = {90 * turns: _fit(np.rot90(ranks, turns)) for turns in (1, 2, 3)}
+    angle = max(turned, key=lambda degrees: turned[degrees])
+    if turned[angle] > max(_CERTAIN, upright + _AHEAD_TURNED):
+        raster.warnings.append(
+            f"seems to lie {'upside down' if angle == 180 else 'on its side'}: turn it before use"
+        )
+    elif upright < _CHEST and raster.other_part:
+        raise ImageError(
+            f"{path}: is no chest film (the header says {raster.other_part}, and the picture agrees"
+            "); give a chest radiograph"
+        )
+    elif upright < _CHEST:
+        raster.warnings.append(
+            "does not look like a frontal chest film (a lateral, another body part, or unusual)"
+        )
+
+
+def _frame(pixels: Pixels) -> npt.NDArray[np.bool_]:
+    """Return where the picture was filled up with black around the film: from the corners on."""
+    from scipy import ndimage  # 0.1 s, for the few films that need it
+
+    parts, _ = ndimage.label(pixels <= _BLACK)
+    corners = parts[[0, 0, -1, -1], [0, -1, 0, -1]]
+    frame = np.isin(parts, corners[corners > 0])
+    return np.asarray(ndimage.binary_dilation(frame, np.ones((3, 3)), 3))  # JPEG blurs its edge
+
+
+def frontal_fit(pixels: Pixels) -> float:
+    """Return how well ``(height, width)`` pixels fit a frontal chest film, in [-1, 1]."""
+    return _fit(_ranks(pixels))
+
+
+def _fit(ranks: npt.NDArray[np.float64]) -> float:
+    """Return the best correlation of ``(32, 32)`` ranks with the drawings, in [-1, 1]."""
+    return float((_drawings() @ ranks.ravel()).max())
+
+
+def _ranks(pixels: Pixels) -> npt.NDArray[np.float64]:
+    """Return the grey ranks of the film without its bare borders, ``(32, 32)``, of norm 1."""
+    small = np.asarray(PIL.Image.fromarray(pixels).resize((64, 64), PIL.Image.Resampling.BOX))
+    rows, columns = (np.flatnonzero(small.std(axis=axis) >= 0.02) for axis in (1, 0))
+    if min(rows.size, columns.size) >= 20:
+        small = small[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    grid = PIL.Image.fromarray(np.ascontiguousarray(small)).resize(
+        (_GRID, _GRID), PIL.Image.Resampling.BOX
+    )
+    order = np.asarray(grid).ravel().argsort(kind="stable").argsort()
+    ranks = order - order.mean()
+    return np.asarray(ranks / np.linalg.norm(ranks)).reshape(_GRID, _GRID)
+
+
+@cache
+def _drawings() -> npt.NDArray[np.float64]:
+    """Return the drawings of a frontal chest, ``(27, 1024)``, each of mean 0 and norm 1."""
+    drawings = [
+        _drawing(across, down, size)
+        for across in _SHIFTS_ACROSS
+        for down in _SHIFTS_DOWN
+        for size in _SIZES
+    ]
+    return np.array(drawings)
+
+
+def _drawing(across: float, down: float, size: float) -> npt.NDArray[np.float64]:
+    y, x = (np.mgrid[:_GRID, :_GRID] + 0.5) / _GRID
+    middle = 0.5 + across
+
+    def blob(cx: float, cy: float, width: float, height: float) -> npt.NDArray[np.float64]:
+        return np.asarray(np.exp(-(((x - cx) / width) ** 2 + ((y - cy) / height) ** 2) / 1.4))
+
+    lungs = sum(
+        blob(middle + side * 0.2 * size, 0.42 + down, 0.11 * size, 0.25 * size) for side in (-1, 1)
+    )
+    mediastinum = blob(middle, 0.5, 0.07 * size, 0.9)
+    abdomen = (np.abs(x - middle) < 0.42 * size) / (1 + np.exp((0.78 + down - y) / 0.04))
+    corners = np.maximum(blob(0, 0, 0.2, 0.16), blob(1, 0, 0.2, 0.16))
+    edges = np.exp(-((x / 0.06) ** 2)) + np.exp(-(((1 - x) / 0.06) ** 2))
+    drawing = mediastinum + 0.7 * abdomen - lungs - 0.8 * np.maximum(corners, 0.6 * edges)
+    drawing -= drawing.mean()
+    return np.asarray(drawing / np.linalg.norm(drawing)).ravel()

@@ -1,0 +1,203 @@
+"""What a DICOM header says of a film: whether it is one, its view, spacing and orientation."""
+
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+from pydicom import Dataset
+from pydicom.multival import MultiValue
+
+from plainfilm.core import ImageError, View
+from plainfilm.data.films.raster import Raster
+
+_RADIOGRAPHS = {"CR", "DX", "DR", "RG", "RF", "XA", "PX", "OT", "SC", ""}
+_NO_RADIOGRAPHS = {
+    "CT": "a CT slice", "MR": "an MR slice", "US": "an ultrasound image", "PT": "a PET slice",
+    "NM": "a nuclear medicine image", "MG": "a mammogram", "SEG": "a segmentation",
+    "IVUS": "an ultrasound image", "ES": "an endoscopy picture", "OP": "an eye photograph",
+    "XC": "a photograph", "GM": "a microscope picture", "SM": "a microscope slide",
+    "IO": "a dental film", "BMD": "a bone density scan", "ECG": "an ECG", "DOC": "a document",
+    "RTIMAGE": "a radiotherapy image", "RTDOSE": "a dose map", "OCT": "a tomogram",
+}  # fmt: skip
+_RADIOGRAPH_CLASSES = (
+    "1.2.840.10008.5.1.4.1.1.1",  # CR; DX is .1.1 and .1.1.1 below it
+    "1.2.840.10008.5.1.4.1.1.1.1",
+    "1.2.840.10008.5.1.4.1.1.1.1.1",
+)
+_CHEST = re.compile(r"CHEST|THORA|LUNG|TORAX|RIB|STERN|HEART|PORT|BREAST|TRUNK|WHOLEBODY", re.I)
+_SAID = re.compile(
+    r"(?P<pa>\bP\.?A\b|postero-?\s?anterior|\bP-A\b)"
+    r"|(?P<ap>\bA\.?P\b|antero-?\s?posterior|\bA-P\b)"
+    r"|(?P<lateral>\bLAT(?:ERAL)?\b|\bLL\b|\bRL\b|\bLLAT\b|\bRLAT\b|seitlich|\bprofil)"
+    r"|(?P<oblique>\b(?:OBL(?:IQUE)?|[LR][AP]O)\b|\boblique)",
+    re.I,
+)
+_VIEWS = {"pa": View.PA, "ap": View.AP, "lateral": View.LATERAL, "oblique": View.OBLIQUE}
+_DESCRIPTIONS = (
+    "SeriesDescription", "ProtocolName", "AcquisitionDeviceProcessingDescription",
+    "PerformedProcedureStepDescription", "StudyDescription",
+)  # fmt: skip
+_SPACING = (0.01, 5.0)
+_OPPOSITE = {"L": "R", "R": "L", "A": "P", "P": "A", "H": "F", "F": "H"}
+
+
+def text(dataset: Dataset, keyword: str) -> str:
+    """Return an element as stripped text, empty where it is missing."""
+    value = dataset.get(keyword)
+    return "" if value is None else str(value).strip()
+
+
+def number(dataset: Dataset, keyword: str) -> float | None:
+    """Return an element, or its first value, as a finite float; None where it is not one."""
+    value = dataset.get(keyword)
+    if isinstance(value, MultiValue | list | tuple):
+        value = value[0] if len(value) else None
+    try:
+        result = float(value) if value is not None else math.nan
+    except (TypeError, ValueError):
+        return None
+    return result if math.isfinite(result) else None
+
+
+def mentions(dataset: Dataset, phrase: str) -> bool:
+    """Whether one of the free-text elements in which the phantom signs holds ``phrase``."""
+    keywords = (
+        "ImageComments",
+        "ContentQualification",
+        "DerivationDescription",
+        "StudyDescription",
+    )
+    return any(phrase in text(dataset, keyword) for keyword in keywords)
+
+
+def refuse(path: Path, dataset: Dataset) -> None:
+    """Raise ImageError where the header is certain that this is no film."""
+    frames = number(dataset, "NumberOfFrames") or 1
+    if frames > 1:
+        raise ImageError(
+            f"{path}: holds {frames:.0f} frames; a film is one image: give a radiograph"
+        )
+    modality = text(dataset, "Modality").upper()
+    radiograph = text(dataset, "SOPClassUID") in _RADIOGRAPH_CLASSES
+    if modality in _NO_RADIOGRAPHS and not radiograph:
+        raise ImageError(
+            f"{path}: is {_NO_RADIOGRAPHS[modality]} (modality {modality}), not a chest film; "
+            "give a CR or DX image"
+        )
+
+
+def flag(dataset: Dataset, warnings: list[str]) -> str | None:
+    """Put into ``warnings`` what is doubtful or missing; return a body part that is no chest."""
+    modality = text(dataset, "Modality").upper()
+    if not modality:
+        warnings.append("the header does not say the modality")
+    elif modality not in _RADIOGRAPHS:
+        warnings.append(f"the header calls a radiograph's object modality {modality[:16]}")
+    if text(dataset, "PresentationIntentType").upper() == "FOR PROCESSING":
+        warnings.append("raw detector data (FOR PROCESSING): contrast is not a film's")
+    part = text(dataset, "BodyPartExamined")[:16]
+    said = [text(dataset, keyword) for keyword in _DESCRIPTIONS]
+    if part and not _CHEST.search(part):
+        warnings.append(f"the header says body part {part}, not chest")
+        return part
+    if not part and not any(_CHEST.search(words) for words in said):
+        warnings.append("the header does not say that this is a chest")
+    return None
+
+
+def spacing_mm(dataset: Dataset) -> tuple[float, float] | None:
+    """Return (between rows, between columns) in mm: at the patient, else at the detector."""
+    for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
+        value = dataset.get(keyword)
+        if not isinstance(value, MultiValue | list | tuple) or len(value) != 2:
+            continue
+        try:
+            rows, columns = float(value[0]), float(value[1])
+        except (TypeError, ValueError):
+            continue
+        if all(_SPACING[0] <= side <= _SPACING[1] for side in (rows, columns)):
+            if keyword == "ImagerPixelSpacing":
+                magnification = number(dataset, "EstimatedRadiographicMagnificationFactor") or 1
+                if 1 < magnification < 2:
+                    return rows / magnification, columns / magnification
+            return rows, columns
+    return None
+
+
+def view(dataset: Dataset, warnings: list[str]) -> tuple[View, str | None]:
+    """Return the view and, for a lateral, the side next to the detector.
+
+    Taken from ViewPosition, else ViewCodeSequence, else the first description that names exactly
+    one view, else PatientPosition (where PA and AP do not belong, but are found in the wild), else
+    for a lateral from PatientOrientation.
+    """
+    position = text(dataset, "ViewPosition").upper()
+    codes = dataset.get("ViewCodeSequence") or []
+    meanings = [text(code, "CodeMeaning") for code in codes]
+    found, words = View.UNKNOWN, ""
+    for words in (position, *meanings, *(text(dataset, key) for key in _DESCRIPTIONS)):
+        kinds = {match.lastgroup or "" for match in _SAID.finditer(words.replace("_", " "))}
+        if len(kinds) == 1:
+            found = _VIEWS[kinds.pop()]
+            break
+    misplaced = text(dataset, "PatientPosition").upper()
+    if found is View.UNKNOWN and misplaced in ("PA", "AP"):
+        found = View(misplaced)
+        warnings.append(f"view {found} was taken from PatientPosition, where it does not belong")
+    directions = _directions(dataset)
+    sideways = directions is not None and bool(set(directions) & set("AP"))
+    if directions and found.frontal and sideways:
+        warnings.append(f"the header says view {found} but the orientation of a lateral film")
+    elif directions and found is View.LATERAL and set(directions) & set("LR"):
+        warnings.append("the header says a lateral view but the orientation of a frontal film")
+    elif found is View.UNKNOWN and sideways:
+        found = View.LATERAL
+    side = _lateral_side(words.upper()) if found is View.LATERAL else None
+    return found, side
+
+
+def _lateral_side(words: str) -> str | None:
+    left = re.search(r"\bLL\b|\bLEFT\b|\bLLAT\b|\bL LAT", words)
+    right = re.search(r"\bRL\b|\bRIGHT\b|\bRLAT\b|\bR LAT", words)
+    if bool(left) == bool(right):
+        return None
+    return "L" if left else "R"
+
+
+def _directions(dataset: Dataset) -> tuple[str, str] | None:
+    """Return where rows and columns run to, by first letters (PS3.3 C.7.6.1.1.1): ("L", "F")."""
+    value = dataset.get("PatientOrientation")
+    if not isinstance(value, MultiValue | list | tuple) or len(value) != 2:
+        return None
+    row, column = (str(part).strip().upper()[:1] for part in value)
+    known = row in _OPPOSITE and column in _OPPOSITE
+    return (row, column) if known and _OPPOSITE[row] != column != row else None
+
+
+def orient(dataset: Dataset, raster: Raster) -> None:
+    """Turn the film upright, where PatientOrientation clearly says that it is stored otherwise.
+
+    A lateral film is only turned, never mirrored.
+    """
+    directions = _directions(dataset)
+    if directions is None or not set(directions) & set("HF"):
+        return
+    sideways = bool(set(directions) & set("AP"))
+    (row, column), turns = directions, 0
+    while column != "F" and turns < 4:  # a quarter turn: rows now run as columns did
+        row, column = (column, _OPPOSITE[row])
+        turns += 1
+    mirrored = row == "R" and not sideways
+    done = []
+    if turns:
+        raster.pixels = np.rot90(raster.pixels, turns)
+        if turns % 2 and raster.spacing_mm is not None:
+            raster.spacing_mm = raster.spacing_mm[1], raster.spacing_mm[0]
+        done.append(f"turned by {90 * turns}°")
+    if mirrored:
+        raster.pixels = raster.pixels[:, ::-1]
+        done.append("mirrored")
+    if done:
+        stored = "\\".join(directions)
+        raster.warnings.append(f"{' and '.join(done)} as the header's orientation {stored} says")

@@ -1,0 +1,47 @@
+"""The films of a study on their way into a dataset directory."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from plainfilm.core import Image, View
+from plainfilm.data.films.raster import image_png
+from plainfilm.data.films.reader import read_image
+from plainfilm.data.study import frontal_first
+
+LONGEST_SIDE = 512
+"""Of a prepared film, in pixels: what the largest models of the field look at."""
+
+
+def prepared_films(
+    study_id: str, paths: Sequence[Path], views: Sequence[View | None], longest_side: int
+) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, bytes]]:
+    """Return the names, the views and the files (name → PNG) of a study's films, frontal first.
+
+    Args:
+        study_id: names the files.
+        paths: the films as the source has them.
+        views: what the source says of each; where it says nothing the header counts.
+        longest_side: films larger than this are shrunk to it.
+
+    Raises:
+        ImageError: a film cannot be read.
+    """
+    images = frontal_first(
+        _with_view(read_image(path), view) for path, view in zip(paths, views, strict=True)
+    )
+    names = tuple(f"images/{study_id}-{index}.png" for index in range(len(images)))
+    files = {
+        name: image_png(image, longest_side) for name, image in zip(names, images, strict=True)
+    }
+    return names, tuple(str(image.view) for image in images), files
+
+
+def _with_view(image: Image, view: View | None) -> Image:
+    return image if view is None else image.model_copy(update={"view": view})
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, shortened to 16 characters: the source's mark in the card."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]

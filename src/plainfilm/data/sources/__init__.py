@@ -1,0 +1,1 @@
+"""Public collections and others, each read from its own layout into a dataset directory."""

@@ -1,0 +1,267 @@
+"""IU X-ray (Open-i, Indiana University): its XML reports and PNG or DICOM films.
+
+Layout as published at https://openi.nlm.nih.gov/faq: ``NLMCXR_reports.tgz`` holds an XML file a
+study, whose AbstractText elements are the sections and whose parentImage elements name the films
+(``CXR2384_IM-0942-1001``); ``NLMCXR_png.tgz`` holds them as ``CXR2384_IM-0942-1001.png``, and
+``NLMCXR_dcm.tgz`` as ``2384_IM-0942-1001.dcm``. Source: Demner-Fushman et al., J Am Med Inform
+Assoc 2016;23:304-310; one study a patient.
+
+The split that the literature uses is R2Gen's annotation file (Chen et al., EMNLP 2020). Its test
+key is blank in one published copy, so the split is taken from each entry.
+"""
+
+import json
+import os
+import re
+import tarfile
+import zlib
+from collections import Counter
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import DefusedXmlException, ElementTree
+
+from plainfilm.core import DatasetError, InputError
+from plainfilm.data.dataset import Dataset, Row
+from plainfilm.data.films.prepared import LONGEST_SIDE, file_digest, prepared_films
+from plainfilm.data.prepare import prepare
+from plainfilm.data.splits import split_of
+
+TARGETS = ("findings", "findings+impression")
+
+_SUFFIXES = {".png", ".dcm", ".jpg", ".jpeg", ".tif", ".tiff"}
+_NAME = re.compile(r"^(?:CXR)?(?P<study>\d+)_(?:(?P=study)_)?(?=IM-)")
+_SPLITS = {"train": "train", "val": "validate", "validate": "validate", "test": "test"}
+
+
+class IuReport(NamedTuple):
+    """What the XML of one study says."""
+
+    study_id: str
+    sections: Mapping[str, str]
+    """Name in lower case → text, single-spaced; empty sections are left out."""
+    images: tuple[str, ...]
+    """The names of its films, without a suffix."""
+
+
+class _Item(NamedTuple):
+    report: IuReport
+    paths: tuple[Path, ...]
+    split: str
+
+
+def read_reports(path: Path) -> list[IuReport]:
+    """Return the reports in ``NLMCXR_reports.tgz``, read straight from the archive.
+
+    Raises:
+        DatasetError: the file is missing or no such archive, or one of its reports is damaged.
+    """
+    try:
+        with tarfile.open(path) as archive:
+            files = ((member.name, archive.extractfile(member)) for member in archive)
+            reports = [
+                _read_report(f"{path}: {name}", file)
+                for name, file in files
+                if file is not None and name.endswith(".xml")
+            ]
+    except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
+        reason = str(error).partition("\n")[0].rstrip(":-( ")  # tarfile goes on, a line a method
+        raise DatasetError(
+            f"{path}: cannot be read ({reason}); expected Open-i's NLMCXR_reports.tgz"
+        ) from error
+    if not reports:
+        raise DatasetError(f"{path}: holds no .xml report; expected Open-i's NLMCXR_reports.tgz")
+    return sorted(reports, key=lambda report: int(report.study_id.removeprefix("CXR")))
+
+
+def _read_report(place: str, file: IO[bytes]) -> IuReport:
+    try:
+        root: Element | None = ElementTree.parse(file).getroot()
+    except (ParseError, DefusedXmlException) as error:
+        raise DatasetError(f"{place} is no well-formed XML ({error}); get it again") from error
+    uid = None if root is None else root.find("uId")
+    study_id = "" if uid is None else uid.get("id", "")
+    if root is None or not re.fullmatch(r"CXR\d+", study_id):
+        raise DatasetError(f"{place} has no uId such as CXR1: it is no report of Open-i's")
+    sections = {
+        element.get("Label", "").lower(): " ".join("".join(element.itertext()).split())
+        for element in root.iter("AbstractText")
+    }
+    images = tuple(element.get("id", "") for element in root.iter("parentImage"))
+    return IuReport(study_id, {name: text for name, text in sections.items() if text}, images)
+
+
+class R2GenEntry(NamedTuple):
+    """A study in R2Gen's annotation file."""
+
+    split: str
+    images: tuple[str, ...]
+
+
+def read_r2gen_split(path: Path) -> dict[str, R2GenEntry]:
+    """Return study id → its split and films of R2Gen's ``annotation.json``.
+
+    Raises:
+        DatasetError: the file is missing or of another layout; all mistakes are listed.
+    """
+    try:
+        groups = json.loads(path.read_bytes())
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DatasetError(f"{path}: cannot be read as JSON ({error})") from error
+    lists = list(groups.values()) if isinstance(groups, dict) else []
+    if not lists or not all(isinstance(entries, list) for entries in lists):
+        raise DatasetError(f"{path}: expected R2Gen's layout, an object of lists of studies")
+    found: dict[str, R2GenEntry] = {}
+    mistakes = []
+    for entry in (entry for entries in lists for entry in entries):
+        values: dict[str, Any] = entry if isinstance(entry, dict) else {}
+        study_id, said = str(values.get("id", "")).partition("_")[0], values.get("split")
+        if not study_id or said not in _SPLITS:
+            mistakes.append(f"entry {str(entry)[:60]!r} needs an id and a split (train, val, test)")
+        elif study_id in found:
+            mistakes.append(f"{study_id} stands in it twice")
+        else:
+            found[study_id] = R2GenEntry(_SPLITS[said], tuple(values.get("image_path", ())))
+    _refuse(path, mistakes)
+    return found
+
+
+def _refuse(path: Path, mistakes: list[str]) -> None:
+    if mistakes:
+        more = f"; and {len(mistakes) - 5} more" if len(mistakes) > 5 else ""
+        raise DatasetError(f"{path}: {'; '.join(mistakes[:5])}{more}")
+
+
+def prepare_iu_xray(
+    out: Path,
+    *,
+    images: Path,
+    reports: Path,
+    split: Path | None = None,
+    target: str = "findings",
+    size: int = LONGEST_SIDE,
+    workers: int | None = None,
+    progress: bool = True,
+) -> Dataset:
+    """Prepare IU X-ray into the dataset directory ``out``.
+
+    Args:
+        out: the directory to make.
+        images: the folder with the films, in any sub-folders: PNG or DICOM by Open-i's names, or
+            R2Gen's ``CXR2384_IM-0942/0.png`` (with ``split``).
+        reports: ``NLMCXR_reports.tgz``.
+        split: R2Gen's ``annotation.json``; studies that it leaves out are left out. Without it 80,
+            10 and 10 % of the patients.
+        target: ``findings`` or ``findings+impression``: what a model will write; studies without
+            any of it are left out.
+        size: longest side of the prepared films.
+        workers: processes; as many as there are cores where left out.
+        progress: whether to show a progress bar.
+
+    Raises:
+        DatasetError: a source is missing or malformed, or no study is usable.
+        InputError: the target is unknown.
+        ImageError: a film cannot be read.
+    """
+    if target not in TARGETS:
+        raise InputError(f"target must be {' or '.join(TARGETS)}, got {target!r}")
+    all_reports = read_reports(reports)
+    entries = None if split is None else read_r2gen_split(split)
+    if entries is not None and split is not None:
+        unknown = sorted(set(entries) - {report.study_id for report in all_reports})
+        _refuse(split, [f"{study_id} has no report in {reports.name}" for study_id in unknown])
+    films = _films(images)
+    items: dict[str, _Item] = {}
+    skipped: Counter[str] = Counter()
+    for report in all_reports:
+        entry = None if entries is None else entries.get(report.study_id)
+        paths = _paths(report, films, images, entry)
+        reason = _unusable(report, paths, target, listed=entries is None or entry is not None)
+        if reason is None:
+            chosen = split_of(report.study_id) if entry is None else entry.split
+            items[report.study_id] = _Item(report, paths, chosen)
+        else:
+            skipped[reason] += 1
+    source = {
+        "kind": "iu-xray", "reports": file_digest(reports), "target": target, "size": size,
+        "split": None if split is None else file_digest(split), "studies": len(items),
+    }  # fmt: skip
+    if not items:
+        raise DatasetError(f"{images}: none of its {len(films)} image files belongs to a report; "
+                           "expected Open-i's names, such as CXR2384_IM-0942-1001.png")  # fmt: skip
+    return prepare(
+        out,
+        items,
+        partial(_build, size),
+        source=source,
+        description=f"IU X-ray (Open-i), studies with {target}, films up to {size} pixels",
+        licence="CC BY-NC-ND 4.0",
+        skipped=skipped,
+        workers=workers or (1 if len(items) < 100 else os.cpu_count() or 1),
+        progress=progress,
+    )
+
+
+def _films(folder: Path) -> dict[str, Path]:
+    """Return a film's name by any of Open-i's spellings (``2384_IM-0942-1001``) → its file."""
+    if not folder.is_dir():
+        raise DatasetError(f"{folder}: is no folder; expected the folder with IU X-ray's films")
+    found: dict[str, Path] = {}
+    twice = []
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in _SUFFIXES and _NAME.match(path.name):
+            name = _spelling(path.name)
+            if name in found:
+                twice.append(f"{found[name].name} and {path.name} are one film: keep one")
+            found[name] = path
+    _refuse(folder, twice)
+    return found
+
+
+def _spelling(name: str) -> str:
+    name = name.partition(".")[0]  # 1_IM-0001-3001.dcm.png is found too
+    return _NAME.sub(r"\g<study>_", name)
+
+
+def _paths(
+    report: IuReport, films: Mapping[str, Path], folder: Path, entry: R2GenEntry | None
+) -> tuple[Path, ...]:
+    """Return all films of a study, or none where one is missing."""
+    named = [films.get(_spelling(image)) for image in report.images]
+    if named and None not in named:
+        return tuple(path for path in named if path is not None)
+    given = tuple(folder / image for image in entry.images) if entry else ()
+    return given if all(path.is_file() for path in given) else ()
+
+
+def _unusable(
+    report: IuReport, paths: tuple[Path, ...], target: str, *, listed: bool
+) -> str | None:
+    """Return why a study is left out, None if it is not."""
+    if not listed:
+        return "not in the split file"
+    if not any(report.sections.get(section) for section in target.split("+")):
+        return f"no text for the target {target}"
+    if not report.images:
+        return "no image in the report"
+    return None if paths else "image files missing"
+
+
+def _build(size: int, study_id: str, item: _Item) -> tuple[Row, dict[str, bytes]]:
+    names, views, files = prepared_films(study_id, item.paths, [None] * len(item.paths), size)
+    sections = item.report.sections
+    row = Row(
+        study_id=study_id,
+        patient_id=study_id,
+        split=item.split,
+        images=names,
+        views=views,
+        indication=sections.get("indication"),
+        comparison=sections.get("comparison"),
+        findings=sections.get("findings", ""),
+        impression=sections.get("impression", ""),
+    )
+    return row, files

@@ -1,1 +1,0 @@
-"""The program that runs in the environments of other packages' metrics."""

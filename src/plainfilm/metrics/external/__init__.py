@@ -1,0 +1,1 @@
+"""Metrics that other packages compute, each in an environment of its own."""

@@ -1,0 +1,1 @@
+"""The other end of the bridge: a script that the environment of another package runs."""

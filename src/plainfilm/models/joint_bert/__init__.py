@@ -1,0 +1,1 @@
+"""Image and text in one stream through BERT: what RadScribe and MedViLL share."""

@@ -1,0 +1,121 @@
+"""Pre-training of the joint encoder, as MedViLL does it (Moon et al., IEEE JBHI 2022, section III).
+
+*Masked language modelling*: some words of the report are hidden, and BERT says them from the other
+words and the film. *Image-report matching*: half of the films come with another study's report,
+whose labels differ, and ``[CLS]`` tells which. The loss is the sum of both means.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import BertConfig, BertModel
+from transformers.modeling_outputs import ModelOutput
+from transformers.models.bert.modeling_bert import BertPredictionHeadTransform
+
+from plainfilm.models.joint_bert.joint import Attention, JointStream, encode
+from plainfilm.text.targets import IGNORED
+
+TEXT_TOKENS = 253
+"""Longest report beside 256 image tokens in BERT's 512 places."""
+
+
+@dataclass
+class PreTrainingOutput(ModelOutput):
+    """What the joint encoder says of films and texts.
+
+    Attributes:
+        loss: the sum of the two below.
+        logits: ``(batch, text, vocabulary)``.
+        token_loss: mean cross-entropy over the hidden words.
+        matching_logits: ``(batch, 2)``: another's, its own.
+        matching_loss: mean cross-entropy over the films.
+    """
+
+    loss: torch.Tensor | None = None
+    logits: torch.Tensor | None = None
+    token_loss: torch.Tensor | None = None
+    matching_logits: torch.Tensor | None = None
+    matching_loss: torch.Tensor | None = None
+
+
+class WordHead(nn.Module):
+    """BERT's masked-word head; its output weights are the word embeddings themselves."""
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__()
+        self.transform = BertPredictionHeadTransform(config)
+        self.bias = nn.Parameter(torch.zeros(config.vocab_size))
+
+    def forward(self, hidden: torch.Tensor, embeddings: nn.Embedding) -> torch.Tensor:
+        """Return logits ``(batch, tokens, vocabulary)``."""
+        return nn.functional.linear(self.transform(hidden), embeddings.weight, self.bias)
+
+
+class PreTrainingHeads(nn.Module):
+    """BERT's two heads, under the names of a published checkpoint's ``cls``."""
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__()
+        self.predictions = WordHead(config)
+        self.seq_relationship = nn.Linear(config.hidden_size, 2)
+
+
+def pretraining_output(
+    bert: BertModel,
+    heads: PreTrainingHeads,
+    stream: JointStream,
+    labels: torch.Tensor,
+    matched: torch.Tensor,
+    attention: Attention,
+) -> PreTrainingOutput:
+    """Run a stream through ``bert`` and both heads.
+
+    Args:
+        bert: the joint encoder, with its pooler.
+        heads: its heads.
+        stream: films and reports.
+        labels: ``(batch, 2 + text)``, the hidden words at their places; -100 is ignored.
+        matched: ``(batch,)``, 1 where the report is the film's own, else 0.
+        attention: who may look at whom.
+    """
+    hidden, pooled = encode(bert, stream, attention)
+    assert pooled is not None  # noqa: S101 - it has a pooler
+    words = heads.predictions(hidden[:, stream.image_part :], bert.embeddings.word_embeddings)
+    token_loss = nn.functional.cross_entropy(
+        words.flatten(0, 1).float(), labels[:, 2:].flatten(), ignore_index=IGNORED
+    )
+    matching = heads.seq_relationship(pooled)
+    matching_loss = nn.functional.cross_entropy(matching.float(), matched)
+    return PreTrainingOutput(token_loss + matching_loss, words, token_loss, matching, matching_loss)
+
+
+def masked_text(
+    tokenizer: Any, texts: Sequence[tuple[Sequence[int], Sequence[int]]]
+) -> dict[str, torch.Tensor]:
+    """Return the tensors of texts with some tokens hidden, for a joint encoder.
+
+    Args:
+        tokenizer: of the joint encoder.
+        texts: tokens and labels of each, as :mod:`plainfilm.models.joint_bert.masking` gives them,
+            from behind the ``[SEP]`` that closes the image.
+
+    Returns:
+        ``text_ids`` and ``text_attention_mask`` ``(batch, 2 + text)``, and ``labels`` likewise.
+    """
+    start = [tokenizer.cls_token_id, tokenizer.sep_token_id]
+    padded = tokenizer.pad(
+        {"input_ids": [[*start, *tokens] for tokens, _ in texts]},
+        return_tensors="pt",
+        padding_side="right",
+    )
+    labels = torch.full_like(padded["input_ids"], IGNORED)
+    for row, (_, targets) in zip(labels, texts, strict=True):
+        row[2 : 2 + len(targets)] = torch.tensor(targets)
+    return {
+        "text_ids": padded["input_ids"],
+        "text_attention_mask": padded["attention_mask"],
+        "labels": labels,
+    }

@@ -1,0 +1,207 @@
+"""The reader's rules of one language, compiled from ``rules/<language>/*.yaml``.
+
+A rules file has ``rules``: observation → list of findings, each with ``terms`` (phrases that name
+it) or ``of`` and ``is`` (an anatomy and a state that together say it: heart, enlarged). The file
+``words.yaml`` names anatomies, states, attributes and cues; ``sections.yaml`` the headings.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import yaml
+
+from plainfilm.core import Change, InputError, Observation, Severity, Side, Status
+from plainfilm.text.reader.phrases import Trie, expand, meanings, node_of, words_of
+from plainfilm.text.reader.sentences import Boundaries, compile_boundaries
+from plainfilm.text.reader.spelling import compile_spelling
+from plainfilm.text.sections import Headings, compile_headings
+
+
+class Rule(NamedTuple):
+    """What a term, or an anatomy with its state, says."""
+
+    observation: Observation
+    detail: str | None = None
+    status: Status = Status.PRESENT
+    side: Side | None = None
+    location: str | None = None
+    severity: Severity | None = None
+    change: Change | None = None
+    blocks: bool = True
+    """Whether it is an abnormality, so that the report is not without finding."""
+    weak: bool = False
+    """Whether it yields to any other mention of its observation in the sentence."""
+    explained: bool = False
+    """Nothing by itself where the sentence gives its cause ("blunted by pleural thickening")."""
+    site: str | None = None
+    """The place where none is said: a device's site, where its tip is not told."""
+    place: str = "own"
+    """``none`` for findings that take no side and place, ``side`` for those without place."""
+    name: str = ""
+    """Where the rule stands: file, observation, number."""
+    code: str | None = None
+    not_of: str | None = None
+    """Void right before a mention of this observation ("fracture of the screw")."""
+
+
+class Lexicon(NamedTuple):
+    """The compiled rules of one language."""
+
+    terms: Trie
+    """Phrases that name findings, or look as if they did (role ``void``); they go first."""
+    words: Trie
+    """All other phrases → roles: ``anatomy``, ``state``, ``side``, ``cue``…"""
+    pairs: Mapping[tuple[str, str], tuple[Rule, ...]]
+    """(anatomy, state) → what they say together."""
+    refined: Mapping[tuple[str, str], str]
+    """(detail, state) → finer detail: granuloma, calcified → calcified granuloma."""
+    headings: Headings
+    boundaries: Boundaries
+    mend: Callable[[str], str]
+    """Gives a misspelled word of the rules as it was meant."""
+    capitals: Mapping[str, str]
+    """Abbreviation → word that it stands for where it is written in capitals."""
+    rules: tuple[Rule, ...]
+
+
+class Term(NamedTuple):
+    """A finding that the rules know."""
+
+    observation: Observation
+    detail: str | None
+    """The finer term; None for the observation itself."""
+    code: str | None
+    """SNOMED CT (``SCT:…``) or RadLex (``RID:…``), where one is known to mean the same."""
+
+
+def vocabulary(language: str = "en") -> tuple[Term, ...]:
+    """Return the findings that the reader knows, by observation and finer term.
+
+    Raises:
+        InputError: there are no rules for ``language``.
+    """
+    found: dict[tuple[Observation, str | None], str | None] = {}
+    for rule in load_lexicon(language).rules:
+        found[rule.observation, rule.detail] = (
+            found.get((rule.observation, rule.detail)) or rule.code
+        )
+    order = {observation: number for number, observation in enumerate(Observation)}
+    terms = (Term(observation, detail, code) for (observation, detail), code in found.items())
+    return tuple(sorted(terms, key=lambda term: (order[term.observation], term.detail or "")))
+
+
+_KEYS = {
+    "detail", "status", "side", "location", "severity", "change", "blocks", "weak", "place",
+    "code", "not_of", "site", "explained", "as", "terms", "of", "is", "refined",
+}  # fmt: skip
+_ROLES = {"side": Side, "severity": Severity, "change": Change}
+_SIDED_PLACES = {"left_place": Side.LEFT, "right_place": Side.RIGHT, "both_place": Side.BILATERAL}
+"""Roles of places that say their side ("bibasilar")."""
+
+
+def _rule_files(language: str) -> list[tuple[str, dict[str, Any]]]:
+    languages = files("plainfilm.text.reader") / "rules"
+    folder = languages / language
+    if not folder.is_dir():
+        known = sorted(entry.name for entry in languages.iterdir() if entry.is_dir())
+        raise InputError(f"no rules for language {language!r}; there are: {', '.join(known)}")
+    found = []
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if entry.name.endswith(".yaml"):
+            loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+            found.append((entry.name[:-5], yaml.load(entry.read_text("utf-8"), loader)))  # noqa: S506
+    return found
+
+
+@cache
+def load_lexicon(language: str = "en") -> Lexicon:
+    """Compile the rules of ``language``.
+
+    Raises:
+        InputError: no such language, or a rule with an unknown key or value.
+    """
+    terms: Trie = {}
+    vocabulary: Trie = {}
+    pairs: dict[tuple[str, str], tuple[Rule, ...]] = {}
+    refined: dict[tuple[str, str], str] = {}
+    every: list[Rule] = []
+    sections: dict[str, Any] = {}
+    for name, content in _rule_files(language):
+        if name == "sections":
+            sections = content
+        words = dict(content.get("words", {}))
+        void = words.pop("void", {})
+        _add_words(terms, {"void": {k: v for k, v in void.items() if k != "word"}})
+        _add_words(vocabulary, {"void": {k: v for k, v in void.items() if k == "word"}})
+        _add_words(vocabulary, words)
+        for observation, findings in content.get("rules", {}).items():
+            for number, finding in enumerate(findings, 1):
+                rule = _rule(Observation(observation), finding, f"{name}/{observation}/{number}")
+                every.append(rule)
+                _add_rule(terms, pairs, rule, finding)
+                for state, detail in finding.get("refined", {}).items():
+                    refined[rule.detail or "", state] = detail
+    meant = {**{word: word for word in words_of(vocabulary)}, **meanings(terms)}
+    return Lexicon(
+        terms,
+        vocabulary,
+        pairs,
+        refined,
+        compile_headings(sections["sections"], sections["read"]),
+        compile_boundaries(sections["abbreviations"], sections["openers"]),
+        compile_spelling(meant, {*meant, *sections.get("real_words", ())}),
+        sections.get("capitals", {}),
+        tuple(every),
+    )
+
+
+def _add_words(trie: Trie, words: Mapping[str, Mapping[str, Iterable[str]]]) -> None:
+    """Add ``role → value → phrases``."""
+    for role, values in words.items():
+        for value, phrases in values.items():
+            meant = _ROLES[role](value) if role in _ROLES else value
+            for phrase in phrases:
+                for sequence in expand(str(phrase)):
+                    roles = node_of(trie, sequence)
+                    if role in _SIDED_PLACES:
+                        roles.update(side=_SIDED_PLACES[role], place=meant)
+                    else:
+                        roles[role] = meant
+                    if meant is Change.STABLE:
+                        roles["state"] = "stable"
+                    if role == "cue" and value.startswith("resolution"):
+                        roles.update(
+                            cue=value.replace("resolution", "negation"), change=Change.RESOLVED
+                        )
+
+
+def _rule(observation: Observation, finding: Mapping[str, Any], name: str) -> Rule:
+    if unknown := sorted(set(finding) - _KEYS):
+        raise InputError(f"rule {name}: unknown keys {unknown}; known are {sorted(_KEYS)}")
+    kinds = {"status": Status, **_ROLES}
+    given: dict[str, Any] = {
+        key: kinds[key](value) if key in kinds and value is not None else value
+        for key, value in finding.items()
+        if key in Rule._fields
+    }
+    return Rule(observation, name=name, **given)
+
+
+def _add_rule(
+    trie: Trie,
+    pairs: dict[tuple[str, str], tuple[Rule, ...]],
+    rule: Rule,
+    finding: Mapping[str, Any],
+) -> None:
+    for phrase in finding.get("terms", ()):
+        for sequence in expand(str(phrase)):
+            roles = node_of(trie, sequence)
+            if rule not in roles.get("rules", ()):
+                roles["rules"] = (*roles.get("rules", ()), rule)
+            if "as" in finding:
+                roles["anatomy"] = finding["as"]
+    for anatomy in finding.get("of", ()):
+        for state in finding["is"]:
+            pairs[anatomy, state] = (*pairs.get((anatomy, state), ()), rule)

@@ -1,0 +1,174 @@
+"""What mentions of one sentence do to each other.
+
+An opacity gives its side and place to its cause ("left basilar opacity, likely atelectasis");
+causes between which the report does not choose are uncertain ("atelectasis or pneumonia").
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from plainfilm.core import Change, Observation, Status
+from plainfilm.text.reader.attributes import Attributes, combine
+from plainfilm.text.reader.lexicon import Rule
+from plainfilm.text.reader.mentions import Item, Mention
+from plainfilm.text.reader.scope import Scopes
+
+_CAUSE = {"uncertainty", "differential", "affirmed", "uncertainty_either"}
+_ALTERNATIVE = {"or", "versus"}
+_APART = {"boundary", "negation", "copula"}
+_NO_CAUSE = {"boundary", "negation", "and", "with"}
+_JOINT = {"slash", "adjacent"}
+
+
+@dataclass
+class Reading:
+    """A mention under one of its rules, on its way to findings."""
+
+    mention: Mention
+    rule: Rule
+    status: Status
+    cues: list[Item]
+    attributes: list[Attributes]
+    qualifiers: list[Item]
+
+    @property
+    def located(self) -> bool:
+        """Whether it has a side or a place."""
+        return any(a.side or a.location for a in self.attributes)
+
+
+def link(readings: Sequence[Reading], scopes: Scopes) -> list[Reading]:
+    """Settle alternatives, hand side and place from opacity to cause; return what stays."""
+    groups: list[list[Reading]] = []
+    for reading in readings:
+        if groups and groups[-1][0].mention.tokens == reading.mention.tokens:
+            groups[-1].append(reading)
+        else:
+            groups.append([reading])
+    pairs = [(a, b, scopes.between(a[0].mention, b[0].mention)) for a, b in pairwise(groups)]
+    for earlier, later, order in pairs:
+        if _are_alternatives(order):
+            _hedge(earlier, later)
+        elif _is_other_choice(order):
+            _hedge(later, later)
+    for group in groups[-1:]:
+        if scopes.offers_another(group[0].mention):
+            _hedge(group, group)
+    explained = [id(r) for pair in pairs for r in _relate(*pair)]
+    return [reading for reading in readings if id(reading) not in explained]
+
+
+def _relate(
+    earlier: Sequence[Reading], later: Sequence[Reading], order: Sequence[str]
+) -> list[Reading]:
+    """Hand on side, place and grade between neighbours; return what the later one explains."""
+    kinds = set(order)
+    hedged = later[0].status is Status.UNCERTAIN
+    alternative = (_are_alternatives(order) or _is_other_choice(order)) and hedged
+    joint = kinds & _JOINT and not kinds & _APART
+    pair = _is_pair(earlier[0], later[0], kinds)
+    inside = "paren" in kinds and kinds <= {"paren", "copula"} | _CAUSE
+    guess = kinds == {"comma"} and hedged and earlier[0].status is Status.PRESENT
+    cause = guess or bool(kinds & _CAUSE and not kinds & _NO_CAUSE)
+    alike = alternative and earlier[0].status is Status.UNCERTAIN
+    if kinds == {"and"} and _shares_side(earlier[0], later[0]):
+        _tell(later, side=earlier[0].attributes[0].side)
+    if alternative or cause or joint or pair or inside:
+        _inherit(earlier, later, graded=pair or (alike and "article" not in kinds))
+    if alike or "slash" in kinds:
+        _inherit(later, earlier, graded=False)
+    told = cause and later[0].status is Status.PRESENT
+    return [reading for reading in earlier if reading.rule.explained and told]
+
+
+def _tell(readings: Sequence[Reading], **said: Any) -> None:
+    """Add what is ``said`` (field → value) where it is not said already."""
+    for reading in readings:
+        reading.attributes = [
+            one._replace(**{field: getattr(one, field) or value for field, value in said.items()})
+            for one in reading.attributes
+        ]
+
+
+def _are_alternatives(kinds: Sequence[str]) -> bool:
+    """Return whether an "or" joins two mentions, and no hedge stands before it."""
+    joining = next((k for k in kinds if k in _ALTERNATIVE or k in _CAUSE or k == "comma"), None)
+    return joining in _ALTERNATIVE and not _APART & set(kinds)
+
+
+def _is_other_choice(kinds: Sequence[str]) -> bool:
+    """Return whether the second mention is a choice beside an unknown one ("X, sarcoid or Y")."""
+    return list(kinds) in (["comma", "or"], ["comma", "versus"])
+
+
+def refer(before: Sequence[Reading], readings: Sequence[Reading]) -> None:
+    """Hand on side and place from the sentence before ("This may represent pneumonia.")."""
+    given = [r for r in before if r.located and r.status is not Status.ABSENT]
+    if given:
+        _inherit(given[-1:], [r for r in readings if r.status is not Status.ABSENT], graded=False)
+
+
+def describe(before: Sequence[Reading], items: Sequence[Item]) -> None:
+    """Tell of the last finding of the sentence before ("This has increased and is now large.")."""
+    first = combine(items)[0]
+    gone = first.change is Change.RESOLVED
+    for reading in _last(before):
+        if reading.status is Status.ABSENT:
+            continue
+        if gone:
+            reading.status = Status.ABSENT
+        _tell([reading], **first._asdict())
+
+
+def _last(before: Sequence[Reading]) -> list[Reading]:
+    """Return the readings of the last mention."""
+    return [r for r in before if r.mention.tokens == before[-1].mention.tokens]
+
+
+def _hedge(earlier: Sequence[Reading], later: Sequence[Reading]) -> None:
+    shared = [item for item in earlier[0].qualifiers if "through_list" in item.roles]
+    if shared:  # "no change in effusion or edema" leaves no choice between the two
+        for reading in later:
+            reading.qualifiers = [*reading.qualifiers, *shared]
+        _tell(later, change=shared[0].roles["change"])
+        return
+    both = [*earlier, *later]
+    if all(reading.status is not Status.ABSENT for reading in both):
+        for reading in both:
+            reading.status = Status.UNCERTAIN
+
+
+def _shares_side(first: Reading, second: Reading) -> bool:
+    """Return whether a side is said for both ("left effusion and basilar atelectasis")."""
+    one, other = first.attributes[0], second.attributes[0]
+    devices = Observation.SUPPORT_DEVICES in (first.rule.observation, second.rule.observation)
+    return bool(
+        one.side and not one.location and other.location and not other.side
+        and first.status is second.status is not Status.ABSENT and not devices
+    )  # fmt: skip
+
+
+def _is_pair(first: Reading, second: Reading, kinds: set[str]) -> bool:
+    """Return whether the two stand side by side ("left basilar scarring and atelectasis")."""
+    near = second.mention.start - first.mention.end == 1 and bool(kinds & {"and", "slash"})
+    same = first.status is second.status is not Status.ABSENT
+    devices = Observation.SUPPORT_DEVICES in (first.rule.observation, second.rule.observation)
+    return near and same and not devices
+
+
+def _inherit(source: Sequence[Reading], target: Sequence[Reading], *, graded: bool) -> None:
+    """Give side and place to those that have neither; where ``graded``, the severity as well."""
+    if graded:
+        _tell(target, severity=source[0].attributes[0].severity)
+    given = next((reading for reading in source if reading.located), None)
+    for reading in target:
+        if given is None or reading.located or reading.rule.place == "none":
+            continue
+        own = reading.attributes[0]
+        of_bone = given.rule.observation is Observation.FRACTURE
+        reading.attributes = [
+            own._replace(side=there.side, location=None if of_bone else there.location)
+            for there in given.attributes
+        ]

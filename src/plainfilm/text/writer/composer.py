@@ -1,0 +1,300 @@
+"""From findings to sentences: nouns, places, agreement, lists, and findings that share a sentence.
+
+The composer knows no language; words and templates come from the phrasebook.
+"""
+
+import random
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from plainfilm.core import Finding, Side, Span, Status
+from plainfilm.text.writer.phrasebook import (
+    Gender,
+    Noun,
+    Number,
+    Phrasebook,
+    Sentences,
+    Term,
+    Wording,
+)
+
+Form = tuple[Number, Gender]
+"""What articles, verbs and adjectives agree with."""
+Piece = tuple[str, Finding | None]
+"""Text, and the finding that it names."""
+
+LONGEST_LIST = 4
+"""How many absences one sentence may list."""
+SHARED = 0.7
+"""How often two sides share a sentence, absences come in their usual order, and the like."""
+
+_INFLECTED = re.compile(r"\(([^()|]*)\|([^()|]*)\|([^()|]*)\|([^()|]*)\)")
+"""Endings for masculine, feminine, and their plurals."""
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence, and which finding is said by which of its characters."""
+
+    text: str
+    said: tuple[tuple[Finding, Span], ...]
+
+
+class Composer:
+    """Chooses words: one phrasebook, one source of randomness, one wording."""
+
+    def __init__(self, book: Phrasebook, rng: random.Random, wording: Wording) -> None:
+        self.book, self.rng, self.wording = book, rng, wording
+
+    def term(self, finding: Finding) -> Term:
+        """Return how ``finding`` is named."""
+        return self.book.terms[finding.observation][finding.detail or ""]
+
+    def state(self, findings: Sequence[Finding]) -> list[Sentence]:
+        """Return sentences that say present and uncertain ``findings``, in their order."""
+        told: set[int] = set()
+        first: dict[int, Sentence] = {}
+        for i, j in combinations(range(len(findings)), 2):
+            if told & {i, j}:
+                continue
+            one, two = findings[i], findings[j]
+            sentence = self._cause(one, two) or self._cause(two, one)
+            if not sentence and self.rng.random() < SHARED:
+                sentence = self._sides(one, two)
+            if sentence:
+                first[i] = sentence
+                told |= {i, j}
+        return [
+            first[i] if i in first else self.sentence(finding)
+            for i, finding in enumerate(findings)
+            if i in first or i not in told
+        ]
+
+    def deny(
+        self, findings: Iterable[Finding], *, clear: bool
+    ) -> tuple[list[Sentence], list[Finding]]:
+        """Return the sentences of absences that stand alone, and the plain absences to list.
+
+        ``clear`` says that the findings' group has nothing abnormal.
+        """
+        absent = [f for f in findings if f.status is Status.ABSENT]
+        plain = [f for f in absent if not (f.side or f.location or f.change)]
+        sentences = [self.sentence(f) for f in absent if f not in plain]
+        for entry in self.book.together:
+            members = [f for f in plain if f.observation in entry.absent and not f.detail]
+            if len(members) == len(entry.absent) and self.rng.random() < SHARED:
+                template = self.rng.choice(entry.sentences[self.wording])
+                sentences.append(_whole(template, members))
+                plain = [f for f in plain if f not in members]
+        listed = []
+        for finding in plain:
+            term = self.term(finding)
+            own = "absent" in term.sentences and (clear or not term.clears_group)
+            if own and self.rng.random() < SHARED:
+                sentences.append(self.sentence(finding))
+            else:
+                listed.append(finding)
+        return sentences, listed
+
+    def list_absences(self, findings: Sequence[Finding]) -> list[Sentence]:
+        """Return sentences that list plain absences, a few in each."""
+        usual = list(self.book.terms)
+        ordered = sorted(findings, key=lambda f: usual.index(f.observation))
+        if self.rng.random() > SHARED:
+            self.rng.shuffle(ordered)
+        chunks = [ordered[i : i + LONGEST_LIST] for i in range(0, len(ordered), LONGEST_LIST)]
+        return [self._list(chunk) for chunk in chunks]
+
+    def sentence(self, finding: Finding) -> Sentence:
+        """Return one sentence that says ``finding`` completely."""
+        key = _key(finding)
+        term = self.term(finding)
+        templates = self._eligible(term.sentences.get(key), finding)
+        templates = templates or self._eligible(self.book.sentences[key], finding)
+        template = self.rng.choice(templates)
+        slots: dict[str, list[Piece]] = {}
+        form: Form = ("mass", "m")
+        if "{np}" in template:
+            phrase, form = self._noun_phrase(finding, self._noun(finding))
+            slots["np"] = [(phrase, finding)]
+        words = self.book.severities[finding.severity] if finding.severity else None
+        slots["severity"] = [(self.rng.choice(words.adjectives) if words else "", None)]
+        slots["severely"] = [(words.adverb if words else "", None)]
+        slots["side"] = [(self._side(finding), None)]
+        sentence = self._fill(template, slots, form)
+        return sentence if sentence.said else _whole(sentence.text, [finding])
+
+    def _list(self, findings: Sequence[Finding]) -> Sentence:
+        named = [(self._noun_phrase(f, self._noun(f)), f) for f in findings]
+        if len(named) == 1:
+            (phrase, form), finding = named[0]
+            template = self.rng.choice(self.book.sentences["absent"][self.wording])
+            return self._fill(template, {"np": [(phrase, finding)]}, form)
+        pieces: list[Piece] = []
+        last = self.book.join["or"]
+        if len(named) > 2 and "serial" in self.book.join:
+            last = self.rng.choice([last, self.book.join["serial"]])
+        for i, ((phrase, _), finding) in enumerate(named):
+            if i:
+                pieces.append((last if i == len(named) - 1 else self.book.join["comma"], None))
+            pieces.append((phrase, finding))
+        template = self.rng.choice(self.book.absent_lists[self.wording])
+        return self._fill(template, {"list": pieces}, ("mass", "m"))
+
+    def _cause(self, effect: Finding, cause: Finding) -> Sentence | None:
+        """Return "right basilar opacity, possibly pneumonia" if that says both, else None."""
+        here = (effect.side, effect.location) == (cause.side, cause.location)
+        plain = not (cause.severity or cause.change or cause.detail or effect.change)
+        if effect.status is not Status.PRESENT or not here or not plain:
+            return None
+        for entry in self.book.causes:
+            if effect.observation in entry.of and cause.observation in entry.causes:
+                template = self.rng.choice(entry.sentences[cause.status][self.wording])
+                phrase, form = self._noun_phrase(effect, self._noun(effect))
+                name = _number(self._noun(cause), bilateral=False)[1]
+                slots: dict[str, list[Piece]] = {"np": [(phrase, effect)], "cause": [(name, cause)]}
+                return self._fill(template, slots, form)
+        return None
+
+    def _sides(self, one: Finding, two: Finding) -> Sentence | None:
+        """Return "small right and large left effusions" if that says both, else None."""
+        key = _key(one)
+        alike = key == _key(two) and self.term(one) is self.term(two)
+        sides = {one.side, two.side} == {Side.LEFT, Side.RIGHT}
+        unequal = one.severity and two.severity and one.severity is not two.severity
+        placed = one.location or two.location
+        if "and" not in self.book.join or not (alike and sides and unequal) or placed:
+            return None
+        noun = self._noun(one)
+        fits = noun in self._fitting(two)
+        if not noun.many or not fits or key in self.term(one).sentences:
+            return None
+        pieces: list[Piece] = [
+            (self._noun_phrase(one, noun.model_copy(update={"one": ""}))[0], one),
+            (self.book.join["and"], None),
+            (
+                self._noun_phrase(
+                    two, noun.model_copy(update={"one": None, "mass": None, "adjective": ""})
+                )[0],
+                two,
+            ),
+        ]
+        template = self.rng.choice(self.book.sentences[key][self.wording])
+        return self._fill(template, {"np": pieces}, ("many", noun.gender))
+
+    def _eligible(self, sentences: Sentences | None, finding: Finding) -> list[str]:
+        """Return the templates that say everything that ``finding`` says."""
+
+        def says_all(template: str) -> bool:
+            slots = set(re.findall(r"{(\w+)}", template))
+            if "np" in slots:
+                return bool(self.term(finding).nouns)
+            adverb = finding.severity and self.book.severities[finding.severity].adverb
+            severity = "severity" in slots or ("severely" in slots and bool(adverb))
+            side = "side" in slots and finding.side is not Side.BILATERAL
+            return (
+                (severity or not finding.severity)
+                and (side or not finding.side)
+                and ("side" not in slots or bool(finding.side))
+                and not finding.location
+            )
+
+        return [t for t in (sentences or {}).get(self.wording, ()) if says_all(t)]
+
+    def _fitting(self, finding: Finding) -> list[Noun]:
+        term = self.term(finding)
+        denied = finding.status is Status.ABSENT and not finding.change
+        nouns = (denied and term.absent) or term.nouns
+        severity = finding.severity
+        return [
+            noun
+            for noun in nouns
+            if severity is None or noun.severities is None or severity in noun.severities
+        ]
+
+    def _noun(self, finding: Finding) -> Noun:
+        return self.rng.choice(self._fitting(finding))
+
+    def _side(self, finding: Finding) -> str:
+        return self.rng.choice(self.book.sides[finding.side]) if finding.side else ""
+
+    def _noun_phrase(self, finding: Finding, noun: Noun) -> tuple[str, Form]:
+        """Return "small right pleural effusion" and the noun's form."""
+        both = finding.side is Side.BILATERAL
+        number, name = _number(noun, bilateral=both)
+        side = self._side(finding)
+        before, after = "", ""
+        place = self.book.place(self.term(finding), finding.location) if finding.location else None
+        if place:
+            after_forms = [form for form in place.after if not (both and "{side}" in form)]
+            if both:
+                after_forms += place.both
+            forms = [(form, "") for form in place.before] + [("", form) for form in after_forms]
+            before, after = self.rng.choice(forms)
+            if "{side}" in after or (both and after in place.both) or place.implies:
+                of_place = _inflect(side, ("one", place.gender))
+                after, side = after.replace("{side}", of_place), ""
+        severity = ""
+        if finding.severity:
+            severity = self.rng.choice(self.book.severities[finding.severity].adjectives)
+        phrase = self.book.noun_phrase.format(
+            severity=severity,
+            adjective=noun.adjective,
+            side=side,
+            before=before,
+            noun=name,
+            after=after,
+        )
+        form = (number, noun.gender)
+        return _inflect(" ".join(phrase.split()), form), form
+
+    def _fill(self, template: str, slots: Mapping[str, Sequence[Piece]], form: Form) -> Sentence:
+        """Return ``template`` with its slots filled; a blank slot takes its space along."""
+        pieces: list[Piece] = []
+        for part in re.split(r"({\w+})", template):
+            name = part[1:-1] if part.startswith("{") else ""
+            if name in self.book.agreement:
+                pieces.append((_inflect(self.book.agreement[name][form[0]], form), None))
+            elif name:
+                pieces += slots[name]
+            else:
+                pieces.append((_inflect(part, form), None))
+        text = ""
+        said = []
+        for i, (piece, finding) in enumerate(pieces):
+            following = "".join(text for text, _ in pieces[i + 1 :]).lstrip()
+            if piece in self.book.before_vowel and following[:1].lower() in tuple("aeiou"):
+                piece = self.book.before_vowel[piece]
+            if piece.startswith(" ") and (not text or text.endswith(" ")):
+                piece = piece[1:]
+            if finding:
+                said.append((finding, (len(text), len(text) + len(piece))))
+            text += piece
+        return Sentence(text[0].upper() + text[1:], tuple(said))
+
+
+def _key(finding: Finding) -> str:
+    """Return the name of the sentences for the finding's status and change."""
+    return " ".join(filter(None, (finding.status, finding.change)))
+
+
+def _inflect(text: str, form: Form) -> str:
+    """Return ``text`` with each "(o|a|os|as)" in the form that agrees with ``form``."""
+    number, gender = form
+    index = (2 if number == "many" else 0) + (gender == "f")
+    return _INFLECTED.sub(lambda match: match.group(index + 1), text)
+
+
+def _number(noun: Noun, *, bilateral: bool) -> tuple[Number, str]:
+    order: tuple[Number, ...] = ("one", "mass", "many")
+    if bilateral and noun.many:
+        order = ("many",)
+    named = ((number, getattr(noun, number)) for number in order)
+    return next((number, word) for number, word in named if word is not None)
+
+
+def _whole(text: str, findings: Iterable[Finding]) -> Sentence:
+    span = (0, len(text.rstrip(".")))
+    return Sentence(text, tuple((finding, span) for finding in findings))

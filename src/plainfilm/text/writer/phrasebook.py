@@ -1,0 +1,151 @@
+"""The writer's language as data: models of ``language/<language>.yaml``, checked when loaded."""
+
+from functools import cache
+from importlib import resources
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BeforeValidator, Field, ValidationError
+
+from plainfilm.core import Change, InputError, Observation, Severity, Side, Status, Word, describe
+
+Wording = Literal["terse", "wordy"]
+Number = Literal["one", "many", "mass"]
+Gender = Literal["m", "f"]
+
+
+def _for_every_wording(value: Any) -> Any:
+    return {"terse": value, "wordy": value} if isinstance(value, list) else value
+
+
+Sentences = Annotated[dict[Wording, tuple[str, ...]], BeforeValidator(_for_every_wording)]
+"""Sentence templates per wording; a plain list serves every wording."""
+
+
+class Noun(Word):
+    """A name of a finding: countable (``one``, ``many``), always plural, or ``mass``."""
+
+    one: str | None = None
+    many: str | None = None
+    mass: str | None = None
+    adjective: str = ""
+    """Belongs to the name, but stands where the language puts adjectives: "old right fracture"."""
+    gender: Gender = "m"
+    severities: tuple[Severity, ...] | None = None
+    """The only severities it goes with; None for any."""
+
+
+class Term(Word):
+    """How one detail of an observation is named and what may be said of it."""
+
+    group: str
+    nouns: tuple[Noun, ...] = ()
+    absent: tuple[Noun, ...] = ()
+    statuses: tuple[Status, ...] = tuple(Status)
+    severities: tuple[Severity, ...] = ()
+    sides: tuple[Side, ...] = tuple(Side)
+    places: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = tuple(Change)
+    sentences: dict[str, Sentences] = Field(default_factory=dict)
+    variant: bool = False
+    """A normal variant or a limit of the film, which No Finding may stand beside."""
+    clears_group: bool = False
+    """Its own sentences of absence sound as if its whole group were normal ("lungs are clear")."""
+
+
+class Place(Word):
+    """How a place is said before its noun, after it, and for both sides.
+
+    ``gender`` is what {side} in it agrees with.
+    """
+
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    both: tuple[str, ...] = ()
+    gender: Gender = "m"
+    only: Side | None = None
+    implies: Side | None = None
+
+
+class SeverityWords(Word):
+    """A severity as adjectives and as an adverb."""
+
+    adjectives: tuple[str, ...]
+    adverb: str = ""
+
+
+class Together(Word):
+    """Sentences that say the absence of several observations at once."""
+
+    absent: frozenset[Observation]
+    sentences: Sentences
+
+
+class Causes(Word):
+    """Sentences that name what a finding is due to, by the status of the cause."""
+
+    of: frozenset[Observation]
+    causes: frozenset[Observation]
+    sentences: dict[Status, Sentences]
+
+
+class ImpressionRules(Word):
+    """What an impression restates, most urgent first."""
+
+    at_most: int
+    order: tuple[Observation, ...]
+
+
+class Phrasebook(Word):
+    """One language's grammar and vocabulary; ``writing/en.yaml`` explains each entry."""
+
+    agreement: dict[str, dict[Number, str]]
+    before_vowel: dict[str, str]
+    join: dict[Literal["and", "or", "serial", "comma"], str]
+    noun_phrase: str
+    severities: dict[Severity, SeverityWords]
+    sides: dict[Side, tuple[str, ...]]
+    places: dict[str, dict[str, Place]]
+    sentences: dict[str, Sentences]
+    absent_lists: Sentences
+    together: tuple[Together, ...]
+    causes: tuple[Causes, ...]
+    groups: dict[str, str]
+    absences_merge: frozenset[str]
+    impression: ImpressionRules
+    terms: dict[Observation, dict[str, Term]]
+
+    def place(self, term: Term, name: str) -> Place | None:
+        """Return the place ``name`` if findings of ``term`` can have it."""
+        found = (self.places[kind][name] for kind in term.places if name in self.places[kind])
+        return next(found, None)
+
+
+@cache
+def load_phrasebook(language: str = "en") -> Phrasebook:
+    """Return the phrasebook of ``language``.
+
+    Raises:
+        InputError: there is no such language, or its file is wrong; all mistakes are listed.
+    """
+    folder = resources.files("plainfilm.text.writer") / "language"
+    known = sorted(
+        path.name.removesuffix("_terms.yaml")
+        for path in folder.iterdir()
+        if path.name.endswith("_terms.yaml")
+    )
+    if language not in known:
+        raise InputError(f"the writer has no language {language!r}; it has {', '.join(known)}")
+    grammar = yaml.safe_load((folder / f"{language}.yaml").read_text("utf-8"))
+    entries = yaml.safe_load((folder / f"{language}_terms.yaml").read_text("utf-8"))
+    grammar["terms"] = {
+        observation: {
+            detail: {**{k: v for k, v in entry.items() if k != "terms"}, **term}
+            for detail, term in entry["terms"].items()
+        }
+        for observation, entry in entries.items()
+    }
+    try:
+        return Phrasebook.model_validate(grammar)
+    except ValidationError as error:
+        raise InputError(f"writing/{language}: {describe(error)}") from error
