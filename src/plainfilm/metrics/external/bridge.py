@@ -1,7 +1,8 @@
 """The bridge to metrics that live in other packages, each in an environment of its own.
 
 Their packages pin versions of torch and transformers that plainfilm cannot share. So each runs as
-a process of another Python, and both exchange lines of JSON (``worker/worker.py`` says how). ``plainfilm metrics install NAME FOLDER`` makes the environment and fetches its
+a process of another Python, and both exchange lines of JSON (``worker/worker.py`` says how).
+``plainfilm metrics install NAME FOLDER`` makes the environment and fetches its
 checkpoints; afterwards nothing is fetched. The signature names what answered, and its checkpoint.
 """
 
