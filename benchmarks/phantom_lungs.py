@@ -29,7 +29,7 @@ from torch.nn import functional
 
 from plainfilm.data import read_image
 from plainfilm.phantom import simulate
-from plainfilm.phantom.structures import structure_masks
+from plainfilm.phantom.film.structures import structure_masks
 from plainfilm.vision.preparation import letterbox, maps_on_film
 
 SIDE = 160

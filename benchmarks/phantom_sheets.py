@@ -14,11 +14,11 @@ from scipy import ndimage
 
 from plainfilm.core import Change
 from plainfilm.phantom import PREVALENCE, simulate
-from plainfilm.phantom.disease import Collapse, Disease, Opacity, Pneumothorax
-from plainfilm.phantom.nuisance import CLEAN
-from plainfilm.phantom.prevalence import RISKS
+from plainfilm.phantom.disease.disease import Collapse, Disease, Opacity, Pneumothorax
+from plainfilm.phantom.disease.prevalence import RISKS
+from plainfilm.phantom.film.nuisance import CLEAN
+from plainfilm.phantom.film.structures import PARTS, structure_masks
 from plainfilm.phantom.simulate import PhantomStudy, render
-from plainfilm.phantom.structures import PARTS, structure_masks
 
 TILE, SIGN_TILE = 200, 280
 PAIRS = {

@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 
 from plainfilm.phantom import simulate
-from plainfilm.phantom.solids import STRAIGHT, Grid, Tubes
+from plainfilm.phantom.anatomy.solids import STRAIGHT, Grid, Tubes
 
 
 def one(index: int, size: int) -> int:

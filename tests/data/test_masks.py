@@ -9,8 +9,7 @@ from plainfilm.data import Dataset
 from plainfilm.data.masks import pack_masks, pool_masks, read_masks
 from plainfilm.data.sources.phantom import prepare_phantom
 from plainfilm.phantom import simulate
-from plainfilm.phantom.pathology import finding_masks
-from plainfilm.phantom.structures import (
+from plainfilm.phantom.film.structures import (
     PARTS,
     structure_masks,
     superclass_masks,
@@ -24,7 +23,7 @@ LIMIT = 100_000
 def test_all_masks_of_a_study_need_little_room(size, tmp_path):
     phantom = simulate(9, 1, size)
     parts = structure_masks(phantom.case, size, PARTS)
-    supers = superclass_masks(parts | finding_masks(phantom))
+    supers = superclass_masks(parts | phantom.finding_masks())
     maps = pool_masks(supers, SUPERCLASSES)
     classes, own = pack_masks(parts), pack_masks(phantom.masks)
     assert len(classes) + len(own) + maps.nbytes < LIMIT
@@ -70,7 +69,7 @@ def test_a_dataset_keeps_them_where_asked_to(tmp_path):
     assert dataset.fingerprint != plain.fingerprint
     for index, row in enumerate(dataset.rows):
         phantom = simulate(9, index, 96)
-        expected = structure_masks(phantom.case, 96) | finding_masks(phantom)
+        expected = structure_masks(phantom.case, 96) | phantom.finding_masks()
         kept = dataset.structures(row)
         assert set(kept) == set(expected)
         assert all(np.array_equal(kept[name], mask) for name, mask in expected.items())

@@ -187,7 +187,7 @@ class Dataset:
 
     def structures(self, row: Row) -> dict[str, Mask]:
         """Return a study's masks by class of the 212, unions with them; empty without any."""
-        from plainfilm.phantom.structures import with_unions
+        from plainfilm.phantom.film.structures import with_unions
 
         return {} if row.structures is None else with_unions(read_masks(self.path / row.structures))
 

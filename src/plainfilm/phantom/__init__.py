@@ -1,8 +1,8 @@
 """Simulated chest films whose truth is known exactly: a measuring instrument, not real data."""
 
 from plainfilm.core import MissingDependencyError
-from plainfilm.phantom.institutions import INSTITUTIONS
-from plainfilm.phantom.prevalence import PREVALENCE
+from plainfilm.phantom.disease.prevalence import PREVALENCE
+from plainfilm.phantom.reporting.institutions import INSTITUTIONS
 
 try:
     from plainfilm.phantom.simulate import PhantomStudy, simulate

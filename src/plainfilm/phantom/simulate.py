@@ -7,24 +7,24 @@ from numbers import Integral
 
 import numpy as np
 
-from plainfilm.core import Finding, Image, InputError, Provenance, Study
-from plainfilm.phantom.case import Case, draw_case
-from plainfilm.phantom.change import Seen, compare, report_change
-from plainfilm.phantom.clinical import draw_table
-from plainfilm.phantom.context import (
+from plainfilm.core import Finding, Image, InputError, Observation, Provenance, Status, Study
+from plainfilm.phantom.anatomy.solids import Grid, Mask
+from plainfilm.phantom.disease.prevalence import PREVALENCE, chances_of
+from plainfilm.phantom.film.case import Case, draw_case, draw_days, evolve
+from plainfilm.phantom.film.develop import develop
+from plainfilm.phantom.film.lateral import render_lateral
+from plainfilm.phantom.film.pathology import finding_masks
+from plainfilm.phantom.film.projection import project
+from plainfilm.phantom.reporting.change import Seen, compare, report_change
+from plainfilm.phantom.reporting.clinical import draw_table
+from plainfilm.phantom.reporting.context import (
     check_language,
     comparison_of,
     draw_indication,
     technique_of,
 )
-from plainfilm.phantom.film import develop
-from plainfilm.phantom.follow_up import draw_days, evolve
-from plainfilm.phantom.institutions import INSTITUTIONS, Institution, choose_institution
-from plainfilm.phantom.lateral import render_lateral
-from plainfilm.phantom.prevalence import PREVALENCE, chances_of
-from plainfilm.phantom.projection import project
-from plainfilm.phantom.solids import Grid, Mask
-from plainfilm.phantom.truth import findings_of
+from plainfilm.phantom.reporting.institutions import INSTITUTIONS, Institution, choose_institution
+from plainfilm.phantom.reporting.truth import findings_of
 from plainfilm.text.writer import write
 
 
@@ -49,6 +49,15 @@ class PhantomStudy:
     """As ``masks``, on the lateral film; empty without one."""
     prior: "PhantomStudy | None" = None
     """The same patient's earlier study, if one was asked for."""
+
+    def finding_masks(self) -> dict[str, Mask]:
+        """Return the masks of the classes of pathology, devices and what lies on the film, by the
+        names of :mod:`plainfilm.core.classes`, ``(size, size)``."""
+        enlarged = any(
+            finding.observation is Observation.CARDIOMEGALY and finding.status is Status.PRESENT
+            for finding in self.truth
+        )
+        return finding_masks(self.case, self.masks, enlarged_heart=enlarged)
 
     @property
     def seen(self) -> Seen:
@@ -84,11 +93,12 @@ def simulate(
     the second image; what is stated still follows the sizes on the frontal one, and nothing else
     changes but the technique.
 
-    With ``prior`` the same patient has an earlier study (:mod:`plainfilm.phantom.follow_up`) with
-    a report of its own. This study's films, masks, measures and table are the same as without;
-    its truth tells the change of each finding, and its report does where the institution compares
-    (the same findings, but perhaps in other words). ``prevalence`` holds for this study; diseases
-    whose share is 0 were not there before either.
+    With ``prior`` the same patient has an earlier study
+    (:func:`plainfilm.phantom.film.case.evolve`) with a report of its own. This study's films,
+    masks, measures and table are the same as without; its truth tells the change of each finding,
+    and its report does where the institution compares (the same findings, but perhaps in other
+    words). ``prevalence`` holds for this study; diseases whose share is 0 were not there before
+    either.
 
     ``language`` is that of the report and of what stands around it (:mod:`~.context`); the same
     findings are told in each.

@@ -14,7 +14,7 @@ from plainfilm.data import Dataset, load_study, read_image
 from plainfilm.data.films.dicom_write import Acquisition, dicom_bytes, write_dicom
 from plainfilm.data.sources.phantom import film_dicom, prepare_phantom
 from plainfilm.phantom import simulate
-from plainfilm.phantom.lateral import render_lateral
+from plainfilm.phantom.film.lateral import render_lateral
 
 HOW = Acquisition(tube_voltage_kv=110.0, source_to_detector_mm=1800.0, source_to_patient_mm=1650.0)
 

@@ -16,19 +16,18 @@ from plainfilm.data.masks import pack_masks
 from plainfilm.data.prepare import prepare
 from plainfilm.data.splits import split_of
 from plainfilm.phantom import INSTITUTIONS, PhantomStudy, simulate
-from plainfilm.phantom.context import check_language
-from plainfilm.phantom.follow_up import has_prior
-from plainfilm.phantom.pathology import finding_masks
-from plainfilm.phantom.prevalence import chances_of
+from plainfilm.phantom.disease.prevalence import chances_of
+from plainfilm.phantom.film.case import has_prior
+from plainfilm.phantom.film.structures import PARTS, structure_masks
+from plainfilm.phantom.reporting.context import check_language
 from plainfilm.phantom.simulate import PRIOR, check_views
-from plainfilm.phantom.structures import PARTS, structure_masks
 
 FORMATS = {"png": ".png", "dicom": ".dcm"}
 """Kind of film file → its suffix."""
 INVERTED = ("community", "checklist")
 """Institutions whose DICOM films are MONOCHROME1."""
 TUBE_VOLTAGE_KV = 110.0
-"""What the phantom's attenuation holds for (``plainfilm.phantom.lungs``)."""
+"""What the phantom's attenuation holds for (``plainfilm.phantom.film.lungs``)."""
 
 
 def prepare_phantom(
@@ -169,7 +168,7 @@ def _build(
     known = (simulated.masks, simulated.lateral_masks)
     files |= {name: pack_masks(these) for name, these in zip(masks, known, strict=False)}
     if row.structures is not None:
-        classes = structure_masks(simulated.case, size, PARTS) | finding_masks(simulated)
+        classes = structure_masks(simulated.case, size, PARTS) | simulated.finding_masks()
         files[row.structures] = pack_masks(classes)
     return row, files
 

@@ -1,0 +1,102 @@
+"""Who is on the film: age, sex and build, drawn from distributions.
+
+Sizes in mm, of adults. A number with a published value has it and its source beside it; a number
+without one is set by eye, so that the films look right beside real ones.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Patient:
+    """One person's thorax, healthy."""
+
+    age: int
+    sex: str
+    """``F`` or ``M``."""
+    habitus: float
+    """Thickness of fat and muscle: 0 for a slim, 1 for a heavy person."""
+    width_mm: float
+    """Half of the greatest inner width of the rib cage."""
+    height_mm: float
+    """From the lung apex to the costophrenic angle."""
+    depth_mm: float
+    """Half of the rib cage's inner depth."""
+    dome_mm: tuple[float, float]
+    """Height of the (right, left) diaphragm dome above its costophrenic angle."""
+    lift_mm: tuple[float, float]
+    """How much higher than the left the (right, left) costophrenic angle lies."""
+    cardiothoracic_ratio: float
+    """Of the healthy heart, before the beam magnifies it."""
+    mediastinum_mm: float
+    """Half-width of the upper mediastinum."""
+    knob_mm: float
+    """Radius of the aortic knob."""
+    vessels: float
+    """Calibre of the pulmonary vessels, 1 on average."""
+    bone: float
+    """Mineral content, falls with age."""
+    anatomy_seed: int
+    """Seeds small variation: vessel tree, rib angles, bowel gas."""
+    shift_mm: float = 0.0
+    """How far heart and mediastinum lie towards the patient's left of their place."""
+    cobb_deg: float = 0.0
+    """Cobb angle of the spine's bend, above 0 where it is convex to the patient's left."""
+
+    @property
+    def wall_mm(self) -> float:
+        """Thickness of the lateral chest wall."""
+        return 20 + 34 * self.habitus
+
+
+FEMALE = 0.48
+"""Share of women."""
+AGE, AGE_SPREAD = 56, 18
+"""Mean and standard deviation of age in years, cut at 18 and 94; set by eye."""
+
+
+def draw_patient(rng: np.random.Generator) -> Patient:
+    """Draw a healthy person. What is published, and what is drawn (means):
+
+    - transverse chest diameter of men 27.8 to 29.6 cm, of women 25.1 to 27.1 cm by age (Obikili and
+      Okoye, West Afr J Med 2006, 25:186; 303 adults): 28.4 and 26.0;
+    - healthy cardiothoracic ratio .42 to .50 in textbooks; .466 (Sudan, 113 adults, with the aortic
+      knob below): .45 here, s.d. .025, growing slightly with age;
+    - height of the right dome 51 mm, s.d. 11 (Alghamdi et al., Int J Biomed 2021, 11:206;
+      45 adults): 62 here, since a paraboloid of 51 looks flat beside real films;
+    - right above left hemidiaphragm by 9 to 22 mm (Mishra et al., EJBPS, 72 adults), by 12 to 15
+      (526 adults, West Afr J Med 2007): 12 here, s.d. 4;
+    - apex to dome 21.5 (women) to 22.9 cm (men) on the right (same 526 adults): shorter here,
+      about 18 cm, since films of patients are less well inspired;
+    - aortic knob 19.5 mm + .2 mm a year, 28 mm on average (the same 113 adults of Sudan; 30 mm in
+      Magera et al., Uganda 2020): a diameter of 26 mm at 40 years, .18 mm a year here;
+    - width of the mediastinum 63 mm (Gleeson et al., Emerg Med J 2001, 18:183): 56 at the vessels,
+      wider where the arch stands out.
+    """
+    female = bool(rng.random() < FEMALE)
+    age = int(np.clip(rng.normal(AGE, AGE_SPREAD), 18, 94))
+    habitus = float(np.clip(rng.beta(2.2, 2.8), 0.05, 0.95))
+    inspiration = float(rng.normal(0, 1))
+    width = (130.0 if female else 142.0) + rng.normal(0, 6) + 5 * (habitus - 0.4)
+    height = (238.0 if female else 256.0) + 10 * inspiration + rng.normal(0, 7) - 12 * habitus
+    dome = 62 + rng.normal(0, 5) - 4 * inspiration
+    ratio = 0.432 + 0.0004 * (age - 50) + 0.03 * habitus - 0.006 * inspiration
+    return Patient(
+        age=age,
+        sex="F" if female else "M",
+        habitus=habitus,
+        width_mm=float(width),
+        height_mm=float(np.clip(height, 200, 290)),
+        depth_mm=float(np.clip(rng.normal(92 if female else 99, 6), 78, 118)),
+        dome_mm=(float(np.clip(dome + rng.normal(0, 3), 44, 82)),
+                 float(np.clip(dome + rng.normal(0, 3), 44, 82))),
+        lift_mm=(float(rng.normal(12, 4)), 0.0),
+        cardiothoracic_ratio=float(np.clip(ratio + rng.normal(0, 0.022), 0.37, 0.475)),
+        mediastinum_mm=float(np.clip(rng.normal(26, 2) + 4 * habitus, 22, 33)),
+        knob_mm=float(np.clip(13 + 0.09 * (age - 40) + rng.normal(0, 2), 10, 21)),
+        vessels=float(np.clip(rng.normal(1, 0.08), 0.8, 1.2)),
+        bone=float(np.clip(1.1 - 0.005 * (age - 40) + rng.normal(0, 0.08), 0.7, 1.3)),
+        anatomy_seed=int(rng.integers(2**31)),
+    )  # fmt: skip

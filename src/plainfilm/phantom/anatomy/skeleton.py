@@ -1,0 +1,136 @@
+"""Ribs, clavicles, scapulae, spine and arms, as tubes and ellipsoids.
+
+Weights are attenuation above that of soft tissue, 1/mm: bone's shell and core differ, so that a
+rib shows its two cortical lines.
+"""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from plainfilm.phantom.anatomy.patient import Patient
+from plainfilm.phantom.anatomy.solids import Ellipsoid, round_corners
+from plainfilm.phantom.anatomy.thorax import LEFT, RIGHT, cavity, spine_bend
+
+RIB_DEPTH_MM = 3.8
+"""Half the thickness of a rib."""
+
+
+def rib_curve(patient: Patient, side: int, number: int, steps: int = 26) -> npt.NDArray[np.float64]:
+    """Return the axis of rib ``number`` (1–12) from the spine to its anterior end, ``(n, 3)``.
+
+    The rib runs on the outside of the pleural cavity and falls from back to front.
+    """
+    h = patient.height_mm
+    angle = np.linspace(0.16, _reach(number), steps)
+    jitter = np.random.default_rng([patient.anatomy_seed, 7]).normal(0, 1, 4)
+    start = (-0.030 + 0.0790 * (number - 1)) * h + 1.5 * jitter[0]
+    fall = np.interp(number, [1, 2, 4, 8, 10, 12], [0.22, 0.31, 0.40, 0.44, 0.38, 0.24]) * h
+    fall *= 1 + 0.06 * jitter[1]
+    y = start + fall * (1 - np.cos(angle)) / 2
+    y -= 0.012 * h * np.sin(np.clip(angle / 1.2, 0, 1) * np.pi)
+    shape = cavity(patient, side)
+    bend, slope = spine_bend(patient, np.array([start]))
+    behind = np.square(np.cos(angle / 2))  # near the spine a rib goes with its vertebra
+    y -= 0.9 * slope * side * patient.width_mm * np.sin(angle) * behind
+    # at the top the ribs close around the apex, below the base they follow the last full section
+    level = np.clip(y, 0.045 * h, 0.86 * h)
+    centre, half_width, half_depth, middle = shape.section(level)
+    lateral = (centre + half_width + 3.5) * np.sin(angle) ** 0.8
+    lateral = np.maximum(lateral, 20 * np.cos(angle))
+    x = side * lateral + bend * behind * np.cos(angle / 2)
+    return np.stack([x, y, middle + (half_depth + 3.5) * np.cos(angle)], axis=1)
+
+
+def _reach(number: int) -> float:
+    """Return the angle at which a rib's bone ends: cartilage goes on, 11 and 12 float."""
+    return float(np.interp(number, [1, 2, 6, 9, 10, 11, 12], [2.5, 2.55, 2.5, 2.2, 2.0, 1.5, 1.1]))
+
+
+def rib_height_mm(number: int) -> float:
+    """Return half the height of rib ``number``."""
+    return 5.2 + (0.6 if 3 <= number <= 9 else 0) if number < 11 else 4.4
+
+
+CARTILAGE_MM = 4.5
+"""Radius of a rib's cartilage."""
+
+
+def cartilages(patient: Patient, side: int) -> list[npt.NDArray[np.float64]]:
+    """Return the axes of the first ten ribs' cartilages, from the bone's end inwards.
+
+    Seven reach the breast bone, the lower of them by rising; each of the others ends at the one
+    above it. They calcify with age, in patches, and show only then.
+    """
+    x, y, z = sternum(patient).centre
+    half = sternum(patient).radii[1]
+    curves: list[npt.NDArray[np.float64]] = []
+    for number in range(1, 11):
+        start = rib_curve(patient, side, number)[-1]
+        if number <= 7:
+            end = np.array([x + side * 15, y + half * (-0.75 + 0.27 * (number - 1)), z])
+        else:
+            above = curves[-1]
+            end = above[len(above) // 2]
+        bend = 0.6 * start + 0.4 * end + (0, 4, -3)
+        curves.append(round_corners([start, bend, end]))
+    return curves
+
+
+def clavicle_curve(patient: Patient, side: int) -> npt.NDArray[np.float64]:
+    """Return the axis of a clavicle: an S from the sternum to the shoulder, ``(n, 3)``."""
+    w, d = patient.width_mm, patient.depth_mm
+    x = np.array([17, 32, 52, 80, 112, 146]) / 142 * w
+    y = np.array([50, 47, 39, 22, 9, 11])
+    z = np.array([-0.80, -0.90, -0.92, -0.72, -0.45, -0.22]) * d
+    return round_corners(np.stack([side * x, y, z], axis=1))
+
+
+def shoulder(patient: Patient, side: int) -> list[tuple[npt.NDArray[np.float64], float]]:
+    """Return the scapula's borders and spine, then the arm's bone, as (curve, radius)."""
+    w = patient.width_mm
+    out = w + 8
+    medial = [(out - 30, 38, 70), (out - 20, 80, 82), (out - 4, 135, 84), (out + 4, 152, 80)]
+    lateral = [(out + 4, 152, 80), (out + 18, 110, 68), (out + 30, 62, 50), (out + 32, 48, 44)]
+    spine = [(out - 26, 52, 76), (out + 4, 36, 72), (out + 34, 14, 50), (out + 44, 10, 30)]
+    coracoid = [(out + 24, 34, 20), (out + 8, 30, -8)]
+    arm = [(out + 46, 42, 30), (out + 66, 110, 28), (out + 90, 190, 22)]
+    parts = ((medial, 2.6), (lateral, 4.2), (spine, 4.2), (coracoid, 5.0), (arm, 11.0))
+    return [(np.array(curve) * (side, 1, 1), radius) for curve, radius in parts]
+
+
+def vertebra(patient: Patient, level: int) -> tuple[Ellipsoid, list[Ellipsoid]]:
+    """Return (body, pedicles and spinous process) of a vertebra; level 0 is T1, 12 is L1."""
+    step = 0.0805 * patient.height_mm
+    y = -0.05 * patient.height_mm + step * level
+    width = 15 + 0.35 * max(level, 0)
+    bend, slope = (float(v[0]) for v in spine_bend(patient, np.array([y])))
+    tilt = -math.atan(slope)
+    cos, sin = math.cos(tilt), math.sin(tilt)
+
+    def at(x: float, down: float, z: float) -> tuple[float, float, float]:
+        return bend + x * cos - down * sin, y + x * sin + down * cos, z
+
+    body = Ellipsoid(at(0, 0, 62), (width, 0.60 * step, 15), tilt)
+    arch = [
+        Ellipsoid(at(side * 0.68 * width, -0.12 * step, 82), (3.4, 4.6, 10), tilt)
+        for side in (RIGHT, LEFT)
+    ]
+    return body, [*arch, Ellipsoid(at(0, 0.3 * step, 100), (2.6, 6.5, 14), tilt)]
+
+
+LEVELS = range(-4, 17)
+"""The vertebrae that are drawn: C4 to L5. No film reaches above."""
+
+
+def sternum(patient: Patient) -> Ellipsoid:
+    """Return the breast bone."""
+    h = patient.height_mm
+    return Ellipsoid((0, 0.20 * h + 36, -0.92 * patient.depth_mm), (17, 0.3 * h, 5))
+
+
+def scapular_plate(patient: Patient, side: int) -> Ellipsoid:
+    """Return the thin plate between a scapula's borders."""
+    out = patient.width_mm + 8
+    return Ellipsoid((side * (out + 2), 84, 72), (20, 54, 2.2), -side * 0.22)

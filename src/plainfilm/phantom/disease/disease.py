@@ -1,0 +1,312 @@
+"""What is wrong with the patient: where each disease lies and how large it is.
+
+Which diseases a patient has is decided before (:mod:`plainfilm.phantom.disease.prevalence`).
+
+These are causes (a fluid level, a nodule's diameter); what a report may say of them follows from
+the sizes measured on the film (:mod:`plainfilm.phantom.reporting.truth`).
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from plainfilm.phantom.anatomy.thorax import LEFT, RIGHT
+from plainfilm.phantom.disease.devices import Device, draw_devices
+
+ZONES: Mapping[str, tuple[float, float, float]] = MappingProxyType({
+    "upper lobe": (0.58, 0.30, 0.05),
+    "middle lobe": (0.45, 0.64, -0.40),
+    "lingula": (0.68, 0.62, -0.40),
+    "lower lobe": (0.60, 0.70, 0.45),
+})  # fmt: skip
+"""Centres of the lobes, as parts of chest half-width, lung height and half-depth."""
+
+
+@dataclass(frozen=True)
+class Opacity:
+    """Fluid-filled or hazy lung: a cloud of soft ellipsoids about a centre."""
+
+    side: int
+    zone: str
+    consolidation: bool
+    """Dense enough to be called consolidation."""
+    pneumonia: str
+    """``no``, ``possible`` or ``stated``: whether the report calls it pneumonia."""
+    density: float
+    """Greatest part of the air that is replaced."""
+    radius_mm: float
+    seed: int
+    bronchogram: bool = False
+    """Whether its bronchi still hold air."""
+
+
+MASS_MM = 30.0
+"""A lesion larger than this is a mass (Fleischner Society glossary, 2008)."""
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """A round lesion of the lung."""
+
+    side: int
+    zone: str
+    diameter_mm: float
+    calcified: bool
+    offset: tuple[float, float, float]
+    """Displacement from the zone's centre, mm."""
+
+
+class Pneumothorax(NamedTuple):
+    """Air in the pleural space of one side."""
+
+    side: int
+    rim_mm: float
+    """Width of the rim: at the apex, or at the base in a ``supine`` patient."""
+    supine: bool = False
+    """The air lies at the base and deepens the costophrenic sulcus."""
+    tension_mm: float = 0.0
+    """How far it pushes the mediastinum over; above 0 it is under tension."""
+
+    @property
+    def sulcus_mm(self) -> float:
+        """By how much the sulcus is deeper than before."""
+        return min(14 + 0.3 * self.rim_mm, 30) if self.supine else 0.0
+
+
+class Collapse(NamedTuple):
+    """An airless lobe."""
+
+    side: int
+    lobe: str
+    """``upper lobe`` (right) or ``lower lobe`` (left)."""
+    shift_mm: float
+    """How far it pulls the mediastinum over."""
+
+
+@dataclass(frozen=True)
+class Disease:
+    """Everything abnormal in one patient; the default is a healthy one."""
+
+    ratio: float | None = None
+    """Cardiothoracic ratio where it differs from the healthy one, before magnification."""
+    mediastinum_mm: float = 0.0
+    """Added half-width of the upper mediastinum."""
+    fluid_top: Mapping[int, float] = field(default_factory=dict)
+    """Side to the height of the meniscus, as a part of the lung's height from its apex."""
+    pneumothorax: Pneumothorax | None = None
+    opacities: tuple[Opacity, ...] = ()
+    lesions: tuple[Lesion, ...] = ()
+    edema: float = 0.0
+    """Extra lung water: .2 is mild, 1 severe."""
+    bands: Mapping[int, int] = field(default_factory=dict)
+    """Side to the number of atelectatic bands at its base."""
+    fracture: tuple[int, int, float] | None = None
+    """Side, rib (1–12), and place along it (0 at the spine, 1 at its anterior end)."""
+    pleura: tuple[int, str, float] | None = None
+    """Side, ``apical cap`` or ``thickening``, and thickness in mm."""
+    collapse: Collapse | None = None
+    emphysema: float = 0.0
+    """0 to 1: how much of the lung's tissue is gone, and how far it is overinflated."""
+    hernia_mm: float = 0.0
+    """Diameter of a hiatal hernia."""
+    cobb_deg: float = 0.0
+    """Cobb angle of a scoliosis, above 0 where it is convex to the patient's left."""
+    calcified_arch: tuple[float, float] | None = None
+    """Calcium in the aortic arch's wall: the angles in degrees from which to which it reaches;
+    0 points to the left, 90 to the feet."""
+    healed_fracture: tuple[int, int, float] | None = None
+    """As ``fracture``."""
+    devices: tuple[Device, ...] = ()
+
+    @property
+    def shift_mm(self) -> float:
+        """How far heart and mediastinum are displaced to the patient's left."""
+        pushed = -self.pneumothorax.side * self.pneumothorax.tension_mm if self.pneumothorax else 0
+        pulled = self.collapse.side * self.collapse.shift_mm if self.collapse else 0
+        return float(pushed + pulled)
+
+
+def draw_disease(
+    rng: np.random.Generator, has: Collection[str], devices: bool, bedside: bool
+) -> Disease:
+    """Draw place and size of each disease that a patient ``has`` (names of RISKS).
+
+    Every one is placed where it shows: beside a pneumothorax or above a large effusion if need be.
+    """
+    fluid = _draw_fluid(rng, "heart failure" in has) if "effusion" in has else {}
+    rim = None
+    if "pneumothorax" in has:
+        rim = _draw_pneumothorax(rng, bedside)
+        if len(fluid) == 1:
+            fluid = dict(zip((-rim.side,), fluid.values(), strict=True))
+        fluid.pop(rim.side, None)
+    collapse = _draw_collapse(rng, rim) if "lobar collapse" in has else None
+    if collapse and len(fluid) == 1:
+        fluid = dict(zip((-collapse.side,), fluid.values(), strict=True))
+    if collapse:
+        fluid.pop(collapse.side, None)
+    bands: dict[int, int] = {}
+    if "atelectasis" in has:
+        bands = _draw_bands(rng)
+        if all(fluid.get(side, 1.0) <= BAND_LEVEL for side in bands):  # it hides the base
+            fluid[next(iter(bands))] = BAND_LEVEL + 0.02
+        bands = {side: count for side, count in bands.items() if fluid.get(side, 1) > BAND_LEVEL}
+    broken = _draw_fracture(rng) if "fracture" in has else None
+    drained = {rim.side: "air"} if rim else {}
+    drained |= {side: "fluid" for side, top in fluid.items() if top < DRAINED_LEVEL}
+    return Disease(
+        ratio=_draw_ratio(rng) if "cardiomegaly" in has else None,
+        mediastinum_mm=float(rng.uniform(11, 25)) if "wide mediastinum" in has else 0.0,
+        fluid_top=fluid,
+        pneumothorax=rim,
+        opacities=tuple(
+            _draw_opacity(rng, fluid, name == "consolidation")
+            for name in ("consolidation", "opacity")
+            if name in has
+        ),
+        lesions=(_draw_lesion(rng, fluid),) if "lesion" in has else (),
+        edema=float(rng.beta(1.4, 1.6)) + 0.28 if "heart failure" in has else 0.0,
+        bands=bands,
+        fracture=broken,
+        pleura=_draw_pleura(rng, fluid, rim) if "pleural thickening" in has else None,
+        devices=draw_devices(rng.spawn(1)[0], bedside, drained) if devices else (),
+        collapse=collapse,
+        **_draw_incidental(rng, has, broken),
+    )
+
+
+BAND_LEVEL = 0.6
+"""A meniscus above this part of the lung's height hides atelectasis at the base."""
+DRAINED_LEVEL = 0.68
+"""A meniscus above this part of the lung's height is worth a drain."""
+
+
+def _side(rng: np.random.Generator) -> int:
+    return LEFT if rng.random() < 0.5 else RIGHT
+
+
+def _draw_ratio(rng: np.random.Generator) -> float:
+    return float(np.clip(rng.gamma(2.2, 0.035) + 0.505, 0.505, 0.72))
+
+
+def _draw_fluid(rng: np.random.Generator, failing: bool) -> dict[int, float]:
+    both = rng.random() < (0.65 if failing else 0.25)
+    first = _side(rng)
+    tops = 0.79 - np.clip(rng.gamma(1.6, 0.13, 2), 0.01, 0.56)
+    if both:
+        tops[1] = np.clip(tops[0] + rng.normal(0, 0.06), 0.23, 0.80)
+    sides = (first, -first) if both else (first,)
+    return {side: float(top) for side, top in zip(sides, tops, strict=False)}
+
+
+def _draw_zone(
+    rng: np.random.Generator, fluid: Mapping[int, float], shares: tuple[float, float, float]
+) -> tuple[int, str]:
+    """Return a side and a lobe above the meniscus; upper lobes always are."""
+    first = _side(rng)
+    for side in (first, -first):
+        names = ("upper lobe", "middle lobe" if side == RIGHT else "lingula", "lower lobe")
+        zone = str(rng.choice(names, p=shares))
+        if fluid.get(side, 1.0) >= ZONES[zone][1] - 0.08:
+            return side, zone
+    return first, "upper lobe"
+
+
+def _draw_opacity(rng: np.random.Generator, fluid: Mapping[int, float], dense: bool) -> Opacity:
+    side, zone = _draw_zone(rng, fluid, (0.33, 0.22, 0.45))
+    return Opacity(
+        side=side,
+        zone=zone,
+        consolidation=dense,
+        pneumonia=str(rng.choice(["no", "possible", "stated"], p=[0.4, 0.4, 0.2])),
+        density=float(rng.uniform(0.65, 0.95) if dense else rng.uniform(0.28, 0.48)),
+        radius_mm=float(rng.uniform(26, 48)),
+        seed=int(rng.integers(2**31)),
+        bronchogram=dense and bool(rng.random() < BRONCHOGRAM),
+    )
+
+
+def _draw_lesion(rng: np.random.Generator, fluid: Mapping[int, float]) -> Lesion:
+    side, zone = _draw_zone(rng, fluid, (0.45, 0.2, 0.35))
+    calcified = bool(rng.random() < 0.25)
+    diameter = rng.uniform(6, 12) if calcified else np.clip(8 + rng.gamma(1.8, 9), 9, 70)
+    offset = rng.uniform(-1, 1, 3) * (22, 18, 20)
+    return Lesion(
+        side=side,
+        zone=zone,
+        diameter_mm=float(diameter),
+        calcified=calcified,
+        offset=(float(offset[0]), float(offset[1]), float(offset[2])),
+    )
+
+
+BRONCHOGRAM = 0.6
+"""Share of consolidations with an air bronchogram."""
+TENSE_MM = 40.0
+"""A pneumothorax wider than this may be under tension."""
+SUPINE, TENSION = 0.5, 0.5
+"""Shares of bedside pneumothoraces at the base, and of large ones that are under tension."""
+
+
+def _draw_pneumothorax(rng: np.random.Generator, bedside: bool) -> Pneumothorax:
+    side, rim = _side(rng), float(np.clip(7 + rng.gamma(2.0, 12), 9, 75))
+    supine = bool(bedside and rng.random() < SUPINE)
+    tense = rim > TENSE_MM and rng.random() < TENSION
+    push = float(rng.uniform(0.25, 0.5)) * rim if tense else 0.0
+    return Pneumothorax(side, max(rim, 16.0) if supine else rim, supine, push)
+
+
+def _draw_collapse(rng: np.random.Generator, rim: Pneumothorax | None) -> Collapse:
+    """Return a collapsed lobe on the side without a pneumothorax: the pull goes with its push."""
+    side = -rim.side if rim else _side(rng)
+    return Collapse(side, "upper lobe" if side == RIGHT else "lower lobe",
+                    float(rng.uniform(8, 20)))  # fmt: skip
+
+
+def _draw_incidental(
+    rng: np.random.Generator, has: Collection[str], broken: tuple[int, int, float] | None
+) -> dict[str, Any]:
+    """Return the fields of Disease for what is old, degenerative or there by chance."""
+    found: dict[str, Any] = {}
+    if "emphysema" in has:
+        found["emphysema"] = float(rng.uniform(0.25, 1))
+    if "hiatal hernia" in has:
+        found["hernia_mm"] = float(rng.uniform(38, 95))
+    if "scoliosis" in has:
+        found["cobb_deg"] = (1 if rng.random() < 0.3 else -1) * float(10 + min(rng.gamma(2, 6), 40))
+    if "aortic calcification" in has:
+        start = float(rng.uniform(-100, -60))
+        found["calcified_arch"] = start, start + float(rng.uniform(50, 150))
+    if "healed fracture" in has:
+        side, number, place = _draw_fracture(rng)
+        if broken:  # one that is fresh and one that is old would be hard to tell apart beside it
+            side = -broken[0]
+        found["healed_fracture"] = side, number, place
+    return found
+
+
+def _draw_bands(rng: np.random.Generator) -> dict[int, int]:
+    sides = (LEFT, RIGHT) if rng.random() < 0.4 else (_side(rng),)
+    return {side: int(rng.integers(1, 4)) for side in sides}
+
+
+def _draw_fracture(rng: np.random.Generator) -> tuple[int, int, float]:
+    return _side(rng), int(rng.integers(4, 10)), float(rng.uniform(0.24, 0.44))
+
+
+def _draw_pleura(
+    rng: np.random.Generator, fluid: Mapping[int, float], rim: Pneumothorax | None
+) -> tuple[int, str, float]:
+    """Return side, kind and thickness; the rind is not drawn where fluid lies."""
+    kind = "apical cap" if rng.random() < 0.55 else "thickening"
+    side = _side(rng)
+    if rim:
+        side = -rim.side
+    elif kind == "thickening" and side in fluid:
+        side = -side
+    if kind == "thickening" and side in fluid:
+        kind = "apical cap"
+    return side, kind, float(rng.uniform(8, 19))

@@ -1,0 +1,1 @@
+"""What a detector sees of patient and disease: films, masks and measures."""

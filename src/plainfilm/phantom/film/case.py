@@ -1,0 +1,79 @@
+"""Who is on a film, with which disease, taken how: all that decides a study's picture.
+
+The patient's earlier examination is another such case; what counts as changed between the two is
+decided later, from the measures of both films (:mod:`plainfilm.phantom.reporting.change`).
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from plainfilm.core import View
+from plainfilm.phantom.anatomy.patient import (
+    AGE,
+    AGE_SPREAD,
+    Patient,
+    draw_patient,
+)
+from plainfilm.phantom.disease.disease import Disease, draw_disease
+from plainfilm.phantom.disease.follow_up import earlier_disease
+from plainfilm.phantom.disease.prevalence import BEDSIDE, PREVALENCE, Chances
+from plainfilm.phantom.film.exposure import Exposure, draw_exposure
+
+
+@dataclass(frozen=True)
+class Case:
+    """Everything that decides a study's picture, before it is projected."""
+
+    patient: Patient
+    disease: Disease
+    exposure: Exposure
+
+
+def draw_case(who: np.random.Generator, how: np.random.Generator, chances: Chances) -> Case:
+    """Draw a patient, what is wrong, and how the film is taken."""
+    bedside = bool(how.random() < BEDSIDE)
+    patient = draw_patient(who)
+    age = (patient.age - AGE) / AGE_SPREAD
+    has, devices = chances.draw(who, age, patient.sex == "F", bedside)
+    disease = draw_disease(who, has, devices, bedside)
+    return Case(patient, disease, draw_exposure(how, patient, bedside))
+
+
+BEDSIDE_DAYS, OTHER_DAYS = (1, 7), (5, 900)
+"""Days between the two films, drawn evenly on a logarithmic scale."""
+SAME_PLACE = {View.AP: 0.75, View.PA: 0.85}
+"""How often the earlier film was taken as this one was, at the bedside or not."""
+
+
+def has_prior(seed: int, index: int, share: float) -> bool:
+    """Return whether a patient is among the ``share`` with an earlier study; a larger share only
+    adds patients."""
+    return bool(np.random.default_rng([seed, index, 61]).random() < share)
+
+
+def draw_days(rng: np.random.Generator, case: Case) -> int:
+    """Return how many days before ``case`` the earlier film was taken."""
+    low, high = BEDSIDE_DAYS if case.exposure.view is View.AP else OTHER_DAYS
+    return round(float(np.exp(rng.uniform(np.log(low), np.log(high)))))
+
+
+def evolve(
+    case: Case, rng: np.random.Generator, days: int, possible: Collection[str] = tuple(PREVALENCE)
+) -> Case:
+    """Return the patient of ``case`` as he or she was ``days`` before, and how that film was taken.
+
+    Args:
+        case: the later examination.
+        rng: draws the courses and the exposure.
+        days: time between the two.
+        possible: diseases that may have come and gone (names of PREVALENCE).
+    """
+    was_bedside = case.exposure.view is View.AP
+    bedside = was_bedside == bool(rng.random() < SAME_PLACE[case.exposure.view])
+    patient = replace(case.patient, age=max(case.patient.age - days // 365, 18))
+    disease = earlier_disease(
+        case.disease, patient.cardiothoracic_ratio, days, bedside, rng, possible
+    )
+    return Case(patient, disease, draw_exposure(rng, patient, bedside))

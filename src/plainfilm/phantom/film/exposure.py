@@ -1,0 +1,81 @@
+"""How a film was taken: view, field, geometry, noise and processing."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from plainfilm.core import View
+from plainfilm.phantom.anatomy.patient import Patient
+from plainfilm.phantom.anatomy.solids import Camera
+from plainfilm.phantom.film.nuisance import CLEAN, Nuisance, draw_nuisance
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """How the film was taken and developed."""
+
+    view: View
+    field_mm: float
+    left_mm: float
+    top_mm: float
+    rotation_rad: float
+    noise: float
+    """Quantum noise: about the standard deviation of the log signal behind the mediastinum."""
+    blur_mm: float
+    contrast: float
+    brightness: float
+    detail: float
+    """Strength of the edge enhancement."""
+    shutters: tuple[float, float, float, float]
+    """Collimated part of the field at left, right, top and bottom."""
+    marker: tuple[str, float, float] | None
+    """The lead letter, and its place as a fraction of the field."""
+    nuisance: Nuisance = CLEAN
+    """What lies on the film besides and is in no report."""
+
+    def camera(self, patient: Patient) -> Camera:
+        """Return the geometry: 1.8 m PA against the front, or about 1.1 m AP against the back.
+
+        On a lateral film the left side is against the detector, 1.8 m from the source.
+        """
+        lateral = self.view is View.LATERAL
+        return Camera(
+            anterior_detector=self.view is not View.AP,
+            source_mm=1100 if self.view is View.AP else 1800,
+            gap_mm=(patient.width_mm if lateral else patient.depth_mm) + 45,
+            rotation_rad=self.rotation_rad - (math.pi / 2 if lateral else 0),
+            centre_y=0.5 * patient.height_mm,
+        )
+
+
+def draw_exposure(rng: np.random.Generator, patient: Patient, bedside: bool) -> Exposure:
+    """Draw how the film was taken; ``bedside`` films are AP, more often crooked and noisy."""
+    view = View.AP if bedside else View.PA
+    field = (2 * patient.width_mm + 2 * patient.wall_mm) * rng.normal(1.12, 0.05)
+    field = float(np.clip(field, 1.18 * (patient.height_mm + 30), 1.6 * patient.height_mm))
+    spread = 9 if bedside else 4
+    spare = field - patient.height_mm
+    return Exposure(
+        view=view,
+        field_mm=field,
+        left_mm=float(-field / 2 + rng.normal(0, spread)),
+        top_mm=float(-spare * np.clip(rng.normal(0.42, 0.09), 0.22, 0.62)),
+        rotation_rad=float(np.deg2rad(rng.normal(0, 3.0 if bedside else 1.5))),
+        noise=float(rng.uniform(0.012, 0.030) if bedside else rng.uniform(0.006, 0.018)),
+        blur_mm=float(rng.uniform(0.8, 1.4) if bedside else rng.uniform(0.5, 0.9)),
+        contrast=float(rng.uniform(0.85, 1.15)),
+        brightness=float(rng.normal(0, 0.035)),
+        detail=float(rng.uniform(0.3, 1.2)),
+        shutters=tuple(float(s) for s in np.maximum(rng.normal(-0.01, 0.02, 4), 0)),  # type: ignore[arg-type]
+        marker=_draw_marker(rng),
+        nuisance=draw_nuisance(rng.spawn(1)[0], bedside, patient.sex == "F"),
+    )
+
+
+def _draw_marker(rng: np.random.Generator) -> tuple[str, float, float] | None:
+    if rng.random() < 0.25:
+        return None
+    letter = "L" if rng.random() < 0.7 else "R"
+    x = rng.uniform(0.90, 0.96) if letter == "L" else rng.uniform(0.04, 0.10)
+    return letter, float(x), float(rng.uniform(0.04, 0.14))

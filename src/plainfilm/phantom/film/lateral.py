@@ -1,0 +1,66 @@
+"""The lateral film of a study: the same patient and disease, the left side against the detector.
+
+The picture's left is the patient's front. Path lengths along x have closed forms as those along z
+have (:mod:`plainfilm.phantom.anatomy.thorax`); what is on the right is magnified more.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from plainfilm.core import Image, Provenance, View
+from plainfilm.phantom.anatomy.patient import Patient
+from plainfilm.phantom.anatomy.solids import Grid
+from plainfilm.phantom.disease.disease import Disease
+from plainfilm.phantom.film.develop import develop
+from plainfilm.phantom.film.exposure import Exposure
+from plainfilm.phantom.film.projection import Projection, project
+
+
+def lateral_exposure(frontal: Exposure, patient: Patient, rng: np.random.Generator) -> Exposure:
+    """Draw how the lateral film that goes with a ``frontal`` one is taken."""
+    field = float(np.clip(frontal.field_mm * rng.normal(1, 0.03), 1.2 * patient.height_mm, 430))
+    spare = field - patient.height_mm
+    return replace(
+        frontal,
+        view=View.LATERAL,
+        field_mm=field,
+        left_mm=float(-field / 2 + rng.normal(0, 8)),
+        top_mm=float(-spare * np.clip(rng.normal(0.42, 0.06), 0.25, 0.6)),
+        rotation_rad=float(np.deg2rad(rng.normal(0, 2.5))),
+        noise=frontal.noise * 1.3,  # a longer way through the body
+        marker=None,
+    )
+
+
+def render_lateral(
+    patient: Patient,
+    disease: Disease,
+    frontal: Exposure,
+    size: int,
+    rng: np.random.Generator,
+    source: str,
+) -> tuple[Image, Projection]:
+    """Return the lateral film, ``(size, size)``, with its masks and measures.
+
+    Args:
+        patient: who is on it.
+        disease: what is wrong.
+        frontal: how the frontal film of the study was taken.
+        size: side of the film in pixels.
+        rng: draws the exposure, then the noise.
+        source: what the image says of where it came from.
+    """
+    exposure = lateral_exposure(frontal, patient, rng)
+    grid = Grid.square(size, exposure.field_mm, exposure.left_mm, exposure.top_mm)
+    seen = project(patient, disease, exposure, grid)
+    lungs = seen.masks["left lung"] | seen.masks["right lung"]
+    image = Image(
+        pixels=develop(seen.attenuation, exposure, grid, rng, lungs),
+        view=View.LATERAL,
+        laterality="L",
+        spacing_mm=(grid.spacing_mm, grid.spacing_mm),
+        provenance=Provenance.SIMULATED,
+        source=source,
+    )
+    return image, seen

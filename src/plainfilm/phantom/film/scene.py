@@ -1,0 +1,100 @@
+"""One patient before one detector: what the rays meet of trunk, heart, mediastinum and lungs.
+
+Film, truth and masks of structures are all made from this. A frontal and a lateral film see the
+same solids; the rays run along z or along x.
+"""
+
+from dataclasses import dataclass
+
+from plainfilm.core import View
+from plainfilm.phantom.anatomy.organs import descending_aorta
+from plainfilm.phantom.anatomy.patient import Patient
+from plainfilm.phantom.anatomy.solids import Array, Camera, Ellipsoid, Grid, Interval, hull
+from plainfilm.phantom.anatomy.thorax import (
+    LEFT,
+    RIGHT,
+    aortic_knob,
+    great_vessels,
+    heart,
+    spine_column,
+    trunk,
+)
+from plainfilm.phantom.disease.deformation import deformed
+from plainfilm.phantom.disease.disease import Disease
+from plainfilm.phantom.film.exposure import Exposure
+from plainfilm.phantom.film.incidental import hernia
+from plainfilm.phantom.film.lungs import Lung, make_lung
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What the rays of one film meet."""
+
+    patient: Patient
+    disease: Disease
+    camera: Camera
+    grid: Grid
+    lateral: bool
+    hearts: list[Ellipsoid]
+    """Left ventricle, right atrium, outflow, as they are seen."""
+    heart: Interval
+    great: Interval
+    arch: Interval
+    aorta: Interval
+    """Its descending part."""
+    spine: Interval
+    central: tuple[Interval, ...]
+    """All that the lungs are cut by but the diaphragm; first the heart, then the great vessels."""
+    body: Array
+    """Path length through the whole trunk, mm."""
+    lungs: dict[int, Lung]
+
+    @property
+    def cardiothoracic_ratio(self) -> float:
+        """The heart's greatest width over the lungs' on this film, from the solids' own borders."""
+        right = min(solid.centre[0] - solid.half_width for solid in self.hearts)
+        left = max(solid.centre[0] + solid.half_width for solid in self.hearts)
+        walls = {side: lung.cavity.outermost(self.camera) for side, lung in self.lungs.items()}
+        return (left - right) / (walls[LEFT] - walls[RIGHT])
+
+    @property
+    def arch_y(self) -> float:
+        """The film's y, mm, of the middle of the aortic arch."""
+        knob = aortic_knob(self.patient, self.disease.mediastinum_mm)
+        return knob.seen_by(self.camera).centre[1]
+
+    @property
+    def mediastinal_width_mm(self) -> float:
+        """The mediastinum's width on this film at the height of the aortic arch."""
+        knob = aortic_knob(self.patient, self.disease.mediastinum_mm)
+        vessels = great_vessels(self.patient, self.disease.mediastinum_mm)
+        right, left = vessels.extent(knob.centre[1], self.camera)
+        seen = knob.seen_by(self.camera)
+        x, half = seen.centre[0], seen.half_width
+        return max(float(left), x + half) - min(float(right), x - half)
+
+
+def make_scene(patient: Patient, disease: Disease, exposure: Exposure, grid: Grid) -> Scene:
+    """Return what the rays of ``exposure`` meet of the patient, whom the disease deforms."""
+    patient = deformed(patient, disease)
+    camera = exposure.camera(patient)
+    lateral = exposure.view is View.LATERAL
+    ratio = disease.ratio or patient.cardiothoracic_ratio
+    hearts = [solid.seen_by(camera) for solid in heart(patient, ratio)]
+    whole = hull([solid.spread(grid) for solid in hearts])
+    great = great_vessels(patient, disease.mediastinum_mm).interval(grid, camera)
+    arch = aortic_knob(patient, disease.mediastinum_mm).seen_by(camera).spread(grid)
+    aorta = descending_aorta(patient, disease.mediastinum_mm).interval(grid, camera)
+    spine = spine_column(patient).interval(grid, camera)
+    central = [whole, great, arch, aorta, spine]
+    if disease.hernia_mm:
+        central.append(hernia(patient, disease).seen_by(camera).spread(grid))
+    lungs = {
+        side: make_lung(patient, disease, side, central, grid, camera, lateral)
+        for side in (RIGHT, LEFT)
+    }
+    return Scene(
+        patient=patient, disease=disease, camera=camera, grid=grid, lateral=lateral,
+        hearts=hearts, heart=whole, great=great, arch=arch, aorta=aorta, spine=spine,
+        central=tuple(central), body=trunk(patient, grid, camera, lateral), lungs=lungs,
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""What is said of a film: truth, institutions, the request and the table around it, changes."""

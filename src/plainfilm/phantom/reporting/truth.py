@@ -1,0 +1,271 @@
+"""From what was drawn and measured to what a radiologist states: the findings of a study.
+
+Every threshold between words is a number here, applied to a measure of the film.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from plainfilm.core import Finding, Observation, Severity, Side, Status, View
+from plainfilm.phantom.anatomy.patient import Patient
+from plainfilm.phantom.anatomy.thorax import RIGHT, SIDE_NAMES
+from plainfilm.phantom.disease.devices import SIDED
+from plainfilm.phantom.disease.disease import MASS_MM, Disease
+from plainfilm.phantom.film.device_shapes import tip_on_film
+from plainfilm.phantom.film.exposure import Exposure
+from plainfilm.phantom.reporting.institutions import Institution
+
+SIDES = {side: Side(name) for side, name in SIDE_NAMES.items()}
+
+HEART_LIMIT = {View.PA: 0.50, View.AP: 0.54}
+"""Cardiothoracic ratio above which a heart is enlarged; an AP film magnifies it."""
+BORDERLINE = 0.015
+"""Within this of the limit heart size is borderline: uncertain."""
+HEART_STEPS = (0.06, 0.12)
+"""Above the limit by this much: moderate, severe."""
+EFFUSION_ML = (100.0, 300.0, 700.0)
+"""Above: small, moderate, large; below the first: trace."""
+PNEUMOTHORAX_MM = (12.0, 25.0, 45.0)
+"""Width of the rim at the apex, above: small, moderate, large; below the first: trace."""
+EDEMA_ML = (400.0, 550.0)
+"""Extra water on both sides, above: moderate, severe; below the first: mild."""
+WIDE_MEDIASTINUM_MM = (95.0, 104.0)
+"""Of its width at the aortic arch. Above: moderate, severe; below the first: mild."""
+THICKENING_MM = (11.0, 16.0)
+"""Above: moderate, severe; below the first: mild."""
+SHIFT_MM = 10.0
+"""A mediastinum displaced by this much or more is said to be."""
+HERNIA_MM = (50.0, 75.0)
+"""Above: moderate, large; below the first: small."""
+COBB_DEG = (25.0, 40.0)
+"""Above: moderate, severe; below the first, but from 10 (the Scoliosis Research Society's limit):
+mild."""
+CALCIFICATION_MM = (25.0, 40.0)
+"""Length of the calcified wall, above: moderate, severe; below the first: mild."""
+EMPHYSEMA_PERCENT = (18.0, 30.0)
+"""Lung tissue that is gone, above: moderate, severe; below the first: mild."""
+
+Step = tuple[Severity, ...]
+AMOUNTS: Step = (Severity.TRACE, Severity.SMALL, Severity.MODERATE, Severity.LARGE)
+GRADES: Step = (Severity.MILD, Severity.MODERATE, Severity.SEVERE)
+
+
+def grade(value: float, limits: tuple[float, ...], words: Step) -> Severity:
+    """Return the word for ``value``: the first below the first limit, and so on."""
+    return words[int(np.searchsorted(limits, value, side="left"))]
+
+
+def findings_of(
+    patient: Patient,
+    disease: Disease,
+    exposure: Exposure,
+    measures: dict[str, float],
+    rng: np.random.Generator,
+    institution: Institution,
+) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
+    """Return the truth, and what is said: of what is drawn all that reaches the institution's
+    limits, and some of what is absent. What is drawn is never denied by name; where nothing drawn
+    is said, No Finding is."""
+    found = [
+        *_heart(exposure, measures, disease, rng),
+        *_lungs(disease, measures),
+        *_pleura(disease, measures),
+        *_devices(patient, disease, exposure),
+    ]
+    found += _bones(disease, measures) + _incidental(disease, measures)
+    drawn = tuple(f for f in found if f.status is not Status.ABSENT)
+    said = {finding.observation for finding in found}
+    found = [
+        f
+        for f in found
+        if _reaches(f, measures, institution.limits)
+        and not rng.random() < institution.omits.get(f.detail or "", 0.0)
+    ]
+    nothing = all(
+        f.observation is Observation.SUPPORT_DEVICES or f.status is Status.ABSENT for f in found
+    )
+    found += [
+        Finding(observation=observation, status=Status.ABSENT)
+        for observation, chance in ABSENCES.items()
+        if observation not in said
+        and rng.random() < chance * institution.absences
+        and (observation is not Observation.LUNG_OPACITY or not said & LUNG_OBSERVATIONS)
+    ]
+    if nothing:
+        found.append(Finding(observation=Observation.NO_FINDING))
+    return drawn, tuple(found)
+
+
+MEASURED: Mapping[str, str] = {
+    Observation.PLEURAL_EFFUSION: "effusion_ml",
+    Observation.PNEUMOTHORAX: "pneumothorax_rim_mm",
+    Observation.LUNG_LESION: "lesion_diameter_mm",
+    Observation.PLEURAL_OTHER: "pleural_thickness_mm",
+    "mediastinal shift": "mediastinal_shift_mm",
+    "hiatal hernia": "hernia_diameter_mm",
+    "scoliosis": "cobb_angle_deg",
+    "aortic calcification": "aortic_calcification_mm",
+    "emphysema": "emphysema_percent",
+}
+"""The measure of a detail or observation, without its side, which decides whether it is said."""
+
+
+def _reaches(finding: Finding, measures: dict[str, float], limits: Mapping[str, float]) -> bool:
+    """Return whether a finding is as large as an institution's limit, on either of its sides."""
+    measure = MEASURED.get(finding.detail or "") or MEASURED.get(finding.observation)
+    if measure is None or finding.status is Status.ABSENT:
+        return True
+    sides = ("left_", "right_") if finding.side is Side.BILATERAL else (f"{finding.side}_",)
+    names = [f"{side if finding.side else ''}{measure}" for side in sides]
+    return max(abs(measures[name]) for name in names) >= limits.get(measure, 0.0)
+
+
+LUNG_OBSERVATIONS = {
+    Observation.LUNG_OPACITY, Observation.CONSOLIDATION, Observation.EDEMA, Observation.PNEUMONIA,
+    Observation.ATELECTASIS, Observation.LUNG_LESION,
+}  # fmt: skip
+ABSENCES = {
+    Observation.PNEUMOTHORAX: 0.85,
+    Observation.PLEURAL_EFFUSION: 0.85,
+    Observation.CONSOLIDATION: 0.55,
+    Observation.LUNG_OPACITY: 0.6,
+    Observation.ENLARGED_CARDIOMEDIASTINUM: 0.5,
+    Observation.EDEMA: 0.35,
+    Observation.FRACTURE: 0.2,
+    Observation.LUNG_LESION: 0.15,
+    Observation.PNEUMONIA: 0.15,
+    Observation.SUPPORT_DEVICES: 0.03,
+}
+"""How often the absence of an observation is stated."""
+
+
+def _heart(
+    exposure: Exposure, measures: dict[str, float], disease: Disease, rng: np.random.Generator
+) -> list[Finding]:
+    excess = measures["cardiothoracic_ratio"] - HEART_LIMIT[exposure.view]
+    found = []
+    if excess > BORDERLINE:
+        found.append(Finding(observation=Observation.CARDIOMEGALY,
+                             severity=grade(excess, HEART_STEPS, GRADES)))  # fmt: skip
+    elif excess > -BORDERLINE:
+        found.append(Finding(observation=Observation.CARDIOMEGALY, status=Status.UNCERTAIN))
+    elif rng.random() < 0.85:
+        found.append(Finding(observation=Observation.CARDIOMEGALY, status=Status.ABSENT))
+    if abs(measures.get("mediastinal_shift_mm", 0.0)) >= SHIFT_MM:
+        found.append(Finding(observation=Observation.OTHER, detail="mediastinal shift"))
+    if disease.mediastinum_mm:
+        found.append(Finding(
+            observation=Observation.ENLARGED_CARDIOMEDIASTINUM,
+            severity=grade(measures["mediastinal_width_mm"], WIDE_MEDIASTINUM_MM, GRADES),
+        ))  # fmt: skip
+    return found
+
+
+def _lungs(disease: Disease, measures: dict[str, float]) -> list[Finding]:
+    found = []
+    if disease.edema:
+        water = measures["edema_water_ml"]
+        found.append(
+            Finding(observation=Observation.EDEMA, severity=grade(water, EDEMA_ML, GRADES))
+        )
+    for opacity in disease.opacities:
+        place = {"side": SIDES[opacity.side], "location": opacity.zone}
+        name = Observation.CONSOLIDATION if opacity.consolidation else Observation.LUNG_OPACITY
+        found.append(Finding(observation=name, **place))
+        if opacity.pneumonia != "no":
+            status = Status.UNCERTAIN if opacity.pneumonia == "possible" else Status.PRESENT
+            found.append(Finding(observation=Observation.PNEUMONIA, status=status, **place))
+    for lesion in disease.lesions:
+        if lesion.calcified:
+            detail = "calcified granuloma"
+        else:
+            detail = "mass" if lesion.diameter_mm > MASS_MM else "nodule"
+        found.append(Finding(observation=Observation.LUNG_LESION, detail=detail,
+                             side=SIDES[lesion.side], location=lesion.zone))  # fmt: skip
+    if disease.collapse:
+        found.append(Finding(observation=Observation.ATELECTASIS, side=SIDES[disease.collapse.side],
+                             location=disease.collapse.lobe))  # fmt: skip
+    if disease.bands:
+        side = Side.BILATERAL if len(disease.bands) == 2 else SIDES[next(iter(disease.bands))]
+        severity = Severity.MILD if max(disease.bands.values()) < 3 else Severity.MODERATE
+        found.append(Finding(observation=Observation.ATELECTASIS, side=side, location="base",
+                             severity=severity))  # fmt: skip
+    return found
+
+
+def _pleura(disease: Disease, measures: dict[str, float]) -> list[Finding]:
+    found = []
+    amounts = {
+        side: grade(measures[f"{SIDE_NAMES[side]}_effusion_ml"], EFFUSION_ML, AMOUNTS)
+        for side in sorted(disease.fluid_top)
+    }
+    if len(amounts) == 2 and len(set(amounts.values())) == 1:
+        found.append(Finding(observation=Observation.PLEURAL_EFFUSION, side=Side.BILATERAL,
+                             severity=amounts[RIGHT]))  # fmt: skip
+    else:
+        found += [
+            Finding(observation=Observation.PLEURAL_EFFUSION, side=SIDES[side], severity=amount)
+            for side, amount in amounts.items()
+        ]
+    if disease.pneumothorax:
+        air = disease.pneumothorax
+        found.append(Finding(
+            observation=Observation.PNEUMOTHORAX, side=SIDES[air.side],
+            detail="tension pneumothorax" if air.tension_mm else None,
+            location="base" if air.supine else None,
+            severity=grade(air.rim_mm, PNEUMOTHORAX_MM, AMOUNTS),
+        ))  # fmt: skip
+    if disease.pleura:
+        side, kind, thickness = disease.pleura
+        found.append(Finding(
+            observation=Observation.PLEURAL_OTHER, detail="pleural thickening", side=SIDES[side],
+            location="apex" if kind == "apical cap" else None,
+            severity=grade(thickness, THICKENING_MM, GRADES),
+        ))  # fmt: skip
+    return found
+
+
+def _bones(disease: Disease, measures: dict[str, float]) -> list[Finding]:
+    found = [
+        Finding(observation=Observation.FRACTURE, location="rib", detail=detail, side=SIDES[at[0]])
+        for at, detail in ((disease.fracture, None), (disease.healed_fracture, "healed fracture"))
+        if at is not None
+    ]
+    if disease.cobb_deg:
+        severity = grade(measures["cobb_angle_deg"], COBB_DEG, GRADES)
+        found.append(Finding(observation=Observation.OTHER, detail="scoliosis", severity=severity))
+    return found
+
+
+INCIDENTAL: Mapping[str, tuple[tuple[float, ...], Step]] = {
+    "emphysema": (EMPHYSEMA_PERCENT, GRADES),
+    "hiatal hernia": (HERNIA_MM, (Severity.SMALL, Severity.MODERATE, Severity.LARGE)),
+    "aortic calcification": (CALCIFICATION_MM, GRADES),
+}
+"""Detail to the limits between its words."""
+
+
+def _incidental(disease: Disease, measures: dict[str, float]) -> list[Finding]:
+    found = [
+        Finding(observation=Observation.OTHER, detail=detail,
+                severity=grade(measures[MEASURED[detail]], *steps))
+        for detail, steps in INCIDENTAL.items()
+        if MEASURED[detail] in measures
+    ]  # fmt: skip
+    if measures.get("emphysema_percent", 0.0) > EMPHYSEMA_PERCENT[0]:
+        found.append(Finding(observation=Observation.OTHER, detail="flattened diaphragm"))
+    return found
+
+
+def _devices(patient: Patient, disease: Disease, exposure: Exposure) -> list[Finding]:
+    """Return the devices; a tip that is not on the film is not told."""
+    return [
+        Finding(
+            observation=Observation.SUPPORT_DEVICES,
+            detail=device.name,
+            side=SIDES[device.side] if device.name in SIDED else None,
+            location=device.tip if device.tip and tip_on_film(patient, device, exposure) else None,
+        )
+        for device in disease.devices
+    ]
