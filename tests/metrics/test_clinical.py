@@ -8,6 +8,7 @@ import pytest
 from sklearn.metrics import precision_recall_fscore_support
 
 from plainfilm.core import FIVE_OBSERVATIONS, Observation, Status
+from plainfilm.metrics import score
 from plainfilm.metrics.clinical import (
     accuracy,
     error_rate,
@@ -159,3 +160,12 @@ def test_rates_of_errors_by_observation():
     assert math.isnan(parts["Pneumonia"])
     assert left_out.undefined(left_out.totals) == 11
     assert float(left_out.value(left_out.totals)) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("name", ["weighted-f1-5", "weighted-precision-5", "weighted-recall-5"])
+def test_weights_of_nothing_are_undefined(name):
+    """No reference is positive, and every class is predicted: weights sum to 0."""
+    said = "Cardiomegaly. Pulmonary edema. Consolidation. Atelectasis. Pleural effusion."
+    found = score(["Clear lungs."], [said], [name])[name]
+    assert math.isnan(found.value)
+    assert found.undefined >= 1

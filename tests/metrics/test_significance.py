@@ -136,3 +136,11 @@ def test_the_references_are_read_once():
 
     compare(["a", "b"], ["c", "d"], ["e", "d"], ["rouge-l"], samples=100, track=track)
     assert sorted(seen) == ["a", "b", "c", "d", "e"]
+
+
+def test_exchanges_without_a_value_do_not_count():
+    """Of the exchanges that leave both precisions defined, every one is as great as the seen."""
+    references = ["Pneumonia.", "Clear lungs, no opacity."]
+    found = compare(references, ["Pneumonia.", "xyz"], ["xyz", "Edema."], ["micro-precision-14"])
+    assert found["micro-precision-14"].difference == -1
+    assert found["micro-precision-14"].p_value == 1

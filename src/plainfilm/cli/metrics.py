@@ -9,8 +9,11 @@ import typer
 from plainfilm.cli.options import (
     Language,
     Metrics,
+    Missing,
+    MissingOption,
     Models,
     Row,
+    Section,
     Uncertain,
     UncertainOption,
     protocol,
@@ -97,7 +100,9 @@ def errors(
     references: Annotated[Path, typer.Argument(help=_TRUTH)],
     predictions: Annotated[Path | None, typer.Argument(help=_SAID)] = None,
     row: Row = None,
-    language: Language = "en",
+    language: Language = None,
+    missing: MissingOption = Missing.REFUSE,
+    section: Section = None,
     show: Annotated[
         str | None,
         typer.Option(help="Print the reports of one row of the table, by its name."),
@@ -117,20 +122,26 @@ def errors(
     from json import dumps
 
     from plainfilm.cli import tables
+    from plainfilm.cli.reports import load_reports
     from plainfilm.core import InputError
     from plainfilm.metrics import align
     from plainfilm.metrics.error_table import ROWS, error_table
-    from plainfilm.metrics.files import read_systems
 
     if show is not None and show not in ROWS:
         raise InputError(f"no row {show!r} in the error table: choose from {'; '.join(ROWS)}")
-    truth, systems = read_systems(references, predictions, row=row)
+    loaded = load_reports(
+        references, predictions, row=row, section=section, missing=missing.value, language=language
+    )
+    truth, systems = loaded.reports.references, loaded.reports.systems
     pairs = {
-        name: align(truth, said, language=language, track=tables.track)
+        name: align(truth, said, language=loaded.language, track=tables.track)
         for name, said in systems.items()
     }
     found = {name: error_table(pairs[name]) for name in systems}
-    shares = {name: one.scores(pairs[name]) for name, one in found.items()}
+    shares = {
+        name: one.scores(pairs[name], section=loaded.section, split=loaded.split)
+        for name, one in found.items()
+    }
     if html is not None:
         from plainfilm.cli.pages import write_error_page
 
@@ -144,7 +155,8 @@ def errors(
         return
     out = tables.console()
     if show is None:
-        out.print(f"{len(truth)} reports")
+        for note in (f"{len(truth)} reports", *loaded.reports.notes):
+            out.print(note, soft_wrap=True)
         out.print(tables.error_table(shares))
         tables.print_signatures(out, list(next(iter(shares.values())).values())[:1])
     else:
@@ -201,6 +213,8 @@ def convert(
     ],
     predictions: Annotated[Path | None, typer.Option(help=_SAID)] = None,
     row: Row = None,
+    missing: MissingOption = Missing.REFUSE,
+    section: Section = None,
 ) -> None:
     """Write references and predictions in another form, both sides in one file.
 
@@ -208,15 +222,21 @@ def convert(
     plainfilm metrics convert rexrank.json reports.csv
     plainfilm metrics convert references.txt reports.jsonl --predictions predictions.txt
     """
+    from plainfilm.cli.reports import load_reports
     from plainfilm.metrics import align
-    from plainfilm.metrics.files import read_pairs, write_pairs
+    from plainfilm.metrics.files import write_pairs
 
-    pairs = align(*read_pairs(source, predictions, row=row))
+    loaded = load_reports(
+        source, predictions, row=row, section=section, missing=missing.value
+    ).reports
+    pairs = align(loaded.references, next(iter(loaded.systems.values())))
     write_pairs(
         output,
         dict(zip(pairs.ids, pairs.references, strict=True)),
         dict(zip(pairs.ids, pairs.predictions, strict=True)),
     )
+    for note in loaded.notes:
+        typer.echo(note, err=True)
     typer.echo(f"wrote {len(pairs)} reports into {output}")
 
 

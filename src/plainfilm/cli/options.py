@@ -23,7 +23,13 @@ Metrics = Annotated[
 UncertainOption = Annotated[
     Uncertain, typer.Option("--uncertain", help="What an uncertain mention counts as.")
 ]
-Language = Annotated[str, typer.Option(help="Of the reports, for labels and findings: en or es.")]
+Language = Annotated[
+    str | None,
+    typer.Option(
+        help="Of the reports, for labels and findings: en or es; a run's own where left out.",
+        show_default=False,
+    ),
+]
 Models = Annotated[
     list[str] | None,
     typer.Option(
@@ -39,6 +45,27 @@ Intervals = Annotated[
 Row = Annotated[
     str | None,
     typer.Option("--row", help="Which system, where a file or run folder holds several."),
+]
+
+
+class Missing(StrEnum):
+    """What becomes of an entry without its prediction."""
+
+    REFUSE = "refuse"
+    EMPTY = "empty"
+
+
+MissingOption = Annotated[
+    Missing,
+    typer.Option(
+        "--missing", help="An entry without its prediction is an error, or scored as empty."
+    ),
+]
+Section = Annotated[
+    str | None,
+    typer.Option(
+        help="Score this part of the reports: findings, impression or findings+impression."
+    ),
 ]
 
 

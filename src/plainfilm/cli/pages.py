@@ -92,11 +92,9 @@ def write_error_page(
         InputError: the file cannot be written.
     """
     from plainfilm.evaluation.error_page import error_page
+    from plainfilm.metrics.formats import write_content
 
-    try:
-        write_atomically(path, error_page(pairs, errors, shares))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+    write_content(path, error_page(pairs, errors, shares))
 
 
 def _about(score: Score) -> str:

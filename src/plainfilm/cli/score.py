@@ -9,8 +9,11 @@ from plainfilm.cli.options import (
     Intervals,
     Language,
     Metrics,
+    Missing,
+    MissingOption,
     Models,
     Row,
+    Section,
     Uncertain,
     UncertainOption,
     protocol,
@@ -39,7 +42,7 @@ def score(
     metrics: Metrics = None,
     intervals: Intervals = True,
     uncertain: UncertainOption = Uncertain.POSITIVE,
-    language: Language = "en",
+    language: Language = None,
     metric_model: Models = None,
     training: Annotated[
         Path | None,
@@ -51,9 +54,8 @@ def score(
     per_report: Annotated[
         Path | None, typer.Option(help="Write each report's own values: .csv or .jsonl.")
     ] = None,
-    section: Annotated[
-        str | None, typer.Option(help="The text that is scored (findings), for the signature.")
-    ] = None,
+    missing: MissingOption = Missing.REFUSE,
+    section: Section = None,
     split: Annotated[
         str | None, typer.Option(help="The data that is scored (test), for the signature.")
     ] = None,
@@ -72,6 +74,7 @@ def score(
     """  # fmt: skip
     from json import dumps
 
+    from plainfilm.cli.reports import load_reports
     from plainfilm.cli.tables import (
         console,
         observation_table,
@@ -81,18 +84,23 @@ def score(
     )
     from plainfilm.metrics import align
     from plainfilm.metrics import score as compute
-    from plainfilm.metrics.files import read_systems, report_rows, write_rows
+    from plainfilm.metrics.files import report_rows, write_rows
     from plainfilm.metrics.outputs import output_profile
 
     chosen = protocol(metrics, uncertain, metric_model)
-    truth, systems = read_systems(references, predictions, row=row)
+    loaded = load_reports(
+        references, predictions, row=row, section=section, split=split, missing=missing.value,
+        language=language,
+    )  # fmt: skip
+    truth, systems = loaded.reports.references, dict(loaded.reports.systems)
     if training is not None:
         systems |= _templates(training, truth)
     scores, outputs, rows = {}, {}, []
     for name, said in systems.items():
         scores[name] = compute(
             truth, said, chosen.scored, intervals=intervals, per_report=per_report is not None,
-            section=section, split=split, language=language, track=track, **chosen.options,
+            section=loaded.section, split=loaded.split, language=loaded.language, track=track,
+            **chosen.options,
         )  # fmt: skip
         pairs = align(truth, said)
         outputs[name] = output_profile(pairs)
@@ -106,10 +114,13 @@ def score(
                 for name, values in scores.items()
             },
             "outputs": {name: profile.to_dict() for name, profile in outputs.items()},
+            "notes": list(loaded.reports.notes),
         }
         typer.echo(dumps(found, indent=2))
         return
     out = console()
+    for note in loaded.reports.notes:
+        out.print(note, style="dim", soft_wrap=True)
     out.print(score_table(scores, chosen.metrics, f"{len(truth)} reports"))
     for name, profile in outputs.items():
         out.print(f"{name}: {profile}", soft_wrap=True)

@@ -9,6 +9,7 @@ import numpy as np
 import plainfilm
 from plainfilm.core import MetricError, Score, Signature, UncertaintyPolicy
 from plainfilm.metrics.bootstrap import Bootstrap
+from plainfilm.metrics.formats import whole_characters
 from plainfilm.metrics.models import check_names
 from plainfilm.metrics.pairs import Pairs, Track, untracked
 from plainfilm.metrics.registry import Metric, resolve
@@ -178,7 +179,10 @@ def align(
 
 
 def _by_id(name: str, reports: Reports) -> dict[str, str]:
-    """Return id → text; the ids of a list are its positions from 1."""
+    """Return id → text; the ids of a list are its positions from 1.
+
+    A lone surrogate, half a character that no file can hold, becomes U+FFFD.
+    """
     if isinstance(reports, str | bytes) or not isinstance(reports, Mapping | Sequence):
         raise MetricError(
             f"{name} must be a list of texts or a mapping of id to text, "
@@ -197,7 +201,7 @@ def _by_id(name: str, reports: Reports) -> dict[str, str]:
                 f"{name} must hold texts by ids that are text, "
                 f"got {type(wrong).__name__} at {key!r}"
             )
-    return texts
+    return {key: whole_characters(text) for key, text in texts.items()}
 
 
 def _check_ids(references: Mapping[str, str], predictions: Mapping[str, str]) -> None:

@@ -129,22 +129,26 @@ def _value(statistics: Statistics) -> float:
 
 
 def _randomisation(first: Statistics, second: Statistics, samples: int, seed: int) -> float:
-    """Return the share of random exchanges with a difference as great as the one seen."""
+    """Return the share of random exchanges with a difference as great as the one seen.
+
+    Exchanges that leave the difference undefined say nothing and do not count.
+    """
     seen = abs(_value(second) - _value(first))
     if math.isnan(seen):
         return math.nan
     change = second.rows - first.rows
     random = np.random.default_rng(seed)
     at_once = max(1, _CELLS_AT_ONCE // len(change))
-    as_great = 0
+    as_great = defined = 0
     for start in range(0, samples, at_once):
         exchanges = min(at_once, samples - start)
         exchanged = random.integers(0, 2, (exchanges, len(change))).astype(np.float64) @ change
         differences: Array = second.value(second.totals - exchanged) - first.value(
             first.totals + exchanged
         )
+        defined += int((~np.isnan(differences)).sum())
         as_great += int((np.abs(differences) >= seen - 1e-12).sum())
-    return (as_great + 1) / (samples + 1)
+    return (as_great + 1) / (defined + 1)
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:

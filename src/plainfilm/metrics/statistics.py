@@ -39,10 +39,9 @@ class Statistics:
         return totals
 
     def undefined_count(self) -> int:
-        """Return how many parts of the value are undefined, 1 where it has none and is itself."""
-        if self.undefined is not None:
-            return self.undefined(self.totals)
-        return int(np.isnan(self.value(self.totals)))
+        """Return how many parts of the value are undefined; at least 1 where it is so itself."""
+        parts = 0 if self.undefined is None else self.undefined(self.totals)
+        return max(parts, int(np.isnan(self.value(self.totals))))
 
 
 def ratio(numerator: Array, denominator: Array) -> Array:

@@ -1,0 +1,54 @@
+"""The part of a report that is scored: findings, impression, or both."""
+
+from plainfilm.core import InputError
+
+SECTION_NAMES = {
+    "findings": ("section_findings", "findings"),
+    "impression": ("section_impression", "impression"),
+}
+"""Section → the columns under which files hold it."""
+
+SECTIONS = ("findings", "impression", "findings+impression")
+"""What can be chosen."""
+
+
+def check_section(section: str | None) -> None:
+    """Raise InputError where ``section`` is none of :data:`SECTIONS`."""
+    if section is not None and section not in SECTIONS:
+        raise InputError(f"no section {section!r}: choose from {', '.join(SECTIONS)}")
+
+
+def section_of(text: str, section: str, language: str, *, where: str, required: bool) -> str | None:
+    """Return what stands under a section's heading in ``text``.
+
+    Args:
+        text: a whole report.
+        section: one of :data:`SECTIONS`.
+        language: whose headings are looked for.
+        where: whose text it is, for messages.
+        required: refuse a text without any heading; otherwise it is returned whole, since a model
+            that writes one section writes no heading.
+
+    Returns:
+        The section's text; of two sections those that there are, a line each; None where the text
+        has headings, and not this one.
+
+    Raises:
+        InputError: the text has no heading, and is required to.
+    """
+    from plainfilm.text.reader.lexicon import load_lexicon
+    from plainfilm.text.sections import BODY, split_sections
+
+    parts = split_sections(text, load_lexicon(language).headings)
+    wanted = section.split("+")
+    found = [text[part.start : part.end].strip() for part in parts if part.name in wanted]
+    if found:
+        return "\n".join(filter(None, found))
+    if any(part.name != BODY for part in parts):
+        return None
+    if required and text.strip():
+        raise InputError(
+            f"{where} has no heading {wanted[0].capitalize()!r}, so that its {section} cannot be "
+            "told from the rest: give them in a column of that name, or leave --section out"
+        )
+    return text
