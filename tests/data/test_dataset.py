@@ -18,7 +18,7 @@ import pytest
 from plainfilm.core import DatasetError, Finding, Observation, Provenance
 from plainfilm.data import Dataset, Row
 from plainfilm.data.dataset import check_patients
-from plainfilm.data.films.raster import png_bytes
+from plainfilm.data.films.own_png import png_bytes
 from plainfilm.data.masks import pack_masks, read_masks
 from plainfilm.data.prepare import prepare
 from plainfilm.data.sources.phantom import prepare_phantom

@@ -27,7 +27,7 @@ class Check(NamedTuple):
 
 _EXTRAS = {
     "data": ("pillow", "pydicom", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg",
-             "pylibjpeg-rle", "pyarrow", "defusedxml", "scipy"),
+             "pylibjpeg-rle", "pyjpegls", "simplejpeg", "pyarrow", "defusedxml", "scipy"),
     "model": ("torch", "transformers", "accelerate", "safetensors", "tokenizers", "jinja2"),
     "demo": ("pydicom-data",),
 }  # fmt: skip

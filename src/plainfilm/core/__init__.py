@@ -11,6 +11,9 @@ from plainfilm.core.errors import (
     PlainfilmWarning,
     RecipeError,
     TrainingError,
+    errors_as,
+    one_line,
+    printable,
 )
 from plainfilm.core.files import write_atomically
 from plainfilm.core.image import Image, Pixels, Provenance, View
@@ -63,5 +66,8 @@ __all__ = [
     "Word",
     "binarize",
     "describe",
+    "errors_as",
+    "one_line",
+    "printable",
     "write_atomically",
 ]

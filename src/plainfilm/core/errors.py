@@ -5,6 +5,10 @@ line prints it as it is and exits with a non-zero status; from Python, ``except 
 catches all of them.
 """
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class PlainfilmError(Exception):
     """Base of every error that plainfilm raises on purpose."""
@@ -51,3 +55,30 @@ class MissingDependencyError(PlainfilmError, ImportError):
 
 class PlainfilmWarning(UserWarning):
     """Something works, but not as well as the caller may believe."""
+
+
+def one_line(error: BaseException) -> str:
+    """Return what an exception says, in one line of at most 160 characters."""
+    return " ".join(str(error).split())[:160] or type(error).__name__
+
+
+@contextmanager
+def errors_as(kind: type[PlainfilmError], what: str, then: str) -> Iterator[None]:
+    """Turn whatever a library raises inside into the error ``WHAT (its message); THEN``.
+
+    For libraries that read what comes from outside. Compiled ones raise outside of ``Exception``
+    too (a panic in Rust code), so everything counts but the program's own end.
+    """
+    try:
+        yield
+    except (PlainfilmError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except MemoryError as error:
+        raise kind(f"{what} (it asks for more memory than there is); {then}") from error
+    except BaseException as error:
+        raise kind(f"{what} ({one_line(error)}); {then}") from error
+
+
+def printable(name: str) -> str:
+    """Return a file name as text that any encoding holds; bytes that are no UTF-8 as ``\\xfc``."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

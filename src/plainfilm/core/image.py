@@ -39,19 +39,23 @@ class Provenance(StrEnum):
 def _as_pixels(value: Any) -> Pixels:
     if isinstance(value, dict):  # from JSON: what _pixels_to_json wrote
         try:
-            raw = zlib.decompress(base64.b64decode(value["zlib"]))
+            size = 4 * int(value["shape"][0]) * int(value["shape"][1])
+            raw = zlib.decompressobj().decompress(base64.b64decode(value["zlib"]), size + 1)
             value = np.frombuffer(raw, dtype="<f4").reshape(value["shape"])
-        except (KeyError, TypeError, ValueError, zlib.error) as error:
+        except (KeyError, TypeError, ValueError, IndexError, OverflowError, zlib.error) as error:
             raise ValueError(f"pixels are not the JSON that plainfilm writes: {error}") from error
     if not isinstance(value, np.ndarray):
         raise ValueError(f"pixels must be a numpy array, got {type(value).__name__}")
     if value.ndim != 2 or min(value.shape) < 1:
         raise ValueError(f"pixels must have shape (height, width), got {value.shape}")
-    pixels = np.array(value, dtype=np.float32)  # a copy of our own, so that it can be frozen
-    if not np.isfinite(pixels).all():
+    frozen = value.dtype == np.float32 and value.base is None and not value.flags.writeable
+    # A copy of our own, so that it can be frozen; a large film that is frozen already needs none.
+    pixels = value if frozen else np.array(value, dtype=np.float32)
+    low, high = float(pixels.min()), float(pixels.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
         raise ValueError("pixels must be finite")
-    if pixels.min() < 0 or pixels.max() > 1:
-        raise ValueError(f"pixels must lie in [0, 1], got [{pixels.min():.4g}, {pixels.max():.4g}]")
+    if low < 0 or high > 1:
+        raise ValueError(f"pixels must lie in [0, 1], got [{low:.4g}, {high:.4g}]")
     pixels.flags.writeable = False
     return pixels
 

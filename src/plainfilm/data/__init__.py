@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from plainfilm.data.dataset import Dataset, Row
-    from plainfilm.data.films.raster import write_png
+    from plainfilm.data.films.own_png import write_png
     from plainfilm.data.films.reader import read_image
     from plainfilm.data.study import load_study
 
@@ -14,7 +14,7 @@ _HOMES = {
     "Row": "dataset",
     "load_study": "study",
     "read_image": "films.reader",
-    "write_png": "films.raster",
+    "write_png": "films.own_png",
 }
 
 __all__ = ["Dataset", "Row", "load_study", "read_image", "write_png"]

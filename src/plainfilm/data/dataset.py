@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from plainfilm.core import DatasetError, Finding, Image, Report, Study, View, Word
+from plainfilm.core import DatasetError, Finding, Image, Provenance, Report, Study, View, Word
 from plainfilm.data.films.reader import read_image
 from plainfilm.data.masks import Mask, read_masks
 from plainfilm.data.splits import SPLITS
@@ -177,7 +177,8 @@ class Dataset:
 
     def image(self, row: Row, index: int = 0) -> Image:
         """Return one film of a study."""
-        return read_image(self.path / row.images[index])
+        provenance = Provenance.SIMULATED if self.card.simulated else Provenance.REAL
+        return read_image(self.path / row.images[index], provenance=provenance)
 
     def masks(self, row: Row, index: int = 0) -> dict[str, Mask]:
         """Return one film's masks by name, ``(height, width)`` each; empty where there are none."""

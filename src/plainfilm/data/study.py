@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from plainfilm.core import Image, ImageError, Study, View
+from plainfilm.core import Image, ImageError, Study, View, errors_as, printable
 from plainfilm.data.films.checks import frontal_fit
 from plainfilm.data.films.reader import identity, read_image, sniff
 
@@ -32,8 +32,9 @@ def load_study(
     if not paths:
         raise ImageError("no image was given: give image files, or one folder of a study's images")
     given = [Path(path) for path in paths]
-    files = [file for path in given for file in _files(path, alone=len(given) == 1)]
-    studies = {uid for file in files if (uid := identity(file)) is not None}
+    with errors_as(ImageError, f"{given[0]}: cannot be opened", "check the path"):
+        files = [file for path in given for file in _files(path, alone=len(given) == 1)]
+        studies = {uid for file in files if (uid := identity(file)) is not None}
     if len(studies) > 1:
         raise ImageError(
             f"{given[0]}{' …' if len(given) > 1 else ''}: the DICOM files belong to "
@@ -68,7 +69,7 @@ def _files(path: Path, alone: bool) -> list[Path]:
 
 def _name(path: Path) -> str:
     path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links to other names
-    return path.name if path.is_dir() else path.stem
+    return printable(path.name if path.is_dir() else path.stem)
 
 
 def frontal_first(images: Iterable[Image]) -> list[Image]:

@@ -107,12 +107,31 @@ def test_write_png_reads_back_exactly(tmp_path, kind):
         path, values, simulated=True, spacing_mm=(1.4, 1.5), view=View.LATERAL, laterality="L",
         warnings=("doubtful",),
     )  # fmt: skip
-    image = read_image(path)
+    image = read_image(path, provenance=Provenance.SIMULATED)
     assert np.array_equal(image.pixels, values / np.float32(np.iinfo(kind).max))
     assert (image.view, image.laterality, image.spacing_mm) == (View.LATERAL, "L", (1.4, 1.5))
     assert image.provenance is Provenance.SIMULATED
     assert image.warnings == ("doubtful",)
     assert [file.name for file in tmp_path.iterdir()] == ["film.png"]
+
+
+def test_a_text_chunk_makes_no_film_simulated(tmp_path, chest):
+    film = tmp_path / "dataset" / "images" / "film.png"
+    film.parent.mkdir(parents=True)
+    write_png(film, (chest * 255).astype(np.uint8), simulated=True)
+    image = read_image(film)
+    assert image.provenance is Provenance.REAL
+    assert "the file says that it is simulated, but lies in no dataset" in image.warnings[0]
+    card = tmp_path / "dataset" / "card.json"
+    for text, found in (
+        ("[1", Provenance.REAL),
+        ('{"simulated": false}', Provenance.REAL),
+        ('{"simulated": true}', Provenance.SIMULATED),
+    ):
+        card.write_text(text)
+        assert read_image(film).provenance is found
+    write_png(film, (chest * 255).astype(np.uint8), simulated=False)
+    assert read_image(film).provenance is Provenance.REAL
 
 
 def test_write_png_refuses_floats(tmp_path):

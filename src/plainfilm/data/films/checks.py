@@ -19,6 +19,7 @@ import numpy.typing as npt
 import PIL.Image
 
 from plainfilm.core import ImageError, Pixels, View
+from plainfilm.data.films.limits import MOST_PIXELS
 from plainfilm.data.films.raster import Raster
 
 _FEWEST_LEVELS = 16
@@ -26,6 +27,8 @@ _LEAST_CONTRAST = 0.01
 _SMALLEST_SIDE = 256
 _LARGEST_ASPECT = 2.0
 _BLACK = 2 / 255
+_SQUARE = 0.02  # pixels whose sides differ by less are square: nobody sees it
+_MOST_STRETCHED = 4.0
 
 _GRID = 32
 _SHIFTS_ACROSS, _SHIFTS_DOWN, _SIZES = (-0.06, 0.0, 0.06), (-0.08, 0.0, 0.08), (0.8, 1.0, 1.15)
@@ -36,13 +39,37 @@ _AHEAD_INVERTED, _AHEAD_TURNED = 0.5, 0.15  # and this much better: one is mende
 
 def refuse_blank(path: Path, pixels: Pixels) -> None:
     """Raise ImageError where ``(height, width)`` pixels in [0, 1] show nothing."""
-    levels = int(np.count_nonzero(np.bincount(np.round(pixels * 255).astype(np.uint8).ravel())))
+    step = max(1, min(pixels.shape) // 1024)
+    sample = pixels[::step, ::step]
+    levels = int(np.count_nonzero(np.bincount(np.round(sample * 255).astype(np.uint8).ravel())))
     if levels < _FEWEST_LEVELS:
         raise ImageError(
             f"{path}: is blank ({levels} grey level{'s' * (levels != 1)}); give a film with content"
         )
-    if float(pixels.std()) < _LEAST_CONTRAST:
+    if float(sample.std()) < _LEAST_CONTRAST:
         raise ImageError(f"{path}: is blank (nearly one grey); give a film with content")
+
+
+def square(raster: Raster) -> None:
+    """Resample a film whose pixels are not square, and say so."""
+    height, width = raster.pixels.shape
+    spacing = raster.spacing_mm
+    ratio = raster.aspect if spacing is None else spacing[0] / spacing[1]
+    if abs(ratio - 1) <= _SQUARE:
+        return
+    size = (width, round(height * ratio)) if ratio > 1 else (round(width / ratio), height)
+    if not 1 / _MOST_STRETCHED <= ratio <= _MOST_STRETCHED or size[0] * size[1] > MOST_PIXELS:
+        raster.warnings.append(f"the file says that pixels are {ratio:.2g} times as high as wide: "
+                               "ignored")  # fmt: skip
+        return
+    stretched = PIL.Image.fromarray(raster.pixels).resize(size, PIL.Image.Resampling.BICUBIC)
+    raster.pixels = np.asarray(stretched).clip(0, 1)
+    if spacing is not None:
+        raster.spacing_mm = min(spacing), min(spacing)
+    raster.warnings.append(
+        f"pixels {ratio:.2g} times as high as wide were resampled to squares: "
+        f"{size[0]} × {size[1]} from {width} × {height}"
+    )
 
 
 def mend(path: Path, raster: Raster) -> None:
@@ -57,9 +84,21 @@ def mend(path: Path, raster: Raster) -> None:
     if max(height, width) > _LARGEST_ASPECT * min(height, width):
         raster.warnings.append(f"{width} × {height} pixels is an unusual shape for a chest film")
     if raster.view in (View.LATERAL, View.OBLIQUE):
+        if raster.polarity_doubt:
+            raster.warnings.append(f"the header contradicts itself ({raster.polarity_doubt}): "
+                                   "bright may be dark, check it")  # fmt: skip
         return
     ranks = _ranks(raster.pixels)
     upright, inverted = _fit(ranks), _fit(-ranks)
+    if raster.polarity_doubt:
+        turned_round = inverted > upright
+        if turned_round:
+            raster.pixels = np.where(_frame(raster.pixels), 0, 1 - raster.pixels)
+            upright, inverted, ranks = inverted, upright, -ranks
+        raster.warnings.append(
+            f"the header contradicts itself ({raster.polarity_doubt}); by the picture it was "
+            + ("turned round to bright = dense" if turned_round else "left as stored")
+        )
     if inverted > max(_CERTAIN, upright + _AHEAD_INVERTED):
         if raster.polarity_known:
             raster.warnings.append("looks inverted, against what the header says: check it")
@@ -106,7 +145,7 @@ def _fit(ranks: npt.NDArray[np.float64]) -> float:
 
 def _ranks(pixels: Pixels) -> npt.NDArray[np.float64]:
     """Return the grey ranks of the film without its bare borders, ``(32, 32)``, of norm 1."""
-    small = np.asarray(PIL.Image.fromarray(pixels).resize((64, 64), PIL.Image.Resampling.BOX))
+    small = _box(pixels, 64)
     rows, columns = (np.flatnonzero(small.std(axis=axis) >= 0.02) for axis in (1, 0))
     if min(rows.size, columns.size) >= 20:
         small = small[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
@@ -116,6 +155,16 @@ def _ranks(pixels: Pixels) -> npt.NDArray[np.float64]:
     order = np.asarray(grid).ravel().argsort(kind="stable").argsort()
     ranks = order - order.mean()
     return np.asarray(ranks / np.linalg.norm(ranks)).reshape(_GRID, _GRID)
+
+
+def _box(pixels: Pixels, side: int) -> Pixels:
+    """Return ``(height, width)`` pixels as the means of ``side`` × ``side`` boxes."""
+    for axis in (0, 1):
+        starts = np.arange(side) * pixels.shape[axis] // side
+        counts = np.diff(starts, append=pixels.shape[axis]).clip(1)
+        sums = np.add.reduceat(pixels, starts, axis=axis)
+        pixels = sums / np.expand_dims(counts.astype(np.float32), 1 - axis)
+    return pixels
 
 
 @cache

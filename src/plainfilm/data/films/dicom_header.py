@@ -3,8 +3,10 @@
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pydicom
 from pydicom import Dataset
 from pydicom.multival import MultiValue
 
@@ -42,22 +44,58 @@ _SPACING = (0.01, 5.0)
 _OPPOSITE = {"L": "R", "R": "L", "A": "P", "P": "A", "H": "F", "F": "H"}
 
 
+def value_of(dataset: Dataset, keyword: str) -> Any:
+    """Return an element's value; None where it is missing, or no value of its kind.
+
+    pydicom reads a value when it is asked for, and raises then.
+    """
+    try:
+        return dataset.get(keyword)
+    except Exception:  # what is raised depends on the element
+        return None
+
+
 def text(dataset: Dataset, keyword: str) -> str:
     """Return an element as stripped text, empty where it is missing."""
-    value = dataset.get(keyword)
+    value = value_of(dataset, keyword)
     return "" if value is None else str(value).strip()
 
 
 def number(dataset: Dataset, keyword: str) -> float | None:
     """Return an element, or its first value, as a finite float; None where it is not one."""
-    value = dataset.get(keyword)
+    value = value_of(dataset, keyword)
     if isinstance(value, MultiValue | list | tuple):
         value = value[0] if len(value) else None
     try:
         result = float(value) if value is not None else math.nan
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return result if math.isfinite(result) else None
+
+
+def empty(dataset: Dataset, keyword: str) -> bool:
+    """Whether an element is missing, or present without a value."""
+    if keyword not in dataset:
+        return True
+    found = dataset.get_item(keyword).value
+    return found is None or (isinstance(found, str | bytes | list | MultiValue) and not len(found))
+
+
+def numbers(dataset: Dataset, keyword: str) -> list[float]:
+    """Return all finite numbers of an element; empty where one of them is not."""
+    found = value_of(dataset, keyword)
+    values = list(found) if isinstance(found, MultiValue | list | tuple) else [found]
+    try:
+        result = [float(value) for value in values]
+    except (TypeError, ValueError, OverflowError):
+        return []
+    return result if all(math.isfinite(value) for value in result) else []
+
+
+def items(dataset: Dataset, keyword: str) -> list[Dataset]:
+    """Return the items of a sequence; empty where it is missing or damaged."""
+    found = value_of(dataset, keyword)
+    return list(found) if isinstance(found, pydicom.Sequence) else []
 
 
 def mentions(dataset: Dataset, phrase: str) -> bool:
@@ -109,7 +147,7 @@ def flag(dataset: Dataset, warnings: list[str]) -> str | None:
 def spacing_mm(dataset: Dataset) -> tuple[float, float] | None:
     """Return (between rows, between columns) in mm: at the patient, else at the detector."""
     for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
-        value = dataset.get(keyword)
+        value = value_of(dataset, keyword)
         if not isinstance(value, MultiValue | list | tuple) or len(value) != 2:
             continue
         try:
@@ -125,6 +163,12 @@ def spacing_mm(dataset: Dataset) -> tuple[float, float] | None:
     return None
 
 
+def aspect(dataset: Dataset) -> float:
+    """Return the height of a pixel over its width, where PixelAspectRatio says it; else 1."""
+    ratio = numbers(dataset, "PixelAspectRatio")
+    return ratio[0] / ratio[1] if len(ratio) == 2 and min(ratio) > 0 else 1.0
+
+
 def view(dataset: Dataset, warnings: list[str]) -> tuple[View, str | None]:
     """Return the view and, for a lateral, the side next to the detector.
 
@@ -133,7 +177,7 @@ def view(dataset: Dataset, warnings: list[str]) -> tuple[View, str | None]:
     for a lateral from PatientOrientation.
     """
     position = text(dataset, "ViewPosition").upper()
-    codes = dataset.get("ViewCodeSequence") or []
+    codes = items(dataset, "ViewCodeSequence")
     meanings = [text(code, "CodeMeaning") for code in codes]
     found, words = View.UNKNOWN, ""
     for words in (position, *meanings, *(text(dataset, key) for key in _DESCRIPTIONS)):
@@ -167,7 +211,7 @@ def _lateral_side(words: str) -> str | None:
 
 def _directions(dataset: Dataset) -> tuple[str, str] | None:
     """Return where rows and columns run to, by first letters (PS3.3 C.7.6.1.1.1): ("L", "F")."""
-    value = dataset.get("PatientOrientation")
+    value = value_of(dataset, "PatientOrientation")
     if not isinstance(value, MultiValue | list | tuple) or len(value) != 2:
         return None
     row, column = (str(part).strip().upper()[:1] for part in value)
@@ -194,6 +238,8 @@ def orient(dataset: Dataset, raster: Raster) -> None:
         raster.pixels = np.rot90(raster.pixels, turns)
         if turns % 2 and raster.spacing_mm is not None:
             raster.spacing_mm = raster.spacing_mm[1], raster.spacing_mm[0]
+        if turns % 2:
+            raster.aspect = 1 / raster.aspect
         done.append(f"turned by {90 * turns}°")
     if mirrored:
         raster.pixels = raster.pixels[:, ::-1]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from plainfilm.core import Image, View
-from plainfilm.data.films.raster import image_png
+from plainfilm.data.films.own_png import image_png
 from plainfilm.data.films.reader import read_image
 from plainfilm.data.study import frontal_first
 

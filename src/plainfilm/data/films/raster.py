@@ -1,118 +1,257 @@
-"""PNG, JPEG and TIFF: from a file to grey values, and plainfilm's own PNG.
+"""PNG, JPEG and TIFF: from a file to grey values.
 
 Eight-bit files hold display values and are taken as they are (value / 255). Deeper files seldom say
 how many of their bits they use; they are stretched between robust percentiles. A PNG written by
-:func:`write_png` says in its text chunks what it shows and is read back exactly.
+:func:`plainfilm.data.write_png` says in its text chunks what it shows and is read back exactly.
+
+PNG and JPEG are decoded in this process, once their headers keep to the limits; TIFF, which holds
+any codec in any layout, in the decoder's.
 """
 
 import io
 import json
-import os
-import struct
+import re
+import warnings as python_warnings
 import zlib
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import PIL.Image
-import PIL.ImageOps
-import PIL.PngImagePlugin
 import PIL.TiffImagePlugin
 
-from plainfilm.core import (
-    Image,
-    ImageError,
-    InputError,
-    Pixels,
-    Provenance,
-    View,
-    write_atomically,
-)
+from plainfilm.core import ImageError, Pixels, Provenance, View, errors_as
+from plainfilm.data.films.damage import look_for_damage
+from plainfilm.data.films.decoder import decode_apart
+from plainfilm.data.films.levels import stretch
+from plainfilm.data.films.limits import MOST_SCANS, check_size
+from plainfilm.data.films.own_png import CHUNK
+from plainfilm.data.films.tiff import check_tiff
 
-PERCENTILES = (0.5, 99.5)
-"""What becomes black and white where nothing says so: robust against markers and dead pixels."""
-
-_UNREADABLE = (
-    OSError, SyntaxError, ValueError, EOFError, KeyError, TypeError, IndexError, struct.error,
-    zlib.error, PIL.Image.DecompressionBombError,
-)  # fmt: skip
-_CHUNK = "plainfilm-"
+_TIFF_STARTS = (b"II*\x00", b"MM\x00*")
 _SPREAD = 12  # a channel's distance from the tint of its grey value, of 255, that is called colour
 _COLOUR_REFUSED, _COLOUR_FLAGGED = 0.10, 0.002  # share of the picture
-_EXIF_ORIENTATION, _TIFF_PHOTOMETRIC, _WHITE_IS_ZERO = 274, 262, 0
+_EXIF_ORIENTATION = 274
+_TIFF_PHOTOMETRIC, _WHITE_IS_ZERO, _TIFF_SAMPLE_FORMAT, _SIGNED = 262, 0, 339, 2
+_TIFF_BITS = 258
 
 
 @dataclass
 class Raster:
-    """What a PNG, JPEG or TIFF shows, before any check of the picture."""
+    """What a film's file shows, before any check of the picture."""
 
     pixels: Pixels
     trusted: bool = False
     """Written by plainfilm: polarity, orientation and range are known."""
     polarity_known: bool = False
     """The file itself says which end of its scale is bright."""
+    polarity_doubt: str | None = None
+    """What the file says of it, where it contradicts itself."""
     other_part: str | None = None
     """A body part other than the chest, where the header names one."""
     view: View = View.UNKNOWN
     laterality: str | None = None
     spacing_mm: tuple[float, float] | None = None
+    aspect: float = 1.0
+    """Height of a pixel over its width, where no spacing is known."""
+    says_simulated: bool = False
+    """The file says so; whether it is true is for its dataset to say."""
     provenance: Provenance = Provenance.REAL
     warnings: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Picture:
+    """A decoded PNG, JPEG or TIFF: its values, and what its header says of them."""
+
+    values: npt.NDArray[Any]
+    """``(height, width)``, or ``(height, width, 3)`` uint8 for what is not stored as grey."""
+    deep: bool
+    """Of more than eight bits, so the values are to be stretched."""
+    orientation: int = 1
+    """EXIF's, 1 to 8."""
+    aspect: float = 1.0
+    """Height of a pixel over its width."""
+    text: dict[str, str] = field(default_factory=dict)
+    """plainfilm's text chunks."""
+    warnings: list[str] = field(default_factory=list)
+
+    def facts(self) -> dict[str, Any]:
+        """Return everything but the values, as JSON."""
+        return {name: value for name, value in asdict(self).items() if name != "values"}
 
 
 def read_raster(path: Path, data: bytes) -> Raster:
     """Return what the PNG, JPEG or TIFF file ``path``, whose bytes are ``data``, shows.
 
     Raises:
-        ImageError: the file is truncated or damaged, has several frames, or is a colour picture.
+        ImageError: the file is truncated or damaged, has several frames, is a colour picture, or
+            asks for more than a film may.
     """
-    try:
-        with PIL.Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "TIFF")) as picture:
-            frames = getattr(picture, "n_frames", 1)
-            picture.load()
-            if frames > 1 and picture.format != "MPO":  # MPO: a camera's JPEG and its thumbnail
-                raise ImageError(
-                    f"{path}: holds {frames} frames; a film is one image: split the file first"
-                )
-            return _grey(path, picture)
-    except ImageError:
-        raise
-    except _UNREADABLE as error:
-        raise ImageError(
-            f"{path}: is truncated or damaged and cannot be decoded ({error}); get it again"
-        ) from error
+    if data.startswith(_TIFF_STARTS):
+        facts, values = decode_apart(path, {"kind": "picture", "path": str(path)}, data)
+        facts = {name: facts[name] for name in Picture.__dataclass_fields__ if name in facts}
+        return _raster(path, Picture(values=values, **facts))
+    what = f"{path}: is truncated or damaged and cannot be decoded"
+    with errors_as(ImageError, what, "get it again"):
+        return _raster(path, decode_picture(path, data))
 
 
-def _grey(path: Path, picture: PIL.Image.Image) -> Raster:
-    text = {str(k): str(v) for k, v in picture.info.items() if str(k).startswith(_CHUNK)}
-    if text:
-        return _own(path, picture, text)
-    raster = Raster(pixels=np.zeros((1, 1), dtype=np.float32))
-    if picture.getexif().get(_EXIF_ORIENTATION, 1) != 1:
-        picture = PIL.ImageOps.exif_transpose(picture)
-        raster.warnings.append("turned as the file's EXIF orientation says")
+def decode_picture(path: Path, data: bytes) -> Picture:
+    """Return the values of a PNG, JPEG or TIFF file, whose bytes are ``data``.
+
+    Raises:
+        ImageError: see :func:`read_raster`; anything that Pillow raises, where the file is damaged.
+    """
+    with (
+        python_warnings.catch_warnings(action="ignore"),
+        PIL.Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "TIFF")) as picture,
+    ):
+        check_size(path, *picture.size)
+        frames = getattr(picture, "n_frames", 1)
+        if frames > 1 and picture.format != "MPO":  # MPO: a camera's JPEG and its thumbnail
+            raise ImageError(
+                f"{path}: holds {frames} frames; a film is one image: split the file first"
+            )
+        found = Picture(values=np.zeros((1, 1)), deep=False, aspect=_aspect(picture))
+        if picture.format == "PNG":
+            _check_png(data, picture)
+            found.values, found.deep = _values(picture)
+            info = {str(key): str(value) for key, value in picture.info.items()}
+            found.text = {key: value for key, value in info.items() if key.startswith(CHUNK)}
+        elif picture.format == "TIFF":
+            check_tiff(data, cast("dict[int, Any]", getattr(picture, "tag_v2", {})))
+            found.values, found.deep = _values(picture)
+        else:
+            found.values = _jpeg_values(data, picture, found.warnings)
+        if picture.format != "PNG" or not found.text:
+            found.orientation = int(picture.getexif().get(_EXIF_ORIENTATION, 1))
+    return found
+
+
+def _values(picture: PIL.Image.Image) -> tuple[npt.NDArray[Any], bool]:
+    """Return a picture's grey values, or RGB, and whether they have more than eight bits."""
+    tags = cast("dict[int, Any]", getattr(picture, "tag_v2", {}))
+    picture.load()
     if picture.mode in ("I;16", "I;16B", "I;16L", "I;16N", "I", "F"):
-        values = np.asarray(picture, dtype=np.float64)
-        if getattr(picture, "tag_v2", {}).get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO:
-            values = -values
-        raster.pixels = stretch(values)
-    elif picture.mode in ("1", "L"):
-        raster.pixels = np.asarray(picture.convert("L"), dtype=np.float32) / np.float32(255)
-    else:
-        raster.pixels = _from_colour(path, picture, raster.warnings)
-    return raster
-
-
-def _from_colour(path: Path, picture: PIL.Image.Image, warnings: list[str]) -> Pixels:
-    """Return the grey picture behind RGB, palette, alpha or CMYK; real colour is refused."""
+        values = np.asarray(picture)
+        bits, kind = tags.get(_TIFF_BITS, (0,)), tags.get(_TIFF_SAMPLE_FORMAT, (1,))
+        if picture.mode == "I" and bits[0] == 32 and kind[0] != _SIGNED:
+            values = values.view(np.uint32)  # Pillow has no unsigned mode of 32 bits
+        if tags.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO:
+            values = -values.astype(np.float64)
+        return values, True
+    if picture.mode in ("1", "L"):
+        values = np.asarray(picture.convert("L"))
+        if tags.get(_TIFF_SAMPLE_FORMAT, (1,))[0] == _SIGNED:  # Pillow takes int8 as unsigned
+            values = (values.view(np.int8).astype(np.int16) + 128).astype(np.uint8)
+        return values, False
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         backdrop = PIL.Image.new("RGBA", picture.size, (0, 0, 0, 255))
         picture = PIL.Image.alpha_composite(backdrop, picture)
-    rgb = np.asarray(picture.convert("RGB"))
-    return grey_from_rgb(path, rgb, warnings)
+    return np.asarray(picture.convert("RGB")), False
+
+
+def _jpeg_values(
+    data: bytes, picture: PIL.Image.Image, warnings: list[str]
+) -> npt.NDArray[np.uint8]:
+    """Decode a JPEG strictly: Pillow passes over damage that its library reports."""
+    import simplejpeg
+
+    if data.count(b"\xff\xda") > MOST_SCANS:
+        raise ValueError(f"more than {MOST_SCANS} scans")
+    if picture.mode not in ("L", "RGB"):  # CMYK
+        return _values(picture)[0]
+    space = "GRAY" if picture.mode == "L" else "RGB"
+    try:
+        values = simplejpeg.decode_jpeg(data, space)
+    except ValueError as error:
+        if "extraneous bytes" not in str(error):
+            raise
+        values = simplejpeg.decode_jpeg(data, space, strict=False)
+        warnings.append("its compressed data are damaged in places: compare with the original")
+    return cast("npt.NDArray[np.uint8]", values[..., 0] if space == "GRAY" else values)
+
+
+def _check_png(data: bytes, picture: PIL.Image.Image) -> None:
+    """Raise ValueError where a PNG's checksums or its amount of data are wrong.
+
+    Pillow's decoder looks at neither once it has its rows.
+    """
+    at, packed = 8, []
+    while at + 12 <= len(data):
+        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        end = at + 8 + length
+        if end + 4 > len(data):
+            raise ValueError("its last chunk is cut short")
+        if zlib.crc32(memoryview(data)[at + 4 : end]) != int.from_bytes(data[end : end + 4], "big"):
+            raise ValueError(f"the checksum of its {kind.decode('latin-1')} chunk is wrong")
+        if kind == b"IDAT":
+            packed.append(memoryview(data)[at + 8 : end])
+        at = end + 4
+        if kind == b"IEND":
+            break
+    else:
+        raise ValueError("its end is missing")
+    unpacker, size = zlib.decompressobj(), 0
+    most = 8 * picture.width * picture.height + 16 * picture.height + 2**16
+    for piece in packed:
+        rest: Any = piece
+        while rest and not unpacker.eof and size <= most:
+            size += len(unpacker.decompress(rest, 2**20))
+            rest = unpacker.unconsumed_tail
+    if size > most:
+        raise ValueError("it holds more data than its header says")
+    if not unpacker.eof:
+        raise ValueError("its compressed data are cut short")
+
+
+def _aspect(picture: PIL.Image.Image) -> float:
+    """Return the height of a pixel over its width, by the resolution that the header names."""
+    across, down = picture.info.get("dpi") or picture.info.get("jfif_density") or (1, 1)
+    try:
+        ratio = float(across) / float(down)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return 1.0
+    return ratio if np.isfinite(ratio) and ratio > 0 else 1.0
+
+
+def _raster(path: Path, picture: Picture) -> Raster:
+    if picture.text:
+        return _own(path, picture)
+    raster = Raster(
+        pixels=np.zeros((1, 1), dtype=np.float32),
+        aspect=picture.aspect,
+        warnings=[str(warning) for warning in picture.warnings],
+    )
+    values = picture.values
+    if picture.deep:
+        raster.pixels = stretch(values)
+    elif values.ndim == 2:
+        raster.pixels = values.astype(np.float32)
+        raster.pixels /= np.float32(255)
+    else:
+        raster.pixels = grey_from_rgb(path, values, raster.warnings)
+    look_for_damage(path, raster.pixels, raster.warnings)
+    if picture.orientation in range(2, 9):
+        raster.pixels = _turned(raster.pixels, picture.orientation)
+        raster.aspect = 1 / raster.aspect if picture.orientation > 4 else raster.aspect
+        raster.warnings.append("turned as the file's EXIF orientation says")
+    return raster
+
+
+def _turned(pixels: Pixels, orientation: int) -> Pixels:
+    """Return the upright picture of an EXIF orientation (TIFF 6.0, tag 274)."""
+    if orientation > 4:
+        pixels = pixels.T
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return pixels
 
 
 def grey_from_rgb(path: Path, rgb: npt.NDArray[np.uint8], warnings: list[str]) -> Pixels:
@@ -141,132 +280,28 @@ def grey_from_rgb(path: Path, rgb: npt.NDArray[np.uint8], warnings: list[str]) -
     return (luminance / 255).astype(np.float32).clip(0, 1)
 
 
-def _own(path: Path, picture: PIL.Image.Image, text: dict[str, str]) -> Raster:
-    """Return what :func:`write_png` wrote."""
-    scale = {"L": 255, "I;16": 65535}.get(picture.mode)
-    if scale is None:
+def _own(path: Path, picture: Picture) -> Raster:
+    """Return what :func:`plainfilm.data.write_png` wrote."""
+    text, values = picture.text, picture.values
+    if values.ndim != 2 or values.dtype not in (np.uint8, np.uint16):
         raise ImageError(
-            f"{path}: carries plainfilm's text chunks but has mode {picture.mode}; "
+            f"{path}: carries plainfilm's text chunks but other pixels than it writes; "
             "write it with plainfilm.data.write_png"
         )
     try:
-        spacing = json.loads(text.get(_CHUNK + "spacing-mm", "null"))
+        spacing = json.loads(text.get(CHUNK + "spacing-mm", "null"))
+        laterality = text.get(CHUNK + "laterality")
+        if laterality is not None and not re.fullmatch("[LR]", laterality):
+            raise ValueError(f"laterality {laterality!r}")
         return Raster(
-            pixels=np.asarray(picture).astype(np.float32) / np.float32(scale),
+            pixels=values.astype(np.float32) / np.float32(np.iinfo(values.dtype).max),
             trusted=True,
-            view=View(text.get(_CHUNK + "view", "unknown")),
-            laterality=text.get(_CHUNK + "laterality"),
+            polarity_known=True,
+            view=View(text.get(CHUNK + "view", "unknown")),
+            laterality=laterality,
             spacing_mm=None if spacing is None else (float(spacing[0]), float(spacing[1])),
-            provenance=Provenance(text[_CHUNK + "provenance"]),
-            warnings=[str(w) for w in json.loads(text.get(_CHUNK + "warnings", "[]"))],
+            says_simulated=Provenance(text[CHUNK + "provenance"]) is Provenance.SIMULATED,
+            warnings=[str(warning) for warning in json.loads(text.get(CHUNK + "warnings", "[]"))],
         )
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, RecursionError) as error:
         raise ImageError(f"{path}: its plainfilm text chunks are damaged ({error!r})") from error
-
-
-def write_png(
-    path: str | os.PathLike[str],
-    pixels: npt.NDArray[np.uint8] | npt.NDArray[np.uint16],
-    *,
-    simulated: bool,
-    spacing_mm: tuple[float, float] | None = None,
-    view: View = View.UNKNOWN,
-    laterality: str | None = None,
-    warnings: Iterable[str] = (),
-) -> None:
-    """Write :func:`png_bytes` to ``path``, atomically."""
-    content = png_bytes(
-        pixels,
-        simulated=simulated,
-        spacing_mm=spacing_mm,
-        view=view,
-        laterality=laterality,
-        warnings=warnings,
-    )
-    write_atomically(Path(path), content)
-
-
-def png_bytes(
-    pixels: npt.NDArray[np.uint8] | npt.NDArray[np.uint16],
-    *,
-    simulated: bool,
-    spacing_mm: tuple[float, float] | None = None,
-    view: View = View.UNKNOWN,
-    laterality: str | None = None,
-    warnings: Iterable[str] = (),
-) -> bytes:
-    """Return ``(height, width)`` uint8 or uint16 pixels, bright = dense, as plainfilm's PNG.
-
-    The text chunks ``plainfilm-provenance`` (simulated or real), ``-view``,
-    ``-laterality``, ``-spacing-mm`` and ``-warnings`` make ``read_image`` return them, and the
-    pixels (divided by 255 or 65535), exactly.
-
-    Raises:
-        InputError: the pixels have another type or shape.
-    """
-    if pixels.ndim != 2 or pixels.dtype not in (np.uint8, np.uint16):
-        raise InputError(
-            "pixels must be uint8 or uint16 of shape (height, width), "
-            f"got {pixels.dtype} of shape {pixels.shape}"
-        )
-    chunks = PIL.PngImagePlugin.PngInfo()
-    provenance = Provenance.SIMULATED if simulated else Provenance.REAL
-    values = {
-        "provenance": provenance.value,
-        "view": View(view).value,
-        "laterality": laterality,
-        "spacing-mm": None if spacing_mm is None else json.dumps(spacing_mm),
-        "warnings": json.dumps(list(warnings)) if warnings else None,
-    }
-    for name, value in values.items():
-        if value is not None:
-            chunks.add_text(_CHUNK + name, value)
-    file = io.BytesIO()
-    PIL.Image.fromarray(pixels).save(file, format="PNG", pnginfo=chunks)
-    return file.getvalue()
-
-
-def image_png(image: Image, longest_side: int) -> bytes:
-    """Return ``image`` as 8-bit :func:`png_bytes`, shrunk to ``longest_side`` where it is larger.
-
-    The shape ratio is kept and the pixel spacing follows.
-    """
-    height, width = image.shape
-    factor = min(1.0, longest_side / max(height, width))
-    pixels, spacing = image.pixels, image.spacing_mm
-    if factor < 1:
-        size = max(1, round(width * factor)), max(1, round(height * factor))
-        shrunk = PIL.Image.fromarray(pixels).resize(size, PIL.Image.Resampling.BICUBIC)
-        pixels = np.asarray(shrunk, dtype=np.float32).clip(0, 1)
-        if spacing is not None:
-            spacing = spacing[0] * height / size[1], spacing[1] * width / size[0]
-    return png_bytes(
-        np.round(pixels * 255).astype(np.uint8),
-        simulated=image.provenance is Provenance.SIMULATED,
-        spacing_mm=spacing,
-        view=image.view,
-        laterality=image.laterality,
-        warnings=image.warnings,
-    )
-
-
-def stretch(
-    values: npt.NDArray[np.floating], counted: npt.NDArray[np.bool_] | None = None
-) -> Pixels:
-    """Return ``values`` scaled linearly so that their percentiles 0.5 and 99.5 become 0 and 1.
-
-    Args:
-        values: any shape.
-        counted: where the percentiles are taken (padding left out); everywhere without it.
-
-    Values of one grey level become 0.
-    """
-    sample = values if counted is None else values[counted]
-    if sample.size > 1_000_000:
-        sample = sample.ravel()[:: sample.size // 500_000]
-    low, high = np.percentile(sample, PERCENTILES)
-    if high <= low:  # more than 99 % one value: the whole range, if there is any
-        low, high = float(sample.min()), float(sample.max())
-    if high <= low:
-        return np.zeros(values.shape, dtype=np.float32)
-    return np.asarray(((values - low) / (high - low)).clip(0, 1), dtype=np.float32)

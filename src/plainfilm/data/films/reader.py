@@ -4,13 +4,19 @@ The kind of file is told by its content, never by its suffix. What is certainly 
 refused with its reason; what is doubtful is read and said in ``Image.warnings``.
 """
 
+import json
 import os
+import stat
 from pathlib import Path
+from typing import BinaryIO
 
-from plainfilm.core import Image, ImageError
+from plainfilm.core import Image, ImageError, Provenance, errors_as, printable
 from plainfilm.data.films import checks
-from plainfilm.data.films.raster import read_raster
+from plainfilm.data.films.limits import MOST_BYTES
+from plainfilm.data.films.raster import Raster, read_raster
 
+_HEADER_BYTES = 2**20
+"""Within which the study that a DICOM file belongs to is named."""
 _EXPECTED = "expected a DICOM, PNG, JPEG or TIFF file"
 _RASTER_STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\x00", b"MM\x00*")
 _DICOM_STARTS = tuple(
@@ -22,8 +28,8 @@ _DICOM_STARTS = tuple(
 
 def sniff(path: Path) -> str | None:
     """Return ``dicom``, ``raster`` or None by the first bytes of the file."""
-    with path.open("rb") as file:
-        return _kind(file.read(140))
+    with _opened(path) as file:
+        return _kind(file.read(140)) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
 
 
 def _kind(head: bytes) -> str | None:
@@ -41,53 +47,108 @@ def identity(path: Path) -> str | None:
     if not path.is_file() or sniff(path) != "dicom":
         return None
     from plainfilm.data.films.dicom import study_uid
+    from plainfilm.data.films.dicom_file import is_deflated
 
-    return study_uid(path)
+    with _opened(path) as file:
+        head = file.read(_HEADER_BYTES)
+    return study_uid(path, _content(path) if is_deflated(head) else head)
 
 
-def read_image(path: str | os.PathLike[str]) -> Image:
+def read_image(path: str | os.PathLike[str], *, provenance: Provenance | None = None) -> Image:
     """Return the film in a DICOM, PNG, JPEG or TIFF file of 8 to 16 bits.
 
-    Pixels are in [0, 1], bright = dense, upright, and for a frontal view with the patient's left at
-    the picture's right (see ``docs/films.md`` for how each format gets there).
+    Pixels are in [0, 1], bright = dense, upright, square, and for a frontal view with the patient's
+    left at the picture's right (see ``docs/films.md`` for how each format gets there).
+
+    Args:
+        path: the file.
+        provenance: what the dataset that the film belongs to says of it; plainfilm's own PNGs,
+            whose picture was looked at when the dataset was prepared, are then taken as they are.
+            Without it a film is real, unless the file itself *and* the dataset directory in
+            which it lies say that it is simulated.
 
     Raises:
-        ImageError: the file is missing, empty, damaged, or certainly no chest film.
+        ImageError: the file is missing, empty, damaged, certainly no chest film, or asks for more
+            pixels, bytes, time or memory than a film may.
     """
     path = Path(path)
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise ImageError(f"{path}: there is no such file; check the path") from error
-    except OSError as error:
-        raise ImageError(f"{path}: cannot be opened ({error.strerror}); {_EXPECTED}") from error
-    if not data:
-        raise ImageError(f"{path}: is empty; {_EXPECTED}")
-    kind = _kind(data[:140])
-    if kind is None:
-        raise ImageError(f"{path}: {_what(data)}; {_EXPECTED}")
-    if kind == "raster":
+    data = _content(path)
+    if _kind(data[:140]) == "raster":
         raster = read_raster(path, data)
     else:
         from plainfilm.data.films.dicom import read_dicom  # pydicom is loaded for DICOM files alone
 
         raster = read_dicom(path, data)
-    checks.refuse_blank(path, raster.pixels)
-    if not raster.trusted:
-        checks.mend(path, raster)
-    return Image(
-        pixels=raster.pixels,
-        view=raster.view,
-        laterality=raster.laterality,
-        spacing_mm=raster.spacing_mm,
-        provenance=raster.provenance,
-        source=path.name,
-        warnings=tuple(raster.warnings),
+    del data
+    with errors_as(ImageError, f"{path}: cannot be looked at", "get it again"):
+        if not (raster.trusted and provenance is not None):
+            checks.refuse_blank(path, raster.pixels)
+            checks.square(raster)
+            checks.mend(path, raster)
+        raster.pixels.flags.writeable = False  # so that Image needs no copy of its own
+        return Image(
+            pixels=raster.pixels,
+            view=raster.view,
+            laterality=raster.laterality,
+            spacing_mm=raster.spacing_mm,
+            provenance=provenance or _provenance(path, raster),
+            source=printable(path.name),
+            warnings=tuple(dict.fromkeys(raster.warnings)),
+        )
+
+
+def _content(path: Path) -> bytes:
+    """Return the bytes of a file that may be a film; only its first are read if it can't be one."""
+    try:
+        with _opened(path) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise ImageError(f"{path}: is no regular file; {_EXPECTED}")
+            head = file.read(512)
+            if not head:
+                raise ImageError(f"{path}: is empty; {_EXPECTED}")
+            if _kind(head[:140]) is None:
+                raise ImageError(f"{path}: {_what(head)}; {_EXPECTED}")
+            if status.st_size > MOST_BYTES:
+                raise ImageError(
+                    f"{path}: has {status.st_size / 2**20:.0f} MiB; a film has at most "
+                    f"{MOST_BYTES >> 20}: give the film itself"
+                )
+            file.seek(0)
+            return file.read(status.st_size)
+    except ImageError:
+        raise
+    except FileNotFoundError as error:
+        raise ImageError(f"{path}: there is no such file; check the path") from error
+    except (OSError, ValueError) as error:  # ValueError: a name with NUL
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise ImageError(f"{path}: cannot be opened ({reason}); {_EXPECTED}") from error
+
+
+def _opened(path: Path) -> BinaryIO:
+    """Open a file for reading; a pipe that nobody writes to is not waited for."""
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    return os.fdopen(os.open(path, flags), "rb")
+
+
+def _provenance(path: Path, raster: Raster) -> Provenance:
+    """Return SIMULATED where the file says so and lies in a dataset that says so, else REAL."""
+    if not raster.says_simulated:
+        return Provenance.REAL
+    try:
+        card = json.loads((path.absolute().parent.parent / "card.json").read_bytes())
+        if isinstance(card, dict) and card.get("simulated") is True:
+            return Provenance.SIMULATED
+    except (OSError, ValueError, RecursionError):
+        pass
+    raster.warnings.append(
+        "the file says that it is simulated, but lies in no dataset that says so: taken as real"
     )
+    return Provenance.REAL
 
 
 def _what(data: bytes) -> str:
-    head = data[:512]
+    head = data
     for start, name in ((b"GIF8", "GIF"), (b"BM", "BMP"), (b"%PDF", "PDF"), (b"RIFF", "WebP")):
         if head.startswith(start):
             return f"is a {name} file"

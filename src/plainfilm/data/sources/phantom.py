@@ -11,7 +11,7 @@ import numpy as np
 
 from plainfilm.core import InputError
 from plainfilm.data.dataset import Dataset, Row
-from plainfilm.data.films.raster import png_bytes
+from plainfilm.data.films.own_png import png_bytes
 from plainfilm.data.masks import pack_masks
 from plainfilm.data.prepare import prepare
 from plainfilm.data.splits import split_of
