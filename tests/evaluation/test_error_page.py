@@ -5,7 +5,7 @@ import re
 import pytest
 
 from plainfilm.core import InputError
-from plainfilm.evaluation.error_page import error_page
+from plainfilm.evaluation.error_page import Film, error_page
 from plainfilm.metrics import align
 from plainfilm.metrics.error_table import ROWS, error_table
 
@@ -54,3 +54,52 @@ def test_nothing_is_loaded_and_everything_is_escaped(page: str) -> None:
 def test_a_page_needs_a_system() -> None:
     with pytest.raises(InputError, match="at least one system"):
         error_page({}, {}, {})
+
+
+def test_a_sentence_knows_what_the_other_report_says_of_it() -> None:
+    truth = {"a": "No pneumothorax. Small left pleural effusion."}
+    said = {"a": "Heart is normal. Small right pleural effusion. No pneumothorax."}
+    pairs = {"model": align(truth, said)}
+    errors = {"model": error_table(pairs["model"])}
+    shares = {"model": errors["model"].scores(pairs["model"])}
+    made = error_page(pairs, errors, shares, films={"a": Film("data:image/png;base64,AA", True)})
+    found = re.findall(r'data-own="([^"]*)" data-others="([^"]*)"><span[^>]*>([^<]*)<', made)
+    links = {text: (own, others) for own, others, text in found}
+    assert links["Small left pleural effusion."] == ("r1", "p1")
+    assert links["Small right pleural effusion."] == ("p1", "r1")
+    assert links["No pneumothorax."] == ("p2", "r0")
+    assert links["Heart is normal."] == ("p0", "")
+    assert "data:image/png" in made
+    assert "Simulated film" in made
+
+
+def test_page_and_table_tell_the_same_errors() -> None:
+    """Every report with an error of findings has a statement that is marked, and none without."""
+    truth = {
+        "bilateral": "Small bilateral pleural effusions.",
+        "place": "Right lower lobe opacity. Left upper lobe opacity.",
+        "grade": "Large left pleural effusion.",
+        "size": "5 mm nodule in the left lung.",
+        "change": "Edema has improved.",
+        "device": "Left chest tube.",
+        "hedge": "Pneumonia.",
+        "less": "Small left pleural effusion.",
+        "same": "Cardiomegaly. No effusion.",
+    }
+    said = {
+        "bilateral": "Small left pleural effusion.",
+        "place": "Right lower lobe opacity.",
+        "grade": "Small left pleural effusion.",
+        "size": "5 cm nodule in the left lung.",
+        "change": "Edema has worsened.",
+        "device": "Right port.",
+        "hedge": "Possible pneumonia.",
+        "less": "Pleural effusion.",
+        "same": "The heart is enlarged. No effusion.",
+    }
+    pairs = align(truth, said)
+    table = error_table(pairs)
+    for key, matching in zip(pairs.ids, pairs.matchings, strict=True):
+        marks = [mark for side in matching.marks() for mark in side if mark is not None]
+        marked = any(mark.word != "agrees" for mark in marks)
+        assert marked == bool(table.errors[key]), key

@@ -39,7 +39,7 @@ def _but(finding, **attributes):
     [
         ([EFFUSION], [EFFUSION], []),
         ([NO_EFFUSION], [], []),
-        ([EFFUSION], _but(EFFUSION, status=Status.UNCERTAIN), []),
+        ([EFFUSION], _but(EFFUSION, status=Status.UNCERTAIN), [ErrorKind.WRONG_CERTAINTY]),
         ([], [EFFUSION], [ErrorKind.HALLUCINATED_MAJOR]),
         ([], _but(EFFUSION, severity=Severity.TRACE), [ErrorKind.HALLUCINATED_MINOR]),
         ([], [ATELECTASIS], [ErrorKind.HALLUCINATED_MINOR]),
@@ -52,7 +52,7 @@ def _but(finding, **attributes):
         ([ATELECTASIS], [], [ErrorKind.OMITTED_MINOR]),
         ([EFFUSION], _but(EFFUSION, side=Side.RIGHT), [ErrorKind.WRONG_PLACE]),
         ([EFFUSION], _but(EFFUSION, side=Side.BILATERAL), [ErrorKind.WRONG_PLACE]),
-        (_but(EFFUSION, side=Side.BILATERAL), [EFFUSION], []),
+        (_but(EFFUSION, side=Side.BILATERAL), [EFFUSION], [ErrorKind.WRONG_PLACE]),
         ([EFFUSION], _but(EFFUSION, side=None, location=None, severity=None), []),
         ([EFFUSION], _but(EFFUSION, location="apex"), [ErrorKind.WRONG_PLACE]),
         ([EFFUSION], _but(EFFUSION, severity=Severity.LARGE), [ErrorKind.WRONG_SEVERITY]),

@@ -81,5 +81,5 @@ def evaluate(
     if output is not None:
         from plainfilm.cli.pages import write_pages
 
-        names = ", ".join(path.name for path in write_pages(output))
+        names = ", ".join(path.name for path in write_pages(output, opened))
         typer.echo(f"wrote reports, scores, errors, {names} into {output}")

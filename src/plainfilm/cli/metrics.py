@@ -111,6 +111,9 @@ def errors(
         Path | None,
         typer.Option(help="Write a page: the table, each cell with its reports side by side."),
     ] = None,
+    films: Annotated[
+        Path | None, typer.Option(help="The dataset that the studies are of: its films for --html.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print shares and errors as JSON.")] = False,
 ) -> None:
     """Print what is wrong with predicted reports: the share of reports in each row.
@@ -143,9 +146,15 @@ def errors(
         for name, one in found.items()
     }
     if html is not None:
-        from plainfilm.cli.pages import write_error_page
+        from plainfilm.cli.pages import films_of, write_error_page
 
-        write_error_page(html, pairs, found, shares)
+        shown = {}
+        if films is not None:
+            from plainfilm.data import Dataset
+
+            ids = (key for one in pairs.values() for key in one.ids)
+            shown = films_of(Dataset(films), ids)
+        write_error_page(html, pairs, found, shares, shown)
         typer.echo(f"wrote {html}")
         return
     if json:

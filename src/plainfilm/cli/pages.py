@@ -1,13 +1,15 @@
 """What ``plainfilm evaluate --output`` draws from its folder: plots, and a page of errors."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plainfilm.core import OBSERVATIONS, InputError, Score, write_atomically
 
 if TYPE_CHECKING:
+    from plainfilm.data import Dataset
+    from plainfilm.evaluation.error_page import Film
     from plainfilm.evaluation.plots import Bar, Lengths
     from plainfilm.metrics.error_table import ErrorTable
     from plainfilm.metrics.pairs import Pairs
@@ -16,8 +18,15 @@ _CLASS_MEASURES = ("macro-f1-14", "micro-f1-14", "weighted-f1-14", "macro-f1-5",
 """Metrics whose parts are F1 by observation, in order of preference."""
 
 
-def write_pages(folder: Path) -> list[Path]:
+_FILM_SIDE = 320  # pixels of a film on the page of errors
+
+
+def write_pages(folder: Path, dataset: "Dataset | None" = None) -> list[Path]:
     """Write the plots and ``errors.html`` of a run folder into it, and return their paths.
+
+    Args:
+        folder: what ``plainfilm evaluate --output`` wrote.
+        dataset: where the films of its studies are, for the page.
 
     Raises:
         InputError: the folder lacks a file of ``plainfilm evaluate --output``.
@@ -34,7 +43,8 @@ def write_pages(folder: Path) -> list[Path]:
     pairs = {name: align(truth, said, language=language) for name, said in systems.items()}
     errors = {name: error_table(one) for name, one in pairs.items()}
     page = folder / "errors.html"
-    write_error_page(page, pairs, errors, shares)
+    films = {} if dataset is None else films_of(dataset, list(truth))
+    write_error_page(page, pairs, errors, shares, films)
     return [*written, page]
 
 
@@ -85,8 +95,16 @@ def write_error_page(
     pairs: "Mapping[str, Pairs]",
     errors: "Mapping[str, ErrorTable]",
     shares: Mapping[str, Mapping[str, Score]],
+    films: "Mapping[str, Film] | None" = None,
 ) -> None:
     """Write the page of errors.
+
+    Args:
+        path: the file to write.
+        pairs: system → references and predictions.
+        errors: system → its error table.
+        shares: system → row of the table → share of reports.
+        films: report id → its film.
 
     Raises:
         InputError: the file cannot be written.
@@ -94,7 +112,24 @@ def write_error_page(
     from plainfilm.evaluation.error_page import error_page
     from plainfilm.metrics.formats import write_content
 
-    write_content(path, error_page(pairs, errors, shares))
+    write_content(path, error_page(pairs, errors, shares, films=films))
+
+
+def films_of(dataset: "Dataset", ids: Iterable[str]) -> "dict[str, Film]":
+    """Return the frontal film, made small, of each study that the dataset has."""
+    from plainfilm.core import Provenance
+    from plainfilm.data.examples import frontal_index, readable
+    from plainfilm.evaluation.error_page import Film
+    from plainfilm.export.pictures import film_uri
+
+    wanted = set(ids)
+    films = {}
+    for row in readable([row for row in dataset.rows if row.study_id in wanted]):
+        image = dataset.image(row, frontal_index(row))
+        films[row.study_id] = Film(
+            film_uri(image, _FILM_SIDE), image.provenance is Provenance.SIMULATED
+        )
+    return films
 
 
 def _about(score: Score) -> str:

@@ -15,11 +15,11 @@ LONGEST_SIDE = 1024
 _LEVELS = 48  # of a heatmap's weight: no step is visible, and the PNG stays small
 
 
-def film_uri(image: Image) -> str:
-    """Return the film as a JPEG (quality 90), its longer side at most 1024 pixels."""
+def film_uri(image: Image, longest_side: int = LONGEST_SIDE) -> str:
+    """Return the film as a JPEG (quality 90), its longer side at most ``longest_side`` pixels."""
     grey = np.rint(image.pixels * 255).astype(np.uint8)
     picture = Picture.fromarray(grey)
-    picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Picture.Resampling.LANCZOS)
+    picture.thumbnail((longest_side, longest_side), Picture.Resampling.LANCZOS)
     return _uri(picture, "jpeg", quality=90, optimize=True)
 
 

@@ -10,10 +10,11 @@ out of the average and counted. Much published code gives it 0 instead (scikit-l
 ``zero_division=0``), which lowers a macro value on small sets; ``parts`` holds that value too.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any, Literal
 
 import numpy as np
@@ -34,13 +35,29 @@ _OBSERVATIONS: dict[int, tuple[Observation, ...]] = {14: OBSERVATIONS, 5: FIVE_O
 @cache
 def labeler(language: str = "en") -> str:
     """Return the reader's name for signatures: its version, and a digest of its rules and code."""
-    digest = sha256()
     room = files("plainfilm.text.reader")
-    code = (file for file in room.iterdir() if file.name.endswith(".py"))
-    for file in sorted([*code, *(room / "rules" / language).iterdir()], key=lambda file: file.name):
-        if file.is_file():
-            digest.update(file.read_bytes())
-    return f"plainfilm-reader-{plainfilm.__version__}+{digest.hexdigest()[:8]}"
+    made_of = [*room.iterdir(), *(room / "rules" / language).iterdir()]
+    return f"plainfilm-reader-{plainfilm.__version__}+{_digest(made_of)}"
+
+
+@cache
+def matcher() -> str:
+    """Return the name of the comparison of findings for signatures: a digest of its rules."""
+    room = files("plainfilm.text")
+    names = ("statements.py", "matching.py", "contradictions.py", "readability.py",
+             "repetition.py", "languages.py", "significance.py", "significance.yaml")  # fmt: skip
+    return f"matching+{_digest([room / name for name in names])}"
+
+
+def _digest(made_of: Iterable[Traversable]) -> str:
+    """Return a digest of source files; comments and blank lines change nothing."""
+    digest = sha256()
+    for file in sorted(made_of, key=lambda file: file.name):
+        if file.name.endswith((".py", ".yaml")):
+            lines = file.read_text(encoding="utf-8").splitlines()
+            told = [line.rstrip() for line in lines if line.strip() and line.lstrip()[0] != "#"]
+            digest.update("\n".join([file.name, *told]).encode())
+    return digest.hexdigest()[:8]
 
 
 def label_score(

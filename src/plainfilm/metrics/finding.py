@@ -8,35 +8,24 @@ reports.
 "Bilateral" stands for left and right, so that one of two sides earns half.
 """
 
-from collections.abc import Iterable, Iterator
-
 import numpy as np
 
-from plainfilm.core import Finding, Observation, Side, Status
-from plainfilm.metrics.clinical import labeler
+from plainfilm.core import Status
+from plainfilm.metrics.clinical import labeler, matcher
 from plainfilm.metrics.pairs import Pairs
 from plainfilm.metrics.statistics import Array, Statistics, ratio
+from plainfilm.text.statements import LEVELS, Claim, claims
 
-LEVELS = {
-    "status": (),
-    "detail": ("detail",),
-    "side": ("side",),
-    "place": ("side", "location"),
-    "severity": ("side", "location", "severity"),
-    "change": ("side", "location", "severity", "change"),
-}
-"""What is compared at each level beside observation (for Other, its finer term) and status."""
-
-Statement = tuple[str | None, ...]
+__all__ = ["LEVELS", "finding_f1"]
 
 _STATUSES = tuple(Status)
 
 
 def finding_f1(pairs: Pairs, *, level: str) -> Statistics:
-    """Return the F1 of statements at one of :data:`LEVELS`."""
+    """Return the F1 of statements at one of :data:`plainfilm.text.statements.LEVELS`."""
     rows = np.array(
         [
-            _counts(set(statements(reference, level)), set(statements(prediction, level)))
+            _counts(set(claims(reference, level)), set(claims(prediction, level)))
             for reference, prediction in zip(*pairs.findings, strict=True)
         ]
     )
@@ -44,26 +33,11 @@ def finding_f1(pairs: Pairs, *, level: str) -> Statistics:
         rows=rows.reshape(len(pairs), -1),
         value=_f1,
         parts=_parts,
-        protocol={"labels": f"findings,{level}", "labeler": labeler(pairs.language)},
+        protocol={"labels": f"findings,{level},{matcher()}", "labeler": labeler(pairs.language)},
     )
 
 
-def statements(findings: Iterable[Finding], level: str) -> Iterator[Statement]:
-    """Yield what each finding says, down to ``level``; status comes first."""
-    attributes = LEVELS[level]
-    for finding in findings:
-        name = finding.detail if finding.observation is Observation.OTHER else None
-        for side in sides(finding):
-            one = {**dict(finding), "side": side}
-            yield (finding.status, finding.observation, name, *(one[key] for key in attributes))
-
-
-def sides(finding: Finding) -> tuple[Side | None, ...]:
-    """Return the sides of a finding: both for bilateral, None alone where it names none."""
-    return (Side.LEFT, Side.RIGHT) if finding.side is Side.BILATERAL else (finding.side,)
-
-
-def _counts(reference: set[Statement], prediction: set[Statement]) -> list[list[int]]:
+def _counts(reference: set[Claim], prediction: set[Claim]) -> list[list[int]]:
     """Return matched, invented and missed statements, each by status."""
     return [
         [sum(statement[0] == status for statement in part) for status in _STATUSES]

@@ -13,6 +13,8 @@ from plainfilm.metrics.frequencies import Frequencies
 from plainfilm.metrics.models import require
 from plainfilm.metrics.ngrams import Ngrams, Overlap, count_ngrams, overlap
 from plainfilm.metrics.tokenizer import tokenize
+from plainfilm.text.matching import Matching, match
+from plainfilm.text.statements import Said, gather
 
 Made = TypeVar("Made")
 Item = TypeVar("Item")
@@ -142,6 +144,28 @@ class Pairs:
 
         reader = partial(read, language=self.language)
         return self.each(lambda texts: map(reader, texts), "findings")
+
+    @cached_property
+    def said(self) -> Both[Said]:
+        """What each report says, its findings gathered into statements."""
+        gathered = self.read.setdefault("statements", {})
+        sides: Both[Said] = ([], [])
+        for findings, side in zip(self.findings, sides, strict=True):
+            for found in findings:  # the same list for equal texts
+                if id(found) not in gathered:
+                    gathered[id(found)] = (found, gather(found))
+                side.append(gathered[id(found)][1])
+        return sides
+
+    @cached_property
+    def matchings(self) -> list[Matching]:
+        """What the two reports of each pair share, and how they differ."""
+        both = [(id(truth), id(said)) for truth, said in zip(*self.said, strict=True)]
+        made: dict[tuple[int, int], Matching] = {}
+        for pair, truth, said in zip(both, *self.said, strict=True):
+            if pair not in made:
+                made[pair] = match(truth, said)
+        return [made[pair] for pair in both]
 
     def each(self, make: Callable[[Sequence[str]], Iterable[Made]], task: str) -> Both[Made]:
         """Return what ``make`` reads from every text, of references and of predictions.

@@ -24,3 +24,40 @@ function show() {
 
 addEventListener("hashchange", show);
 show();
+
+// A sentence, pointed at or focused, lights what the other report says of the same; a click, Enter
+// or Space keeps it lit, Escape lets it go.
+for (const article of articles) {
+  const pieces = [...article.querySelectorAll("[data-own]")];
+  const list = (piece, name) => piece.dataset[name].split(" ").filter(Boolean);
+  let kept = null;
+
+  const light = (piece) => {
+    const keys = new Set(piece ? [...list(piece, "own"), ...list(piece, "others")] : []);
+    for (const other of pieces) {
+      other.classList.toggle("lit", list(other, "own").some((key) => keys.has(key)));
+      other.setAttribute("aria-pressed", other === kept);
+    }
+  };
+
+  for (const piece of pieces) {
+    piece.addEventListener("mouseenter", () => light(piece));
+    piece.addEventListener("mouseleave", () => light(kept));
+    piece.addEventListener("focus", () => light(piece));
+    piece.addEventListener("blur", () => light(kept));
+    piece.addEventListener("click", () => {
+      kept = kept === piece ? null : piece;
+      light(kept);
+    });
+    piece.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      piece.click();
+    });
+  }
+  article.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    kept = null;
+    light(null);
+  });
+}
