@@ -19,6 +19,7 @@ import numpy.typing as npt
 import PIL.Image
 
 from plainfilm.core import ImageError, Pixels, View
+from plainfilm.data.films.lateral import LEAST, lateral_score
 from plainfilm.data.films.limits import MOST_PIXELS
 from plainfilm.data.films.raster import Raster
 
@@ -88,7 +89,7 @@ def mend(path: Path, raster: Raster) -> None:
             raster.warnings.append(f"the header contradicts itself ({raster.polarity_doubt}): "
                                    "bright may be dark, check it")  # fmt: skip
         return
-    ranks = _ranks(raster.pixels)
+    ranks = grey_ranks(raster.pixels)
     upright, inverted = _fit(ranks), _fit(-ranks)
     if raster.polarity_doubt:
         turned_round = inverted > upright
@@ -117,6 +118,11 @@ def mend(path: Path, raster: Raster) -> None:
             f"{path}: is no chest film (the header says {raster.other_part}, and the picture agrees"
             "); give a chest radiograph"
         )
+    elif lateral_score(ranks) > LEAST:
+        said = (
+            f"but the header says {raster.view}" if raster.view.frontal else "and nothing says so"
+        )
+        raster.warnings.append(f"looks like a lateral film, {said}: check the view")
     elif upright < _CHEST:
         raster.warnings.append(
             "does not look like a frontal chest film (a lateral, another body part, or unusual)"
@@ -135,7 +141,7 @@ def _frame(pixels: Pixels) -> npt.NDArray[np.bool_]:
 
 def frontal_fit(pixels: Pixels) -> float:
     """Return how well ``(height, width)`` pixels fit a frontal chest film, in [-1, 1]."""
-    return _fit(_ranks(pixels))
+    return _fit(grey_ranks(pixels))
 
 
 def _fit(ranks: npt.NDArray[np.float64]) -> float:
@@ -143,7 +149,7 @@ def _fit(ranks: npt.NDArray[np.float64]) -> float:
     return float((_drawings() @ ranks.ravel()).max())
 
 
-def _ranks(pixels: Pixels) -> npt.NDArray[np.float64]:
+def grey_ranks(pixels: Pixels) -> npt.NDArray[np.float64]:
     """Return the grey ranks of the film without its bare borders, ``(32, 32)``, of norm 1."""
     small = _box(pixels, 64)
     rows, columns = (np.flatnonzero(small.std(axis=axis) >= 0.02) for axis in (1, 0))

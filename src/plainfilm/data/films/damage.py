@@ -9,6 +9,7 @@ refused, and 1.0 % are flagged, mostly pictures of films with a drawn frame.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,6 @@ from plainfilm.core import ImageError, Pixels
 
 _COLUMNS = 512  # a film is looked at in about as many
 _TEXTURED = 0.02  # standard deviation of a row that shows something
-_FLAT = 1e-6
 _EDGE = 0.06  # share of the rows at top and bottom, where frames and collimators end
 _TORN, _TORN_AGAINST_NEARBY = 0.4, 8.0
 _UNLIKE, _UNLIKE_AT_EDGE = 0.9, 0.5  # correlation of two rows
@@ -27,12 +27,16 @@ _NEARBY = 5
 _SHEARED = 0.5  # share of the rows that fit better when moved, all by as much
 
 
-def look_for_damage(path: Path, pixels: Pixels, warnings: list[str]) -> None:
+def look_for_damage(
+    path: Path, pixels: Pixels, stored: npt.NDArray[Any], warnings: list[str]
+) -> None:
     """Put signs of damage into ``warnings``.
 
     Args:
         path: the film's file, for messages.
-        pixels: ``(height, width)`` in [0, 1], as stored in the file: neither turned nor resampled.
+        pixels: ``(height, width)`` in [0, 1], neither turned nor resampled.
+        stored: ``(height, width)``, the values in the file that they come from, with or without
+            channels behind; a window makes flat what is not.
         warnings: gets what is doubtful.
 
     Raises:
@@ -40,9 +44,10 @@ def look_for_damage(path: Path, pixels: Pixels, warnings: list[str]) -> None:
     """
     if min(pixels.shape) < 4 * _NEARBY:
         return
-    empty = _empty_rows(pixels)
-    if empty is not None:
-        _judge_empty(path, pixels, empty, warnings)
+    if stored.ndim == 3:
+        stored = stored[..., 0]
+    if (empty := _empty_rows(stored)) is not None:
+        _judge_empty(path, stored, empty, warnings)
     rows = np.asarray(pixels[:, :: max(1, pixels.shape[1] // _COLUMNS)], dtype=np.float32)
     contrast = float(rows.std()) + 1e-9
     centred = rows - rows.mean(axis=1, keepdims=True)
@@ -82,12 +87,12 @@ def look_for_damage(path: Path, pixels: Pixels, warnings: list[str]) -> None:
         )
 
 
-def _empty_rows(pixels: Pixels) -> tuple[int, int] | None:
+def _empty_rows(stored: npt.NDArray[Any]) -> tuple[int, int] | None:
     """Return the longest run of rows of one flat value below the first row that shows something.
 
     As (first row, row behind the last); None where there is none.
     """
-    flat = np.ptp(pixels, axis=1) <= _FLAT
+    flat = stored.max(axis=1) == stored.min(axis=1)
     showing = np.flatnonzero(~flat)
     if not showing.size:
         return None
@@ -99,41 +104,43 @@ def _empty_rows(pixels: Pixels) -> tuple[int, int] | None:
     return int(starts[longest] + showing[0]), int(ends[longest] + showing[0])
 
 
-def _judge_empty(path: Path, pixels: Pixels, empty: tuple[int, int], warnings: list[str]) -> None:
+def _judge_empty(
+    path: Path, stored: npt.NDArray[Any], empty: tuple[int, int], warnings: list[str]
+) -> None:
     """Refuse or flag a film with rows of one flat value, unless they look like its border."""
     start, end = empty
-    height = len(pixels)
+    height = len(stored)
     share = (end - start) / height
     at_bottom = end == height
-    torn = _begins_within_a_row(pixels, start) or (
-        not at_bottom and _begins_within_a_row(pixels[::-1, ::-1], height - end)
+    torn = _begins_within_a_row(stored, start) or (
+        not at_bottom and _begins_within_a_row(stored[::-1, ::-1], height - end)
     )
     if share > _EMPTY_REFUSED and (torn or not at_bottom):
         raise ImageError(
             f"{path}: is damaged (rows {start} to {end - 1} of {height} are empty); get it again"
         )
-    top = int(np.flatnonzero(np.ptp(pixels, axis=1) > _FLAT)[0]) / height
+    top = int((stored.max(axis=1) != stored.min(axis=1)).argmax()) / height
     if torn or (share > _EMPTY_FLAGGED and not at_bottom) or (at_bottom and share > top + 0.25):
         warnings.append(
             f"rows {start} to {end - 1} of {height} are one flat value: the file may be incomplete"
         )
 
 
-def _begins_within_a_row(pixels: Pixels, start: int) -> bool:
+def _begins_within_a_row(stored: npt.NDArray[Any], start: int) -> bool:
     """Whether an empty block begins before ``start``, in the middle of a row that shows something.
 
     A border, even a tilted one, ends where the row above it ends, or nearly so.
     """
-    if start < 3 or start >= len(pixels):
+    if start < 3 or start >= len(stored):
         return False
-    value = pixels[start, 0]
+    value = stored[start, 0]
 
     def shown_upto(row: int) -> int:
-        shown = np.flatnonzero(np.abs(pixels[row] - value) > _FLAT)
+        shown = np.flatnonzero(stored[row] != value)
         return int(shown[-1]) + 1 if shown.size else 0
 
     last, above, further = (shown_upto(start - back) for back in (1, 2, 3))
-    width = pixels.shape[1]
+    width = stored.shape[1]
     return bool(last < above - width / 50 and abs(above - further) <= width / 50)
 
 

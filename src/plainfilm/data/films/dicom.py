@@ -74,7 +74,7 @@ def read_dicom(path: Path, data: bytes) -> Raster:
             raster.pixels = grey_from_rgb(path, cells.values, raster.warnings)
         else:
             raster.pixels = shown(dataset, cells.values, cells.precision, raster.warnings)
-        look_for_damage(path, raster.pixels, raster.warnings)
+        look_for_damage(path, raster.pixels, cells.values, raster.warnings)
         raster.view, raster.laterality = header.view(dataset, raster.warnings)
         raster.spacing_mm = header.spacing_mm(dataset)
         raster.aspect = header.aspect(dataset)

@@ -258,13 +258,12 @@ class _Table:
         entries = _entries(items[0], size, little=bool(dataset.original_encoding[1]))
         if entries is None or not 1 <= bits <= 16 or entries.min() == entries.max():
             return None
-        # Whether the first value is signed is not always told: the one nearer to the film's counts.
+        # Whether the first value is signed is not always told: as written, unless read the other
+        # way the table covers more of the film.
+        other = first - 2**16 if first >= 2**15 else first + 2**16 if first < 0 else first
         occurring = values[counts > 0]
-        middle = (occurring.min() + occurring.max()) / 2 if occurring.size else 0.0
-        first = min(
-            (first % 2**16, (first + 2**15) % 2**16 - 2**15),
-            key=lambda start: abs(start + size / 2 - middle),
-        )
+        low, high = (occurring.min(), occurring.max()) if occurring.size else (0.0, 0.0)
+        first = max((first, other), key=lambda start: min(high, start + size - 1) - max(low, start))
         highest, white = float(entries.max()), float(2**bits - 1)
         # In the wild, entries have fewer or more bits than the descriptor says.
         return cls(entries, first, white if white / 2 < highest <= white else highest)

@@ -105,10 +105,7 @@ def decode_picture(path: Path, data: bytes) -> Picture:
     Raises:
         ImageError: see :func:`read_raster`; anything that Pillow raises, where the file is damaged.
     """
-    with (
-        python_warnings.catch_warnings(action="ignore"),
-        PIL.Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "TIFF")) as picture,
-    ):
+    with python_warnings.catch_warnings(action="ignore"), _open(data) as picture:
         check_size(path, *picture.size)
         frames = getattr(picture, "n_frames", 1)
         if frames > 1 and picture.format != "MPO":  # MPO: a camera's JPEG and its thumbnail
@@ -129,6 +126,13 @@ def decode_picture(path: Path, data: bytes) -> Picture:
         if picture.format != "PNG" or not found.text:
             found.orientation = int(picture.getexif().get(_EXIF_ORIENTATION, 1))
     return found
+
+
+def _open(data: bytes) -> PIL.Image.Image:
+    try:
+        return PIL.Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "TIFF"))
+    except PIL.UnidentifiedImageError as error:  # its message holds an address in memory
+        raise ValueError("its header is damaged, or of a kind that is not read") from error
 
 
 def _values(picture: PIL.Image.Image) -> tuple[npt.NDArray[Any], bool]:
@@ -235,7 +239,7 @@ def _raster(path: Path, picture: Picture) -> Raster:
         raster.pixels /= np.float32(255)
     else:
         raster.pixels = grey_from_rgb(path, values, raster.warnings)
-    look_for_damage(path, raster.pixels, raster.warnings)
+    look_for_damage(path, raster.pixels, values, raster.warnings)
     if picture.orientation in range(2, 9):
         raster.pixels = _turned(raster.pixels, picture.orientation)
         raster.aspect = 1 / raster.aspect if picture.orientation > 4 else raster.aspect
