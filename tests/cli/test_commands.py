@@ -148,3 +148,59 @@ def test_errors_are_one_tree() -> None:
     errors = [value for name, value in vars(core).items() if name.endswith("Error")]
     assert len(errors) > 7
     assert all(issubclass(error, PlainfilmError) for error in errors)
+
+
+def test_each_report_is_in_the_output_as_soon_as_it_is_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from plainfilm.core import Report
+    from plainfilm.pipeline import ReportModel
+
+    films = [str(film(tmp_path / f"{name}.png")) for name in "abc"]
+
+    def two_only(_model, studies, **_):
+        for number, study in enumerate(studies):
+            if number == 2:
+                raise KeyboardInterrupt
+            yield Report(findings=f"Draft of {study.id}.")
+
+    monkeypatch.setattr(ReportModel, "reports", two_only)
+    for kind in ("json", "text", "html"):
+        output = tmp_path / f"out.{kind}"
+        output.write_text("old")
+        status, _, _ = call(capsys, "report", *films, "--format", kind, "-o", str(output))
+        assert status != 0
+        text = output.read_text()
+        assert "Draft of a." in text
+        assert "Draft of b." in text
+        if kind == "json":
+            assert len(json.loads(text)) == 2
+
+
+def test_output_is_tried_before_any_film_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, _, err = call(capsys, "report", str(tmp_path / "no.png"), "-o", str(tmp_path))
+    assert (status, "no.png" in err) == (1, False)
+    assert "cannot be written (Is a directory)" in err
+    assert err.count("\n") == 1
+
+
+def test_a_dash_is_standard_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = call(
+        capsys, "report", str(film(tmp_path / "a.png")), "--format", "json", "-o", "-"
+    )
+    assert (status, json.loads(out)["study"]["id"]) == (0, "a")
+    assert not Path("-").exists()
+
+
+@pytest.mark.parametrize("command", [["evaluate", "plainfilm-small", "data"],
+                                     ["train", "recipes/radscribe/tiny.yaml"],
+                                     ["demo"]])  # fmt: skip
+def test_long_work_tries_its_folder_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    (tmp_path / "file").write_text("x")
+    status, _, err = call(capsys, *command, "-o", str(tmp_path / "file" / "out"))
+    assert status == 1
+    assert "cannot be written (Not a directory)" in err

@@ -3,7 +3,10 @@
 Command files import their rooms inside the command, so that ``plainfilm --help`` stays quick.
 """
 
+import logging
+import os
 import sys
+import warnings
 
 import typer
 
@@ -19,7 +22,7 @@ from plainfilm.cli.report import report
 from plainfilm.cli.score import score
 from plainfilm.cli.table import table
 from plainfilm.cli.train import train
-from plainfilm.core import PlainfilmError
+from plainfilm.core import PlainfilmError, PlainfilmWarning, printable
 
 app = typer.Typer(
     name="plainfilm",
@@ -56,10 +59,30 @@ app.add_typer(data_app)
 
 def main() -> None:
     """Run the command line; a mistake of the user's is one line on standard error and status 1."""
+    _silence_libraries()
     try:
         app(prog_name="plainfilm")
     except PlainfilmError as error:
         typer.echo(f"plainfilm: {error}", err=True)
         sys.exit(1)
     except BrokenPipeError:
+        _discard_output()
         sys.exit(141)
+    except OSError as error:  # what no room foresaw: a full disk, a folder that went away
+        _discard_output()
+        where = f"{printable(str(error.filename))}: " if error.filename else ""
+        typer.echo(f"plainfilm: {where}{error.strerror or error}", err=True)
+        sys.exit(1)
+
+
+def _silence_libraries() -> None:
+    """Keep libraries' warnings from the screen; plainfilm's own are shown."""
+    warnings.simplefilter("ignore")
+    warnings.simplefilter("default", PlainfilmWarning)
+    for name in ("pydicom", "PIL", "transformers", "matplotlib"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _discard_output() -> None:
+    """Let what standard output still holds go nowhere, so that Python's end doesn't complain."""
+    sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - lives as long as the process

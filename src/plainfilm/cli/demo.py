@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from plainfilm.core import MissingDependencyError, write_atomically
+from plainfilm.core import MissingDependencyError, check_folder, write_atomically
 
 if TYPE_CHECKING:
     from plainfilm.core import Study
@@ -34,6 +34,7 @@ def demo(
     from plainfilm.pipeline import load_model
 
     started = time.monotonic()
+    check_folder(output)
     films = output / "phantom"
     prepare_phantom(studies, films, seed=_SEED)
     dataset = Dataset(films)

@@ -55,10 +55,13 @@ def evaluate(
         plainfilm evaluate plainfilm-small phantom/ -o scores/
     """  # fmt: skip
     from plainfilm.cli import tables
+    from plainfilm.core import check_folder
     from plainfilm.data import Dataset
     from plainfilm.evaluation.evaluate import evaluate as carry_out
     from plainfilm.pipeline import load_model
 
+    if output is not None:
+        check_folder(output)
     chosen = protocol(metrics, uncertain, metric_model)
     opened = Dataset(dataset)
     result = carry_out(

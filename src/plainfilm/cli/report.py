@@ -1,7 +1,9 @@
 """``plainfilm report``: films in, draft reports out."""
 
+import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import closing
 from enum import StrEnum
 from itertools import chain
 from pathlib import Path
@@ -9,7 +11,19 @@ from typing import Annotated
 
 import typer
 
-from plainfilm.core import InputError, PlainfilmError, Study, write_atomically
+from plainfilm.core import (
+    GrowingFile,
+    InputError,
+    PlainfilmError,
+    Report,
+    Study,
+    check_writable,
+    printable,
+    write_atomically,
+)
+
+_PAGE_SHARE = 10
+"""A page of many reports is written anew once this many times as long has passed as it takes."""
 
 
 class Format(StrEnum):
@@ -51,7 +65,7 @@ def report(
     ] = Format.TEXT,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="File to write; standard output where left out."),
+        typer.Option("--output", "-o", help="File to write; standard output where left out or -."),
     ] = None,
     together: Annotated[
         bool, typer.Option("--together", help="All files are films of one study.")
@@ -71,7 +85,8 @@ def report(
 
     Each file, or folder, is one study (`--together` makes all files one). A film that cannot be
     read is named on standard error, the others go on, and the exit status is 1. Several studies
-    come as one text, one JSON array or one page.
+    come as one text, one JSON array or one page, written as each is done: what was finished before
+    an interruption is there.
 
         plainfilm report chest.dcm
         plainfilm report pa.dcm lateral.dcm --together --indication "Cough and fever."
@@ -79,18 +94,16 @@ def report(
     """
     if audience is Audience.PATIENT and format is not Format.TEXT:
         raise InputError(f"--audience patient is written as text, not as {format}")
-    if output is not None and not output.parent.is_dir():
-        raise InputError(f"cannot write {output}: there is no folder {output.parent}")
+    if output == Path("-"):
+        output = None
+    if output is not None:
+        check_writable(output)
     refused: list[str] = []
     studies = _studies(files, refused, together=together, indication=indication)
-    text = _draft(studies, model, format, audience, saliency)
-    if text is not None and output is None:
-        typer.echo(text)
-    elif text is not None and output is not None:
-        write_atomically(output, text + "\n")
-        typer.echo(f"wrote {output}", err=True)
-    for message in refused:
-        typer.echo(f"plainfilm: {message}", err=True)
+    several = len(files) > 1 and not together
+    written = _draft(studies, model, format, audience, saliency, output, several=several)
+    if written and output is not None:
+        typer.echo(f"wrote {printable(str(output))}", err=True)
     if refused:
         raise typer.Exit(1)
 
@@ -98,7 +111,7 @@ def report(
 def _studies(
     files: list[Path], refused: list[str], *, together: bool, indication: str | None
 ) -> Iterator[Study]:
-    """Read one study after the other; why one can't be read goes into ``refused``."""
+    """Read one study after the other; why one can't be read is said and goes into ``refused``."""
     from rich.console import Console
     from rich.progress import track
 
@@ -118,21 +131,29 @@ def _studies(
                 raise InputError(f"{group[0]}: no frontal film; the models read frontal films")
         except PlainfilmError as error:
             refused.append(str(error))
+            typer.echo(f"plainfilm: {error}", err=True)
         else:
             yield study
 
 
 def _draft(
-    studies: Iterator[Study], model: str, format: Format, audience: Audience, saliency: Saliency
-) -> str | None:
-    """Return the studies' drafts, written out; None where no study could be read.
+    studies: Iterator[Study],
+    model: str,
+    format: Format,
+    audience: Audience,
+    saliency: Saliency,
+    output: Path | None,
+    *,
+    several: bool,
+) -> int:
+    """Write each study's draft as soon as it is done, and return how many there are.
 
     Only a page keeps the films; text and JSON are written as they come.
     """
     first = next(studies, None)
     if first is None:
-        return None
-    from plainfilm.export import Entry, report_json, report_page, report_text
+        return 0
+    from plainfilm.export import report_json, report_text
     from plainfilm.pipeline import load_model
     from plainfilm.text.writer.patient import explain
 
@@ -145,13 +166,47 @@ def _draft(
 
     reports = load_model(model).reports(feed(), saliency=str(saliency))
     drafts = ((waiting.popleft(), draft) for draft in reports)
-    if audience is Audience.PATIENT:
-        return "\n\n".join(explain(draft) for _, draft in drafts)
-    if format is Format.TEXT:
-        return "\n\n".join(report_text(study, draft) for study, draft in drafts)
-    if format is Format.JSON:
-        texts = [report_json(study, draft) for study, draft in drafts]
-        return texts[0] if len(texts) == 1 else "[" + ",\n".join(texts) + "]"
-    entries = [Entry(study=study, report=draft) for study, draft in drafts]
-    title = "Draft report" if len(entries) == 1 else f"{len(entries)} draft reports"
-    return report_page(entries, title=title)
+    if format is Format.HTML:
+        return _write_page(drafts, output)
+    around = {"head": "[", "between": ",\n", "tail": "]\n"} if several else {}
+    with closing(
+        GrowingFile(output, **around if format is Format.JSON else {"between": "\n\n"})
+    ) as file:
+        for study, draft in drafts:
+            if audience is Audience.PATIENT:
+                file.add(explain(draft))
+            elif format is Format.TEXT:
+                file.add(report_text(study, draft))
+            else:
+                file.add(report_json(study, draft))
+    return file.pieces
+
+
+def _write_page(drafts: Iterator[tuple[Study, Report]], output: Path | None) -> int:
+    """Write one page of all drafts; an interrupted run leaves one of those that were done."""
+    from plainfilm.export import Entry, report_page
+
+    entries: list[Entry] = []
+    grows = output is not None and (output.is_file() or not output.exists())
+    last, took = time.monotonic(), 0.0
+
+    def write() -> None:
+        title = "Draft report" if len(entries) == 1 else f"{len(entries)} draft reports"
+        page = report_page(entries, title=title) + "\n"
+        if output is None:
+            typer.echo(page, nl=False)
+        else:
+            write_atomically(output, page)
+
+    try:
+        for study, draft in drafts:
+            entries.append(Entry(study=study, report=draft))
+            started = time.monotonic()
+            if grows and started - last > _PAGE_SHARE * took:
+                write()
+                last = time.monotonic()
+                took = last - started
+    finally:
+        if entries:
+            write()
+    return len(entries)

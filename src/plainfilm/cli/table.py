@@ -49,7 +49,7 @@ def table(
         plainfilm table radscribe films/
         plainfilm table radscribe /data/mimic-cxr --size paper --set model.initial.encoder=/bert
     """
-    from plainfilm.core import write_atomically
+    from plainfilm.core import check_folder, write_atomically
     from plainfilm.data import Dataset
     from plainfilm.evaluation.markdown import table_markdown
     from plainfilm.training.table import fill_table
@@ -61,6 +61,7 @@ def table(
         path, dataset, size=size, seeds=seeds, rows=chosen, changes=tuple(change or ())
     )
     out = output or Path("tables") / f"{path.parent.name}-{size}"
+    check_folder(out)
     results = fill_table(plan, Dataset(dataset), out, progress=not quiet, say=typer.echo)
     page = table_markdown(results, shlex.join(["plainfilm", *sys.argv[1:]]))
     write_atomically(out / "table.md", page)

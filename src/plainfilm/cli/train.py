@@ -34,10 +34,12 @@ def train(
     """
     import os
 
+    from plainfilm.core import check_folder
     from plainfilm.training.recipe import load_recipe
 
     resolved = load_recipe(recipe, tuple(change or ()))
     run = output or Path("runs") / resolved.name
+    check_folder(run)
     from plainfilm.training.run import train as carry_out
 
     model = carry_out(resolved, run, progress=not quiet, say=typer.echo)

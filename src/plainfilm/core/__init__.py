@@ -7,6 +7,7 @@ from plainfilm.core.errors import (
     MetricError,
     MissingDependencyError,
     ModelError,
+    OutputError,
     PlainfilmError,
     PlainfilmWarning,
     RecipeError,
@@ -15,7 +16,7 @@ from plainfilm.core.errors import (
     one_line,
     printable,
 )
-from plainfilm.core.files import write_atomically
+from plainfilm.core.files import GrowingFile, check_folder, check_writable, write_atomically
 from plainfilm.core.image import Image, Pixels, Provenance, View
 from plainfilm.core.observation import (
     FIVE_OBSERVATIONS,
@@ -40,6 +41,7 @@ __all__ = [
     "DatasetError",
     "Evidence",
     "Finding",
+    "GrowingFile",
     "Image",
     "ImageError",
     "InputError",
@@ -47,6 +49,7 @@ __all__ = [
     "MissingDependencyError",
     "ModelError",
     "Observation",
+    "OutputError",
     "Pixels",
     "PlainfilmError",
     "PlainfilmWarning",
@@ -65,6 +68,8 @@ __all__ = [
     "View",
     "Word",
     "binarize",
+    "check_folder",
+    "check_writable",
     "describe",
     "errors_as",
     "one_line",

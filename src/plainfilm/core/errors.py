@@ -22,6 +22,10 @@ class ImageError(InputError):
     """A file cannot be read as an image, or what it shows is not a chest film."""
 
 
+class OutputError(PlainfilmError, OSError):
+    """A file or folder cannot be written; ``strerror`` is the system's reason."""
+
+
 class DatasetError(InputError):
     """A dataset directory, or a source it is prepared from, is missing or malformed."""
 

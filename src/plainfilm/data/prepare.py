@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from rich.progress import track
 
 from plainfilm import __version__
-from plainfilm.core import DatasetError, write_atomically
+from plainfilm.core import DatasetError, check_folder, write_atomically
 from plainfilm.data.dataset import (
     CARD,
     DataCard,
@@ -74,6 +74,7 @@ def prepare(
             prepare, or a patient lies in two splits.
     """
     source = json.loads(json.dumps(source))
+    check_folder(out)
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         if not (out / CARD).is_file():
             raise DatasetError(f"{out} exists and is no dataset: choose another directory")
