@@ -16,7 +16,7 @@ from plainfilm.core import Change, InputError, Observation, Severity, Side, Stat
 from plainfilm.text.reader.phrases import Trie, expand, meanings, node_of, words_of
 from plainfilm.text.reader.sentences import Boundaries, compile_boundaries
 from plainfilm.text.reader.spelling import compile_spelling
-from plainfilm.text.sections import Headings, compile_headings
+from plainfilm.text.reader.sections import Headings, compile_headings
 
 
 class Rule(NamedTuple):
@@ -150,8 +150,8 @@ def load_lexicon(language: str = "en") -> Lexicon:
         pairs,
         refined,
         compile_headings(sections["sections"], sections["read"]),
-        compile_boundaries(sections["abbreviations"], sections["openers"]),
-        compile_spelling(meant, {*meant, *sections.get("real_words", ())}),
+        compile_boundaries(sections, sections.get("capitals_open", True)),
+        compile_spelling(meant, {*meant, *sections.get("real_words", "").split()}),
         sections.get("capitals", {}),
         tuple(every),
     )

@@ -16,7 +16,8 @@ from plainfilm.text.reader.links import Reading, describe, link, refer
 from plainfilm.text.reader.mentions import Mention, find_items, find_mentions
 from plainfilm.text.reader.scope import Scopes
 from plainfilm.text.reader.sentences import split_sentences, tokenize
-from plainfilm.text.sections import readable
+from plainfilm.text.reader.layout import plain
+from plainfilm.text.reader.sections import readable
 
 _ORDER = {Status.ABSENT: 0, Status.UNCERTAIN: 1, Status.PRESENT: 2}
 _IMPLIED_SIDES = {"lingula": Side.LEFT, "middle lobe": Side.RIGHT}
@@ -141,6 +142,7 @@ def explain(text: str, *, language: str = "en") -> Iterator[Fired]:
             f"a report to read must be text (str), got {type(text).__name__}: decode bytes first"
         )
     lexicon = load_lexicon(language)
+    report, text = text, (stripped := plain(text)).text
     for section in readable(text, lexicon.headings):
         before: list[Reading] = []
         waiting: list[Iterator[Fired]] = []  # for what the next sentence says of them
@@ -153,7 +155,9 @@ def explain(text: str, *, language: str = "en") -> Iterator[Fired]:
             before = _read_sentence(words, lexicon, before)
             for fired in waiting:
                 yield from fired
-            waiting = [_fire(reading, sentence, spans, start, lexicon) for reading in before]
+            spans = [stripped.span(start + a, start + b) for a, b in spans]
+            first, last = stripped.span(start, end)
+            waiting = [_fire(reading, report, (first, last), spans, lexicon) for reading in before]
         for fired in waiting:
             yield from fired
 
@@ -194,15 +198,17 @@ def _read_sentence(words: list[str], lexicon: Lexicon, before: list[Reading]) ->
 
 
 def _fire(
-    reading: Reading, sentence: str, spans: list[tuple[int, int]], offset: int, lexicon: Lexicon
+    reading: Reading,
+    report: str,
+    sentence: tuple[int, int],
+    spans: list[tuple[int, int]],
+    lexicon: Lexicon,
 ) -> Iterator[Fired]:
-    where = tuple(
-        (offset + spans[start][0], offset + spans[end - 1][1])
-        for start, end in reading.mention.tokens
-    )
-    cues = tuple(sentence[spans[c.start][0] : spans[c.end - 1][1]] for c in reading.cues)
+    where = tuple((spans[start][0], spans[end - 1][1]) for start, end in reading.mention.tokens)
+    cues = tuple(report[spans[c.start][0] : spans[c.end - 1][1]] for c in reading.cues)
     for attributes in reading.attributes:
-        yield Fired(_finding(reading, attributes, sentence, where, lexicon), reading.rule, cues)
+        finding = _finding(reading, attributes, report[slice(*sentence)], where, lexicon)
+        yield Fired(finding, reading.rule, cues)
 
 
 def _without_weak(mentions: list[Mention]) -> list[Mention]:

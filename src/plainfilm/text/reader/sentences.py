@@ -2,38 +2,71 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 from typing import NamedTuple
 
 LONGEST_SENTENCE = 500
 """Characters after which a sentence is cut, so that reading stays linear in the text's length."""
+_WIDEST = 140
+"""Characters of the widest column at which text is wrapped."""
+
+
+_LAST_WORD = re.compile(r"[^\W_]+(?:\.[^\W_]+)*\Z")
+_LIST_NUMBER = re.compile(r"\s*\(?\d{1,2}[.)]?\s*\Z")
+_ITEM = re.compile(r"[ \t]*(?:[-*\u2022]|\(?\d{1,2}[.)])(?:[ \t]|(?=[A-Z]))")
+_WORD = re.compile(r"[^\W\d_]+")
+_LINE = re.compile(r"[^\s][^\n]*(?<=\S)")
+_MID_STOP = re.compile(r"[.!?][ \t]+[^\W\d]")
 
 
 class Boundaries(NamedTuple):
     """What ends a sentence in one language."""
 
-    pattern: re.Pattern[str]
+    stop: re.Pattern[str]
+    """A full stop, or the white space before a capital that may have lost one."""
     abbreviations: frozenset[str]
-    openers: re.Pattern[str]
-    """White space and a word that opens a sentence."""
+    openers: frozenset[str]
+    """Words that open a sentence where they stand in mid-line with a capital."""
+    never_last: frozenset[str]
+    """Words that no sentence ends with: "of", "the", "lower"."""
+    last: frozenset[str]
+    """Phrases that may end a sentence, though their last word alone may not: "on the left"."""
+    never_first: frozenset[str]
+    """Words that no sentence begins with: "or", "are"."""
+    names: frozenset[str]
+    """Words that have a capital wherever they stand: "Swan", "Monday"."""
+    topics: frozenset[str]
+    """What stands alone on a line above what is said of it: "heart"."""
+    answers: frozenset[str]
+    """What may be said alone, after a colon or a dash: "none"."""
 
 
-_LAST_WORD = re.compile(r"[^\W_]+(?:\.[^\W_]+)*\Z")
-_LIST_NUMBER = re.compile(r"\s*\(?\d{1,2}[.)]?\s*\Z")
+def compile_boundaries(
+    words: Mapping[str, Iterable[str] | str], capitals_open: bool
+) -> Boundaries:
+    """Compile the boundaries from the words that :class:`Boundaries` names.
 
-
-def compile_boundaries(abbreviations: Iterable[str], openers: Iterable[str]) -> Boundaries:
-    """Compile the boundaries: full stops, blank lines, list items, and a lost full stop.
-
-    ``openers`` are words that open a sentence where they stand in mid-line with a capital.
+    They are lists, or single words with spaces between them in one string. ``capitals_open``: any word that has a capital in mid-line may open a sentence, too.
     """
-    lost = "|".join(sorted(openers, key=len, reverse=True))
-    pattern = re.compile(
-        rf"(?P<stop>[.!?]+[\"')\]]*(?=\s|\Z|[A-Z][a-z]))"
-        rf"|(?P<line>\n[ \t]*\n|\n(?=[ \t]*(?:[-*•]|\(?\d{{1,2}}[.)]|[A-Z][a-z]))|\n(?=[A-Z]{{2}}))"
-        rf"|(?P<lost>(?<=[a-z)\]])\s+(?=(?:{lost})\b))"
-    )
-    return Boundaries(pattern, frozenset(abbreviations), re.compile(rf"\s+(?:{lost})\b"))
+    lists = {
+        name: listed.split() if isinstance(listed, str) else list(listed)
+        for name in Boundaries._fields[1:]
+        if (listed := words.get(name))
+    }
+    opening = "|".join(sorted(lists["openers"], key=len, reverse=True))
+    patterns = [
+        r"(?P<stop>[.!?]++[\"')\]]*+(?=\s|\Z|[A-Z][A-Za-z])|(?<=[a-z]{3})\.(?=[a-z]{3}))",
+        r"(?P<item>(?<=\S)[ \t]+(?=(?:[-\u2013\u2014\u2022]|\(?\d{1,2}\))[ \t]+[A-Z]))",
+        rf"(?P<opener>(?<=[^\W_]|[)\]%])[ \t]+(?=(?:{opening})\b))",
+    ]
+    if capitals_open:
+        patterns.append(r"(?P<capital>(?<=[a-z\d)\]%])[ \t]+(?=[A-Z][a-z]+(?:[ ,.:-]|\Z)))")
+    sets = {
+        name: frozenset(word.lower() for word in lists.get(name, ()))
+        for name in Boundaries._fields[1:]
+    }
+    return Boundaries(re.compile("|".join(patterns)), **sets)
 
 
 def split_sentences(
@@ -41,30 +74,112 @@ def split_sentences(
 ) -> Iterator[tuple[int, int]]:
     """Yield the spans of the sentences of ``text[start:end]``, without outer white space."""
     end = len(text) if end is None else end
-    begin = start
-    for match in boundaries.pattern.finditer(text, start, end):
-        if match.start() < begin:
-            continue
-        if match["stop"] and not _ends(text, begin, match, boundaries):
-            continue
-        yield from _pieces(text, begin, match.end())
-        begin = match.end()
-    yield from _pieces(text, begin, end)
+    for first, last in _paragraphs(text, boundaries, start, end):
+        begin = first
+        for match in boundaries.stop.finditer(text, first, last):
+            if _ends(text, begin, match, boundaries):
+                yield from _pieces(text, begin, match.end())
+                begin = match.end()
+        yield from _pieces(text, begin, last)
 
 
-def _ends(text: str, begin: int, stop: re.Match[str], boundaries: Boundaries) -> bool:
-    """Return whether a full stop ends the sentence, and not an abbreviation or a list number."""
-    before = text[max(begin, stop.start() - 30) : stop.start()]
-    if stop.group() != "." or not before:
+def _ends(text: str, begin: int, mark: re.Match[str], boundaries: Boundaries) -> bool:
+    """Return whether a sentence ends at a stop, or at a word that looks as if it opened one."""
+    before = text[max(begin, mark.start() - 30) : mark.start()]
+    if mark.lastgroup != "stop":
+        return _has_lost_stop(text, before, mark, boundaries)
+    if mark.group() != "." or not before:
         return bool(before.strip())
-    if _LIST_NUMBER.match(before) and stop.start() - begin < 8:
+    if _LIST_NUMBER.match(before) and mark.start() - begin < 8:
         return False
     last = _LAST_WORD.search(before)
     word = last.group() if last else ""
     if len(word) == 1 and word.isalpha() and word.isupper():
-        return bool(boundaries.openers.match(text, stop.end()))
-    follows = text[stop.end() : stop.end() + 2].strip()
+        following = _WORD.search(text, mark.end(), mark.end() + 20)
+        return bool(following and following.group().lower() in boundaries.openers)
+    follows = text[mark.end() : mark.end() + 2].strip()
     return word.lower() not in boundaries.abbreviations or follows[:1].isupper() or not follows
+
+
+def _has_lost_stop(text: str, before: str, mark: re.Match[str], boundaries: Boundaries) -> bool:
+    """Return whether a capital in mid-line opens a sentence ("no effusion Heart is enlarged")."""
+    earlier = before.split()
+    if not earlier or _may_go_on(earlier, boundaries):
+        return False
+    if mark.lastgroup == "opener":
+        return True
+    following = _WORD.search(text, mark.end(), mark.end() + 30)
+    word = following.group().lower() if following else ""
+    if mark.lastgroup == "item":  # "Lungs - Clear - Effusion - None"
+        topic = " ".join(earlier).lower() in boundaries.topics
+        return not topic and word not in boundaries.answers
+    return bool(word) and word not in boundaries.names and earlier[-1][:1].islower()
+
+
+def _may_go_on(words: list[str], boundaries: Boundaries) -> bool:
+    """Return whether no sentence ends with the last of ``words``: "of", "the lower"."""
+    tail = [word.lower() for word in words[-3:]]
+    if any(" ".join(tail[at:]) in boundaries.last for at in range(len(tail))):
+        return False
+    return tail[-1] in boundaries.never_last or tail[-1][-1] in ",(/-&+"
+
+
+def _paragraphs(
+    text: str, boundaries: Boundaries, start: int, end: int
+) -> Iterator[tuple[int, int]]:
+    """Yield the lines of ``text[start:end]``, those of one wrapped paragraph as one."""
+    lines = [(m.start(), m.end()) for m in _LINE.finditer(text, start, end)]
+    if len(lines) < 2:
+        yield start, end
+        return
+    wrapping = _Wrapping(text, lines)
+    begin = lines[0][0]
+    for (first, last), (following, _) in pairwise(lines):
+        if wrapping.parts(first, last, following, boundaries):
+            yield begin, last
+            begin = following
+    yield begin, lines[-1][1]
+
+
+class _Wrapping:
+    """How the lines of a section are broken: wherever they were full, or where a sentence ends."""
+
+    def __init__(self, text: str, lines: list[tuple[int, int]]) -> None:
+        self.text = text
+        start, end = lines[0][0], lines[-1][1]
+        whole = text[start:end]
+        self.cased = whole.upper() != whole and whole.lower() != whole
+        # A heading that stands before the first line's text is part of its width.
+        lengths = [last - first for first, last in lines]
+        lengths[0] += start - 1 - text.rfind("\n", max(0, start - _WIDEST), start)
+        self.lengths = dict(zip((first for first, _ in lines), lengths, strict=True))
+        self.width = max((length for length in lengths if length <= _WIDEST), default=_WIDEST)
+        self.prose = bool(_MID_STOP.search(whole)) or (
+            any(text[first].islower() for first, _ in lines[1:])
+            if self.cased
+            else whole.endswith((".", "!", "?"))
+        )
+
+    def parts(self, first: int, last: int, following: int, boundaries: Boundaries) -> bool:
+        """Return whether the line ``first:last`` ends a sentence, and the one after begins one."""
+        text = self.text
+        if text.count("\n", last, following) > 1 or _ITEM.match(text, following):
+            return True
+        if text[last - 1] in ".!?:":
+            return False  # for the stop itself to tell
+        before = text[max(first, last - 30) : last].split()
+        opening = _WORD.match(text, following)
+        if opening is None or _may_go_on(before, boundaries):
+            return False
+        word = opening.group()
+        if word.lower() in boundaries.never_first:
+            return False
+        if text[first:last].lower() in boundaries.topics:
+            return False
+        full = self.lengths[first] + 1 + len(word) > self.width
+        if self.cased and not (len(word) > 1 and word.isupper()):
+            return word[0].isupper() and word.lower() not in boundaries.names
+        return not (full and self.prose)
 
 
 def _pieces(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
