@@ -1,6 +1,6 @@
 """What a change of layout does to what is read: nothing, if all is well.
 
-    python benchmarks/reader_layouts.py                                   # the writer's reports
+    python benchmarks/reader_layouts.py                                   # simulated reports
     python benchmarks/reader_layouts.py --reports NLMCXR_reports.tgz --count 1500
     python benchmarks/reader_layouts.py --reports NLMCXR_reports.tgz --show "capitals, 80 columns"
 
@@ -10,14 +10,12 @@ are found by a full stop between a small letter and a capital, without the reade
 """
 
 import argparse
-import random
 import re
 import textwrap
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from plainfilm.text import read
-from plainfilm.text.writer import STYLES, write
 
 _BETWEEN = re.compile(r"(?<=[a-z)%])\.[ \n]+(?=[A-Z])")
 
@@ -56,7 +54,8 @@ def _bold(text: str) -> str:
 
 def _mimic(text: str) -> str:
     body = wrapped(text.replace("\n", " "), 78).replace("\n", "\n ")
-    return f"                 FINAL REPORT\n INDICATION:  ___ year old man.\n \n FINDINGS:  \n \n {body}\n"
+    before = f"{'FINAL REPORT':>29}\n INDICATION:  ___ year old man.\n \n"
+    return f"{before} FINDINGS:  \n \n {body}\n"
 
 
 LAYOUTS: dict[str, Callable[[str], str]] = {
@@ -108,14 +107,10 @@ def moved(reports: Iterable[str], layout: Callable[[str], str]) -> list[str]:
 
 
 def written(count: int) -> list[str]:
-    """Return reports of the writer, on findings drawn at random."""
+    """Return reports of simulated studies."""
     from plainfilm.phantom import simulate
 
-    styles = list(STYLES.values())
-    return [
-        write(simulate(seed).report.statements, random.Random(seed), styles[seed % len(styles)]).text
-        for seed in range(count)
-    ]
+    return [simulate(0, index, size=32).study.report.text for index in range(count)]
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ class Plain(NamedTuple):
 
 
 _PERHAPS_MARKED = re.compile(
-    r"[<*|\\`@\r\t\v\f\x80-\xa0\xab\xad\xbb\u2000-\uffff]|__|-\n|\[[A-Za-z]|&[#A-Za-z]|^[ \t]*[#>=]",
+    r"[<*|\\`@\r\t\v\f\x80-\xa0\xab\xad\xbb\u2000-\uffff]|__|\[[A-Za-z]|&[#A-Za-z]|^[ \t]*[#>=]",
     re.MULTILINE,
 )
 """What a text without markup has none of."""
@@ -57,7 +57,6 @@ _MARKUP = re.compile(
     | (?P<bar> (?<![ \t])[ \t]*+\|[ \t]*)
     | (?P<entity> &(?:\#\d{{1,6}}|\#x[0-9a-f]{{1,5}}|[a-z]{{2,8}});)
     | (?P<space> \\t | [^\S\n ])
-    | (?P<hyphen> (?<=[^\W\d_])-\n[ \t]*(?=[^\W\d_]))
     | (?P<bullet> ^[ \t]*[*\u2022\u2023\u25aa\u25cf\u25e6\u2013\u2014](?=[ \t]))
     | (?P<star> (?<!\w)\*(?=\w) | (?<=[\w.,;:!?])\*(?!\w))
     | (?P<single> [\u2018\u2019\u201a\u201b\u2032]) | (?P<double> [\u201c\u201d\u201e\u00ab\u00bb])
@@ -66,11 +65,11 @@ _MARKUP = re.compile(
 )
 _BECOMES = {
     "rule": "", "line": "\n", "cell": ": ", "block": "\n\n", "gone": "", "space": " ",
-    "hyphen": "-", "bullet": "-", "star": "", "bold": "", "single": "'", "double": '"',
+    "bullet": "-", "star": "", "bold": "", "single": "'", "double": '"',
 }  # fmt: skip
 _INDENT = 12
 """Characters before which a bold mark still opens its line."""
-_TITLE = re.compile(r"[^\W\d_][^\n.:*<]{1,40}(?P<end>\*\*|__|</(?:b|strong)>)[ \t]*[A-Z\d]", re.I)
+_TITLE = re.compile(r"[^\W\d_][^\n.:*<]{1,40}(?P<end>\*\*|__|</(?i:b|strong)>)[ \t]*[A-Z\d]")
 """A title in bold, which opens its line, and the first letter of what is said under it."""
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import NamedTuple
 
+from plainfilm.text.reader.layout import BLANK
+
 LONGEST_SENTENCE = 500
 """Characters after which a sentence is cut, so that reading stays linear in the text's length."""
 _WIDEST = 140
@@ -30,6 +32,10 @@ class Boundaries(NamedTuple):
     """Words that open a sentence where they stand in mid-line with a capital."""
     never_last: frozenset[str]
     """Words that no sentence ends with: "of", "the", "lower"."""
+    enders: frozenset[str]
+    """Words that a sentence often ends with, so that a blank after them opens another."""
+    never_alone: frozenset[str]
+    """Words that are no sentence: "stable"."""
     last: frozenset[str]
     """Phrases that may end a sentence, though their last word alone may not: "on the left"."""
     never_first: frozenset[str]
@@ -42,12 +48,11 @@ class Boundaries(NamedTuple):
     """What may be said alone, after a colon or a dash: "none"."""
 
 
-def compile_boundaries(
-    words: Mapping[str, Iterable[str] | str], capitals_open: bool
-) -> Boundaries:
+def compile_boundaries(words: Mapping[str, Iterable[str] | str], capitals_open: bool) -> Boundaries:
     """Compile the boundaries from the words that :class:`Boundaries` names.
 
-    They are lists, or single words with spaces between them in one string. ``capitals_open``: any word that has a capital in mid-line may open a sentence, too.
+    They are lists, or single words with spaces between them in one string. ``capitals_open``: any
+    word that has a capital in mid-line may open a sentence, too.
     """
     lists = {
         name: listed.split() if isinstance(listed, str) else list(listed)
@@ -56,12 +61,16 @@ def compile_boundaries(
     }
     opening = "|".join(sorted(lists["openers"], key=len, reverse=True))
     patterns = [
-        r"(?P<stop>[.!?]++[\"')\]]*+(?=\s|\Z|[A-Z][A-Za-z])|(?<=[a-z]{3})\.(?=[a-z]{3}))",
+        r"(?P<stop>[.!?]++[\"')\]]*+(?=\s|\Z|[A-Z](?:[A-Za-z-]| [a-z]))"
+        r"|(?<=[a-z]{3})\.(?=[a-z]{3}))",
         r"(?P<item>(?<=\S)[ \t]+(?=(?:[-\u2013\u2014\u2022]|\(?\d{1,2}\))[ \t]+[A-Z]))",
         rf"(?P<opener>(?<=[^\W_]|[)\]%])[ \t]+(?=(?:{opening})\b))",
     ]
     if capitals_open:
-        patterns.append(r"(?P<capital>(?<=[a-z\d)\]%])[ \t]+(?=[A-Z][a-z]+(?:[ ,.:-]|\Z)))")
+        patterns.append(
+            r"(?P<capital>(?<=[a-z\d)\]%])[ \t]+(?=[A-Z](?:[a-z]+(?:[ ,.:-]|\Z)|-[a-z])))"
+        )
+        patterns.append(rf"(?P<blank>(?<=[a-z])[ \t]+(?={BLANK}[ \t]+[a-z]))")
     sets = {
         name: frozenset(word.lower() for word in lists.get(name, ()))
         for name in Boundaries._fields[1:]
@@ -108,12 +117,20 @@ def _has_lost_stop(text: str, before: str, mark: re.Match[str], boundaries: Boun
         return False
     if mark.lastgroup == "opener":
         return True
-    following = _WORD.search(text, mark.end(), mark.end() + 30)
+    following = _WORD.search(text, mark.end() + 4 * (mark.lastgroup == "blank"), mark.end() + 30)
     word = following.group().lower() if following else ""
+    if mark.lastgroup == "blank":  # "No effusion XXXX scoliosis is unchanged"
+        ends = len(earlier) > 1 and earlier[-1].lower() in boundaries.enders
+        return ends and word not in boundaries.never_first
     if mark.lastgroup == "item":  # "Lungs - Clear - Effusion - None"
         topic = " ".join(earlier).lower() in boundaries.topics
         return not topic and word not in boundaries.answers
-    return bool(word) and word not in boundaries.names and earlier[-1][:1].islower()
+    if not word or word in boundaries.names:
+        return False
+    if len(earlier) == 1:  # "Atherosclerosis Mild scoliosis", but no title ("Normal Heart Size")
+        rest = text[mark.end() + len(word) : mark.end() + len(word) + 2].strip()
+        return earlier[0].lower() not in boundaries.never_alone and not rest.isupper()
+    return earlier[-1][0].islower()
 
 
 def _may_go_on(words: list[str], boundaries: Boundaries) -> bool:
@@ -176,7 +193,8 @@ class _Wrapping:
             return False
         if text[first:last].lower() in boundaries.topics:
             return False
-        full = self.lengths[first] + 1 + len(word) > self.width
+        unbroken = text[following : following + _WIDEST].split(None, 1)[0]
+        full = self.lengths[first] + 1 + len(unbroken) > self.width
         if self.cased and not (len(word) > 1 and word.isupper()):
             return word[0].isupper() and word.lower() not in boundaries.names
         return not (full and self.prose)
@@ -199,7 +217,7 @@ def _pieces(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 # A hyphen inside a word parts it ("air-space" is "air space"); a number keeps its decimal point.
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)+|[^\W_]+(?:['’][^\W\d_]+)?|[^\w\s]")
-_INNER_HYPHEN = re.compile(r"(?<=\w)[-\u2010\u2011](?=\w)")
+_INNER_HYPHEN = re.compile(r"(?<=\w)[-\u2010\u2011](?=\n?\w)")
 
 
 class Tokens(NamedTuple):
