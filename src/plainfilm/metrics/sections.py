@@ -36,15 +36,14 @@ def section_of(text: str, section: str, language: str, *, where: str, required: 
     Raises:
         InputError: the text has no heading, and is required to.
     """
-    from plainfilm.text.reader.lexicon import load_lexicon
-    from plainfilm.text.sections import BODY, split_sections
+    from plainfilm.text import sections
 
-    parts = split_sections(text, load_lexicon(language).headings)
+    parts = sections(text, language=language)
     wanted = section.split("+")
-    found = [text[part.start : part.end].strip() for part in parts if part.name in wanted]
+    found = [part.text for part in parts if part.name in wanted]
     if found:
         return "\n".join(filter(None, found))
-    if any(part.name != BODY for part in parts):
+    if any(part.name != "body" for part in parts):
         return None
     if required and text.strip():
         raise InputError(

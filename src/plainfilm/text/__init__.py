@@ -2,5 +2,6 @@
 
 from plainfilm.text.labeler import labels
 from plainfilm.text.reader import explain, read, vocabulary
+from plainfilm.text.reader.sections import Section, sections
 
-__all__ = ["explain", "labels", "read", "vocabulary"]
+__all__ = ["Section", "explain", "labels", "read", "sections", "vocabulary"]

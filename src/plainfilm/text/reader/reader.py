@@ -16,7 +16,7 @@ from plainfilm.text.reader.lexicon import Lexicon, Rule, load_lexicon
 from plainfilm.text.reader.links import Reading, describe, link, refer
 from plainfilm.text.reader.mentions import Mention, find_items, find_mentions
 from plainfilm.text.reader.scope import Scopes
-from plainfilm.text.reader.sections import readable
+from plainfilm.text.reader.headings import readable
 from plainfilm.text.reader.sentences import split_sentences, tokenize
 
 _ORDER = {Status.ABSENT: 0, Status.UNCERTAIN: 1, Status.PRESENT: 2}

@@ -1,93 +1,66 @@
-"""Sections of a raw report: FINDINGS, IMPRESSION, INDICATION, COMPARISON, TECHNIQUE and the rest.
+"""The sections of a report, for anyone who needs them."""
 
-Headings are data (``rules/<language>/sections.yaml``). A heading is one of those phrases followed
-by a colon or a dash, at the start of a line or sentence in any case, or anywhere in capitals; alone
-on its line; or in capitals before a sentence that is not.
-"""
-
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
-BODY = "body"
-"""The name of text that stands under no heading."""
+from plainfilm.core import InputError
+from plainfilm.text.reader.headings import Part, split_sections
+from plainfilm.text.reader.layout import plain
+from plainfilm.text.reader.lexicon import load_lexicon
 
-_BLANK_LINE = re.compile(r"\n[ \t]*\n")
-_BRIEF = ("comparison", "technique")
-"""Sections of one sentence, whatever follows it."""
-_CLOSING = "recommendation"
-"""Sections after which no text about the film comes."""
-_FIRST_STOP = re.compile(r"(?<=[a-z\d)])[.?][ \t]+(?=[A-Z])")
+_BEFORE_FINDINGS = {"examination", "indication", "technique", "comparison", "findings"}
 
 
-class Part(NamedTuple):
-    """A section: its name, and the span of its content (without the heading) in the plain text."""
+class Section(NamedTuple):
+    """A section of a report.
+
+    Names are ``findings``, ``impression``, ``addendum``, ``indication``, ``comparison``,
+    ``technique``, ``examination`` (what was done to whom, and who signed), ``recommendation``, and
+    ``body`` for text under no heading.
+    """
 
     name: str
+    text: str
+    """What stands under the heading, without markup."""
     start: int
     end: int
+    """Where it stands in the report as it was given, in characters; ``end`` is exclusive."""
+    study: int
+    """Number of the study in a text that holds several reports, from 0."""
 
 
-class Headings(NamedTuple):
-    """The compiled headings of one language."""
+def sections(text: str, *, language: str = "en") -> list[Section]:
+    """Return the sections of a report in their order.
 
-    pattern: re.Pattern[str]
-    names: Mapping[str, str]
-    """Heading in lower case → name of its section."""
-    read: frozenset[str]
-    """The names of the sections that say something about this film."""
+    The layouts of MIMIC-CXR, CheXpert Plus, ReXGradient, PadChest and Open-i are known, in plain
+    text, HTML or Markdown. A report that stands after another one's impression and begins anew with
+    an examination, indication, technique, comparison or findings is another ``study``.
 
+    Args:
+        text: one or more whole reports.
+        language: whose headings are looked for.
 
-def compile_headings(sections: Mapping[str, Sequence[str]], read: Iterable[str]) -> Headings:
-    """Compile ``sections`` (section name → its headings)."""
-    names = {heading.lower(): name for name, headings in sections.items() for heading in headings}
-    longest_first = sorted(names, key=len, reverse=True)
-    lower = "|".join(re.escape(heading) for heading in longest_first)
-    upper = "|".join(re.escape(heading.upper()) for heading in longest_first)
-    opening = r"^[ \t\"']*+(?:(?:[-*]|\(?\d{1,2}[.)])[ \t]*+)?|(?<=[.!?])[ \t]++"
-    pattern = re.compile(
-        rf"(?:{opening})(?P<line>(?i:{lower}))[\"']?(?:[ \t]*+:|[ \t]++[-\u2013\u2014]+(?=\s))"
-        rf"|(?<![^\W_])(?P<inline>{upper})[ \t]*:"
-        rf"|^[ \t]*+(?P<alone>(?i:{lower}))[ \t]*+$"
-        rf"|(?:^[ \t]*+|(?<=[.!?])[ \t]++)(?P<bare>{upper})(?=[ \t]+[A-Z][a-z])",
-        re.MULTILINE,
-    )
-    return Headings(pattern, names, frozenset(read))
-
-
-def split_sections(text: str, headings: Headings) -> list[Part]:
-    """Return the sections of plain ``text`` in order; all of it is one ``body`` without a heading.
-
-    Where the report has no findings, what follows the first paragraph of a section that is not
-    read is body text, and what follows the first sentence of a comparison or a technique; without
-    a blank line, and where nothing is read at all, what follows the first sentence of the last one.
+    Raises:
+        InputError: ``text`` is not a ``str``, or there are no rules for ``language``.
     """
-    marks = list(headings.pattern.finditer(text))
-    names = [headings.names[mark[mark.lastgroup or 0].lower()] for mark in marks]
-    edges = [*(m.start() for m in marks), len(text)]
+    if not isinstance(text, str):
+        raise InputError(f"a report must be text (str), got {type(text).__name__}: decode bytes")
+    stripped = plain(text)
+    parts = split_sections(stripped.text, load_lexicon(language).headings)
     found = []
-    if text[: edges[0]].strip():
-        found.append(Part(BODY, 0, edges[0]))
-    told = any(name in headings.read or name == BODY for name in names)
-    for mark, name, end in zip(marks, names, edges[1:], strict=True):
-        rest = None
-        if "findings" not in names and name not in {*headings.read, BODY, _CLOSING}:
-            rest = _BLANK_LINE.search(text, mark.end(), end)
-            if rest is None and (name in _BRIEF or (not told and mark is marks[-1])):
-                rest = _FIRST_STOP.search(text, mark.end(), end)
-        found.append(Part(name, mark.end(), rest.start() if rest else end))
-        if rest and text[rest.end() : end].strip():
-            found.append(Part(BODY, rest.end(), end))
+    for part, study in _numbered(parts):
+        content = stripped.text[part.start : part.end]
+        start = part.start + len(content) - len(content.lstrip())
+        span = stripped.span(start, start + len(content.strip()))
+        found.append(Section(part.name, content.strip(), *span, study))
     return found
 
 
-def readable(text: str, headings: Headings) -> list[Part]:
-    """Return the sections that say something about this film.
-
-    These are findings, impression and addenda; text under no heading counts where there is no
-    findings section.
-    """
-    parts = split_sections(text, headings)
-    if any(part.name == "findings" for part in parts):
-        parts = [part for part in parts if part.name != BODY]
-    return [part for part in parts if part.name == BODY or part.name in headings.read]
+def _numbered(parts: list[Part]) -> Iterator[tuple[Part, int]]:
+    """Yield each section and the number of its study."""
+    study, concluded = 0, False
+    for part in parts:
+        if concluded and part.name in _BEFORE_FINDINGS:
+            study, concluded = study + 1, False
+        concluded = concluded or part.name == "impression"
+        yield part, study
