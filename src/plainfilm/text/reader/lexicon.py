@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import yaml
 
 from plainfilm.core import Change, InputError, Observation, Severity, Side, Status
-from plainfilm.text.reader.phrases import Trie, expand, meanings, node_of, words_of
 from plainfilm.text.reader.headings import Headings, compile_headings
+from plainfilm.text.reader.phrases import Trie, expand, meanings, node_of, words_of
 from plainfilm.text.reader.sentences import Boundaries, compile_boundaries
 from plainfilm.text.reader.spelling import compile_spelling
 

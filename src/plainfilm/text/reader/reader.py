@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 from plainfilm.core import Change, Finding, InputError, Observation, Severity, Side, Span, Status
 from plainfilm.text.reader.attributes import Attributes, attach, combine
+from plainfilm.text.reader.headings import readable
 from plainfilm.text.reader.layout import plain
 from plainfilm.text.reader.lexicon import Lexicon, Rule, load_lexicon
 from plainfilm.text.reader.links import Reading, describe, link, refer
 from plainfilm.text.reader.mentions import Mention, find_items, find_mentions
 from plainfilm.text.reader.scope import Scopes
-from plainfilm.text.reader.headings import readable
 from plainfilm.text.reader.sentences import split_sentences, tokenize
 
 _ORDER = {Status.ABSENT: 0, Status.UNCERTAIN: 1, Status.PRESENT: 2}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from plainfilm.core import InputError
-from plainfilm.text.reader.headings import Part, split_sections
+from plainfilm.text.reader.headings import BODY, Part, split_sections
 from plainfilm.text.reader.layout import plain
 from plainfilm.text.reader.lexicon import load_lexicon
 
@@ -50,6 +50,8 @@ def sections(text: str, *, language: str = "en") -> list[Section]:
     found = []
     for part, study in _numbered(parts):
         content = stripped.text[part.start : part.end]
+        if part.name == BODY and not content.strip():
+            continue
         start = part.start + len(content) - len(content.lstrip())
         span = stripped.span(start, start + len(content.strip()))
         found.append(Section(part.name, content.strip(), *span, study))
