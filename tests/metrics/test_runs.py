@@ -1,6 +1,7 @@
 """Several runs of a system: mean, spread over runs, interval over studies."""
 
 import math
+from dataclasses import replace
 from statistics import fmean, stdev
 
 import pytest
@@ -65,3 +66,12 @@ def test_what_does_not_compare() -> None:
         difference(good["rouge-l"], good["micro-f1-14"])
     with pytest.raises(MetricError, match="runs is empty"):
         over_runs(REFERENCES, [], METRICS)
+
+
+def test_a_difference_in_the_last_bit_is_none() -> None:
+    """Equal systems whose sums came in another order."""
+    first = over_runs(REFERENCES, [GOOD[0]], ["bleu-4"])["bleu-4"]
+    nudged = replace(first, values=(first.values[0] - 2.5e-14,), draws=first.draws - 2.5e-14)
+    found = difference(first, nudged)
+    assert found.value == 0
+    assert found.interval == (0, 0)

@@ -16,13 +16,19 @@ from plainfilm.cli.data import data_app
 from plainfilm.cli.demo import demo
 from plainfilm.cli.doctor import doctor
 from plainfilm.cli.evaluate import evaluate
+from plainfilm.cli.extras import extra_of
 from plainfilm.cli.metrics import metrics
 from plainfilm.cli.read import read
 from plainfilm.cli.report import report
 from plainfilm.cli.score import score
 from plainfilm.cli.table import table
 from plainfilm.cli.train import train
-from plainfilm.core import PlainfilmError, PlainfilmWarning, printable
+from plainfilm.core import (
+    MissingDependencyError,
+    PlainfilmError,
+    PlainfilmWarning,
+    printable,
+)
 
 app = typer.Typer(
     name="plainfilm",
@@ -58,12 +64,21 @@ app.add_typer(data_app)
 
 
 def main() -> None:
-    """Run the command line; a mistake of the user's is one line on standard error and status 1."""
+    """Run the command line; a mistake of the user's is one line on standard error and status 1.
+
+    So is a package that the command needs and that is not installed: the line names its extra.
+    """
     _silence_libraries()
     try:
         app(prog_name="plainfilm")
     except PlainfilmError as error:
         typer.echo(f"plainfilm: {error}", err=True)
+        sys.exit(1)
+    except ModuleNotFoundError as error:
+        missing = extra_of(error.name)
+        if missing is None:
+            raise
+        typer.echo(f"plainfilm: {MissingDependencyError.of(*missing)}", err=True)
         sys.exit(1)
     except BrokenPipeError:
         _discard_output()

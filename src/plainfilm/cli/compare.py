@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from plainfilm.cli.options import (
+    CorpusFile,
     Metrics,
     Models,
+    Tokens,
     Uncertain,
     UncertainOption,
+    Workers,
     protocol,
 )
 from plainfilm.core import InputError, MetricError
@@ -59,6 +62,9 @@ def compare(
         typer.Option(help="Of the reports; that of the runs' own scores if left out, else en."),
     ] = None,
     metric_model: Models = None,
+    tokenizer: Tokens = "ptb",
+    corpus: CorpusFile = None,
+    workers: Workers = None,
     json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """Compare two systems that wrote reports for the same studies.
@@ -77,7 +83,9 @@ def compare(
     from plainfilm.metrics import significance
     from plainfilm.metrics.files import read_run
 
-    chosen = protocol(metrics, uncertain, metric_model)
+    chosen = protocol(
+        metrics, uncertain, metric_model, tokenizer=tokenizer, corpus=corpus, workers=workers
+    )
     systems = [
         _System([first, *(first_run or [])], first_row),
         _System([second, *(second_run or [])], second_row),

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 import plainfilm
@@ -28,7 +29,8 @@ class Check(NamedTuple):
 _EXTRAS = {
     "data": ("pillow", "pydicom", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg",
              "pylibjpeg-rle", "pyjpegls", "simplejpeg", "pyarrow", "defusedxml", "scipy"),
-    "model": ("torch", "transformers", "accelerate", "safetensors", "tokenizers", "jinja2"),
+    "model": ("torch", "transformers", "accelerate", "safetensors", "tokenizers"),
+    "pages": ("jinja2", "matplotlib"),
     "demo": ("pydicom-data",),
 }  # fmt: skip
 """The packages of each extra, by their names on the package index."""
@@ -43,7 +45,8 @@ def doctor() -> None:
     checks = [*_machine(), *_packages(), *_torch(), *_syntaxes(), *_models()]
     for check in checks:
         mark = "[green]ok[/green]" if check.good else "[red]missing[/red]"
-        table.add_row(mark, check.what, check.found, check.remedy)
+        # Brackets in a name or a path are no markup: "[data]" is an extra.
+        table.add_row(mark, *map(escape, (check.what, check.found, check.remedy)))
     Console().print(table)
     if not all(check.good for check in checks):
         raise typer.Exit(1)

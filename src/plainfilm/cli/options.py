@@ -1,8 +1,10 @@
 """The options that every scoring command shares, and what they mean."""
 
+import os
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, TypedDict
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -69,11 +71,26 @@ Section = Annotated[
 ]
 
 
-class Options(TypedDict):
-    """How labels are read, as keyword arguments of the rooms below."""
-
-    policy: UncertaintyPolicy
-    models: dict[str, Any]
+Tokens = Annotated[
+    str,
+    typer.Option(
+        "--tokenizer",
+        help="How lexical metrics cut words: ptb (COCO-caption's), whitespace (words that are cut "
+        "already), r2gen-60 or r2gen-100 (R2Gen's protocol).",
+    ),
+]
+CorpusFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--corpus",
+        help="Reports, such as the training split's, from which CIDEr-D takes its document "
+        "frequencies; the references where left out.",
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, help="Processes that read reports; all cores where left out."),
+]
 
 
 @dataclass(frozen=True)
@@ -81,7 +98,8 @@ class Protocol:
     """How a command scores."""
 
     metrics: list[str]
-    options: Options
+    options: dict[str, Any]
+    """Fields of :class:`plainfilm.metrics.Scoring`, as keyword arguments."""
 
     @property
     def by_observation(self) -> list[str]:
@@ -98,17 +116,50 @@ class Protocol:
         return list(dict.fromkeys([*self.metrics, *self.by_observation]))
 
 
-def protocol(metrics: str | None, uncertain: Uncertain, models: list[str] | None) -> Protocol:
+def protocol(
+    metrics: str | None,
+    uncertain: Uncertain,
+    models: list[str] | None,
+    *,
+    tokenizer: str | None = None,
+    corpus: Path | None = None,
+    workers: int | None = 1,
+) -> Protocol:
     """Return the protocol that the options ask for; every name is a known metric.
+
+    Args:
+        metrics: names, separated by commas; the default ones for None.
+        uncertain: what an uncertain mention counts as.
+        models: descriptions as for :func:`plainfilm.metrics.models.load_models`.
+        tokenizer: of lexical metrics.
+        corpus: a file of reports.
+        workers: processes that read reports; None for all cores.
 
     Raises:
         MetricError: a metric is unknown or named twice, or a model's description is malformed.
         ModelError: a model cannot be loaded.
+        InputError: the corpus cannot be read.
     """
     from plainfilm.metrics.models import load_models
     from plainfilm.metrics.registry import resolve
 
     names = [name.strip() for name in metrics.split(",")] if metrics is not None else None
-    policy = UncertaintyPolicy(f"uncertain-{uncertain}")
     chosen = list(resolve(names))
-    return Protocol(chosen, {"policy": policy, "models": load_models(models or [])})
+    options: dict[str, Any] = {
+        "policy": UncertaintyPolicy(f"uncertain-{uncertain}"),
+        "models": load_models(models or []),
+    }
+    if tokenizer is not None:
+        options["tokenizer"] = tokenizer
+    if corpus is not None:
+        options["corpus"] = _corpus(corpus)
+    if workers != 1:
+        options["workers"] = workers or len(os.sched_getaffinity(0))
+    return Protocol(chosen, options)
+
+
+def _corpus(path: Path) -> list[str]:
+    from plainfilm.metrics.files import read_reports
+
+    found = read_reports(path, "references")
+    return found if isinstance(found, list) else list(found.values())

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from plainfilm.cli.options import (
+    CorpusFile,
     Intervals,
     Language,
     Metrics,
@@ -14,8 +15,10 @@ from plainfilm.cli.options import (
     Models,
     Row,
     Section,
+    Tokens,
     Uncertain,
     UncertainOption,
+    Workers,
     protocol,
 )
 
@@ -44,6 +47,9 @@ def score(
     uncertain: UncertainOption = Uncertain.POSITIVE,
     language: Language = None,
     metric_model: Models = None,
+    tokenizer: Tokens = "ptb",
+    corpus: CorpusFile = None,
+    workers: Workers = None,
     training: Annotated[
         Path | None,
         typer.Option(
@@ -83,11 +89,14 @@ def score(
         track,
     )
     from plainfilm.metrics import align
-    from plainfilm.metrics import score as compute
     from plainfilm.metrics.files import report_rows, write_rows
     from plainfilm.metrics.outputs import output_profile
+    from plainfilm.metrics.registry import resolve
+    from plainfilm.metrics.scoring import score_pairs
 
-    chosen = protocol(metrics, uncertain, metric_model)
+    chosen = protocol(
+        metrics, uncertain, metric_model, tokenizer=tokenizer, corpus=corpus, workers=workers
+    )
     loaded = load_reports(
         references, predictions, row=row, section=section, split=split, missing=missing.value,
         language=language,
@@ -97,12 +106,13 @@ def score(
         systems |= _templates(training, truth)
     scores, outputs, rows = {}, {}, []
     for name, said in systems.items():
-        scores[name] = compute(
-            truth, said, chosen.scored, intervals=intervals, per_report=per_report is not None,
-            section=loaded.section, split=loaded.split, language=loaded.language, track=track,
-            **chosen.options,
+        pairs = align(
+            truth, said, section=loaded.section, split=loaded.split, language=loaded.language,
+            track=track, **chosen.options,
         )  # fmt: skip
-        pairs = align(truth, said)
+        scores[name] = score_pairs(
+            pairs, resolve(chosen.scored), intervals=intervals, per_report=per_report is not None
+        )
         outputs[name] = output_profile(pairs)
         rows += report_rows(name, pairs.ids, scores[name], chosen.metrics)
     if per_report is not None:

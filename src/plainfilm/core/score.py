@@ -39,6 +39,9 @@ class Signature(Word):
     """What data: a digest over the sorted ids and the reference texts."""
     count: Annotated[int, Field(ge=0)]
     checkpoint: str | None = None
+    corpus: str | None = None
+    """A digest of the reports from which a metric took what it knows of a whole set, where these
+    are not the references."""
 
     def __str__(self) -> str:
         fields = self.model_dump(exclude={"metric"}, exclude_none=True)

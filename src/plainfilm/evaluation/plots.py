@@ -1,15 +1,22 @@
 """Plots as SVG files: bars by row and system, metrics against report length, training curves.
 
-Nothing is needed to draw them: the marks are few, and an SVG stays sharp on a slide. A plot is
-light on a screen of any theme, names its systems in words, and says what its whiskers are.
+Drawn by matplotlib. Text stays text, so that a plot can be searched, and the same numbers make the
+same file. A plot names its systems in words and says what its whiskers are.
 """
 
+import io
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from plainfilm.core import MissingDependencyError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Interval = tuple[float, float]
 Bar = tuple[float, Interval | None]
@@ -19,12 +26,27 @@ _COLOURS = (  # as many as a table of a paper has rows, its templates included
     "#1f5f8b", "#d9822b", "#8b9298", "#00694d", "#93267e", "#b7a21f",
     "#c8352b", "#6fb3d9", "#3d3d3d",
 )  # fmt: skip
-_INK, _QUIET, _LINE, _GROUND = "#1f2428", "#5d666d", "#dcd8cd", "#fdfcf9"
-_SIZE = 13  # of the font, in pixels
-_WIDTH = 860
-_CELL = 14  # height of a bar with its gap
+_STYLE: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "plainfilm",
+    "font.family": ["sans-serif"],
+    "font.sans-serif": ["Noto Sans", "DejaVu Sans"],
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#b9b4a7",
+    "axes.axisbelow": True,
+    "grid.color": "#dcd8cd",
+    "text.parse_math": False,  # "$" in a system's name is a dollar
+}
+_QUIET, _INK, _GROUND = "#5d666d", "#1f2428", "#fdfcf9"
+_WIDE = 9.0  # inches
+_COLUMNS = 2  # of panels
+_PANEL = 2.7  # inches, height of a panel
+_BAR = 0.16  # inches, height of a bar
 _LEVEL = 1.96  # normal quantile of a 95 % interval
 _FEWEST = 5  # reports in a group
+_ASIDE = 0.008  # of the axis, between the whiskers of neighbouring systems
 
 
 @dataclass(frozen=True)
@@ -34,6 +56,14 @@ class Lengths:
     words: Sequence[float]
     values: Mapping[str, Sequence[float]]
     """Metric → a value for each report, NaN where undefined."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A line of a panel; curves of one name share a colour."""
+
+    name: str
+    points: Sequence[tuple[float, float]]
 
 
 def bar_chart(
@@ -46,30 +76,29 @@ def bar_chart(
         rows: row → system → value; the systems of the first row name the colours.
         note: a line under the heading.
         percent: whether values are shares, shown as per cent.
+
+    Raises:
+        MissingDependencyError: matplotlib is not installed.
     """
     systems = list(next(iter(rows.values())))
-    left = 30 + max(_text_width(row) for row in rows)
-    right = _WIDTH - 80
-    legend = list(_legend(systems, 76 if note else 58))
-    top = legend[-1][0] + 30
-    tall = len(systems) * _CELL
-    bottom = top + len(rows) * (tall + 10)
-    ends = [end for bars in rows.values() for value, interval in bars.values()
-            for end in (value, *(interval or ())) if end == end]  # fmt: skip
-    ticks = _ticks(max([*ends, 1e-3]))
-    scale = (right - left) / ticks[-1]
-    marks = [text for _, text in legend]
-    for tick in ticks:
-        x = left + tick * scale
-        marks.append(_stroke(x, top - 6, x, bottom, _LINE))
-        marks.append(_text(x, bottom + 18, _shown(tick, percent, short=True), anchor="middle",
-                           colour=_QUIET))  # fmt: skip
-    for index, (row, bars) in enumerate(rows.items()):
-        y = top + index * (tall + 10)
-        marks.append(_text(left - 10, y + tall / 2 + 4, row, anchor="end"))
-        for place, (value, interval) in enumerate(bars.values()):
-            marks += _bar(left, y + place * _CELL, value, interval, scale, place, percent)
-    return _document(title, note, _WIDTH, bottom + 34, marks)
+    tall = len(rows) * (len(systems) * _BAR + 0.12)
+    with _style():
+        figure = _figure(title, note, systems, tall + 0.3)
+        axes = figure.subplots()
+        for number, system in enumerate(systems):
+            offsets = [
+                row + (number - (len(systems) - 1) / 2) * 0.84 / len(systems)
+                for row in range(len(rows))
+            ]
+            bars = [bars[system] for bars in rows.values()]
+            _draw_bars(axes, offsets, bars, _colour(number), 0.8 / len(systems), percent)
+        axes.set_yticks(range(len(rows)), list(rows))
+        axes.set_ylim(len(rows) - 0.4, -0.6)
+        axes.tick_params(axis="y", length=0)
+        axes.set_xlim(left=min(0.0, *_ends(rows)), right=1.12 * max([1e-3, *_ends(rows)]))
+        axes.xaxis.set_major_formatter(lambda value, _: _shown(value, percent, short=True))
+        axes.grid(axis="x")
+        return _svg(figure)
 
 
 def length_chart(title: str, systems: Mapping[str, Lengths], *, groups: int = 6) -> str:
@@ -79,29 +108,32 @@ def length_chart(title: str, systems: Mapping[str, Lengths], *, groups: int = 6)
         title: the heading.
         systems: name → its reports.
         groups: into how many groups of equal size the reports are put by length.
+
+    Raises:
+        MissingDependencyError: matplotlib is not installed.
     """
     metrics = list(next(iter(systems.values())).values)
     note = (
         "mean of the reports' own values, in groups of equal size by the reference's length; "
         "whiskers: 95 % interval of the mean"
     )
-    legend = list(_legend(list(systems), 76))
-    marks = [text for _, text in legend]
-    top, columns = legend[-1][0] + 24, 2
-    wide, high = _WIDTH // columns, 230
-    for index, metric in enumerate(metrics):
-        x, y = index % columns * wide, top + index // columns * high
-        marks += _panel(metric, systems, groups, (x, y, wide, high))
-    lines = math.ceil(len(metrics) / columns)
-    return _document(title, note, _WIDTH, top + lines * high + 6, marks)
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A line of a panel; curves of one name share a colour."""
-
-    name: str
-    points: Sequence[tuple[float, float]]
+    with _style():
+        figure, panels = _panels(title, note, list(systems), metrics)
+        for metric, axes in zip(metrics, panels, strict=True):
+            drawn = False
+            for number, one in enumerate(systems.values()):
+                if curve := _curve(one, metric, groups):
+                    x, y, low, high = (np.array(values) for values in zip(*curve, strict=True))
+                    aside = (number - (len(systems) - 1) / 2) * _ASIDE * max(one.words)
+                    axes.errorbar(
+                        x + aside, y, yerr=[y - low, high - y], color=_colour(number), marker="o",
+                        markersize=3.5, capsize=2, linewidth=1.6, elinewidth=0.9,
+                    )  # fmt: skip
+                    drawn = True
+            _finish(axes, metric, "words of the reference", drawn)
+            if drawn:
+                axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+        return _svg(figure)
 
 
 def curve_chart(
@@ -114,125 +146,64 @@ def curve_chart(
         panels: heading of the panel → its curves.
         along: what the horizontal axis shows.
         note: a line under the heading.
+
+    Raises:
+        MissingDependencyError: matplotlib is not installed.
     """
     names = list(dict.fromkeys(curve.name for curves in panels.values() for curve in curves))
-    legend = list(_legend(names, 76 if note else 58))
-    marks = [text for _, text in legend]
-    top, columns, high = legend[-1][0] + 24, 2, 230
-    wide = _WIDTH // columns
-    for index, (panel, curves) in enumerate(panels.items()):
-        box = (index % columns * wide, top + index // columns * high, wide, high)
-        marks += _curves(panel, curves, names, box, along)
-    return _document(title, note, _WIDTH, top + math.ceil(len(panels) / columns) * high + 6, marks)
+    with _style():
+        figure, drawn = _panels(title, note, names, list(panels))
+        for (heading, curves), axes in zip(panels.items(), drawn, strict=True):
+            some = False
+            for curve in curves:
+                points = [(x, y) for x, y in curve.points if math.isfinite(y)]
+                if points:
+                    axes.plot(
+                        *zip(*points, strict=True),
+                        color=_colour(names.index(curve.name)),
+                        linewidth=1.4,
+                        marker="o" if len(points) == 1 else None,
+                        markersize=3.5,
+                    )
+                    some = True
+            _finish(axes, heading, along, some)
+            if some:
+                axes.set_ylim(bottom=0)
+        return _svg(figure)
 
 
-def _curves(
-    heading: str, curves: Sequence[Curve], names: Sequence[str],
-    place: tuple[float, float, int, int], along: str,
-) -> Iterator[str]:  # fmt: skip
-    points = [(x, y) for curve in curves for x, y in curve.points if math.isfinite(y)]
-    axes = _Axes(
-        place, max([x for x, _ in points], default=0), max([y for _, y in points], default=0)
-    )
-    yield from axes.marks(heading, along)
-    for curve in curves:
-        placed = [axes.at(x, y) for x, y in curve.points if math.isfinite(y)]
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
-        colour = _colour(names.index(curve.name))
-        yield f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
-
-
-class _Axes:
-    """Two axes from 0 (or ``floor``) in the box (x, y, width, height)."""
-
-    def __init__(
-        self, place: tuple[float, float, int, int], longest: float, highest: float,
-        floor: float = 0.0,
-    ) -> None:  # fmt: skip
-        x0, y0, wide, tall = place
-        self.heading_y = y0 + 16
-        self.left, self.right, self.top, self.bottom = (
-            x0 + 62,
-            x0 + wide - 22,
-            y0 + 28,
-            y0 + tall - 44,
-        )
-        self.longest, self.floor = max(longest, 1e-3), floor
-        self.ticks = _ticks(max(highest, 1e-3))
-        self.scale = (self.bottom - self.top) / (self.ticks[-1] - floor)
-
-    def at(self, x: float, y: float) -> tuple[float, float]:
-        """Return where a point lies on the page."""
-        across = self.left + x / self.longest * (self.right - self.left)
-        return across, self.bottom - (y - self.floor) * self.scale
-
-    def marks(self, heading: str, along: str) -> Iterator[str]:
-        """Yield the heading, the grid and the labels."""
-        yield _text(self.left, self.heading_y, heading, weight="600")
-        for tick in self.ticks:
-            _, y = self.at(0, tick)
-            yield _stroke(self.left, y, self.right, y, _LINE)
-            yield _text(self.left - 8, y + 4, _shown(tick, False, short=True), size=11,
-                        anchor="end", colour=_QUIET)  # fmt: skip
-        for tick in _ticks(self.longest):
-            if tick <= self.longest:
-                x, _ = self.at(tick, 0)
-                yield _text(x, self.bottom + 17, f"{tick:g}", size=11, anchor="middle",
-                            colour=_QUIET)  # fmt: skip
-        yield _text((self.left + self.right) / 2, self.bottom + 34, along, size=11,
-                    anchor="middle", colour=_QUIET)  # fmt: skip
-
-
-def _bar(
-    left: float, y: float, value: float, interval: Interval | None, scale: float, colour: int,
+def _draw_bars(
+    axes: "Axes", offsets: Sequence[float], bars: Sequence[Bar], colour: str, height: float,
     percent: bool,
-) -> Iterator[str]:  # fmt: skip
-    if value != value:
-        yield _text(left + 5, y + 10, "undefined", size=10, colour=_QUIET)
-        return
-    yield (
-        f'<rect x="{left:.1f}" y="{y + 1:.1f}" width="{value * scale:.1f}" '
-        f'height="{_CELL - 3}" fill="{_colour(colour)}"/>'
-    )
-    end = value
-    if interval and interval[0] == interval[0]:
-        low, high = (left + bound * scale for bound in interval)
-        middle, end = y + (_CELL - 1) / 2, max(value, interval[1])
-        yield _stroke(low, middle, high, middle, _INK)
-        for bound in (low, high):
-            yield _stroke(bound, middle - 3, bound, middle + 3, _INK)
-    yield _text(left + end * scale + 6, y + 11, _shown(value, percent), size=11, colour=_QUIET)
+) -> None:  # fmt: skip
+    """Draw the bars of one system, each with its whiskers and its value in words."""
+    for y, (value, interval) in zip(offsets, bars, strict=True):
+        if math.isnan(value):
+            axes.annotate("undefined", (0, y), (4, 0), textcoords="offset points", va="center",
+                          fontsize=7.5, color=_QUIET)  # fmt: skip
+            continue
+        axes.barh(y, value, height=height, color=colour)
+        end = value
+        if interval is not None and not math.isnan(interval[0]):
+            low, high = interval
+            axes.errorbar(
+                [(low + high) / 2], [y], xerr=[[(high - low) / 2], [(high - low) / 2]],
+                fmt="none", ecolor=_INK, elinewidth=0.8, capsize=1.8,
+            )  # fmt: skip
+            end = max(value, high)
+        axes.annotate(_shown(value, percent), (end, y), (4, 0), textcoords="offset points",
+                      va="center", fontsize=7.5, color=_QUIET)  # fmt: skip
 
 
-def _panel(
-    metric: str, systems: Mapping[str, Lengths], groups: int, place: tuple[float, float, int, int]
-) -> Iterator[str]:
-    """Yield one metric's axes and lines, in the box (x, y, width, height)."""
-    curves = {name: _curve(one, metric, groups) for name, one in systems.items()}
-    points = [point for curve in curves.values() for point in curve]  # x, y, low, high
-    if not points:
-        x0, y0, _, tall = place
-        yield _text(x0 + 62, y0 + 16, metric, weight="600")
-        yield _text(x0 + 62, y0 + tall / 2 - 8, "undefined", colour=_QUIET)
-        return
-    axes = _Axes(
-        place,
-        longest=max(x for x, *_ in points) * 1.06,
-        highest=max(high for *_, high in points),
-        floor=min(0.0, *(low for *_, low, _ in points)),
-    )
-    yield from axes.marks(metric, "words of the reference")
-    for index, curve in enumerate(curves.values()):
-        shift = 4 * (index - (len(curves) - 1) / 2)  # so that whiskers stand side by side
-        placed = [
-            (axes.at(x, 0)[0] + shift, *(axes.at(x, y)[1] for y in values)) for x, *values in curve
-        ]
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y, *_ in placed)
-        colour = _colour(index)
-        yield f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
-        for x, y, low, high in placed:
-            yield _stroke(x, low, x, high, colour)
-            yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>'
+def _ends(rows: Mapping[str, Mapping[str, Bar]]) -> list[float]:
+    """Return every value and every end of an interval that is defined."""
+    return [
+        end
+        for bars in rows.values()
+        for value, interval in bars.values()
+        for end in (value, *(interval or ()))
+        if not math.isnan(end)
+    ]
 
 
 def _curve(reports: Lengths, metric: str, groups: int) -> list[tuple[float, ...]]:
@@ -251,11 +222,73 @@ def _curve(reports: Lengths, metric: str, groups: int) -> list[tuple[float, ...]
     return found
 
 
-def _ticks(highest: float) -> list[float]:
-    """Return round numbers from 0 to at least ``highest``, four to six of them."""
-    power = 10.0 ** math.floor(math.log10(highest / 4))
-    step = next(s * power for s in (1, 2, 2.5, 5, 10) if s * power * 5 >= highest)
-    return [step * index for index in range(math.ceil(highest / step - 1e-9) + 1)]
+def _style() -> Any:
+    """Return the context in which plots are drawn; a user's own settings change nothing."""
+    try:
+        import matplotlib as mpl
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError.of("matplotlib", "pages") from error
+    settings: Any = {key: value for key, value in mpl.rcParamsDefault.items() if key != "backend"}
+    settings.update(_STYLE)
+    return mpl.rc_context(settings)
+
+
+def _figure(title: str, note: str, systems: Sequence[str], tall: float) -> "Figure":
+    """Return a figure with its heading, note and legend; ``tall`` inches are left for the rest."""
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
+    lines = math.ceil(sum(len(name) + 6 for name in systems) / 120)
+    head = 0.42 + 0.24 * bool(note) + 0.26 * lines
+    figure = Figure(figsize=(_WIDE, tall + head), facecolor=_GROUND, layout="constrained")
+    top = 1 - 0.12 / (tall + head)
+    step = 1 / (tall + head)
+    figure.text(0.012, top, title, fontsize=13, fontweight="bold", va="top", color=_INK)
+    if note:
+        figure.text(0.012, top - 0.3 * step, note, fontsize=8.5, va="top", color=_QUIET)
+    figure.legend(
+        handles=[Patch(color=_colour(number), label=name) for number, name in enumerate(systems)],
+        loc="upper left",
+        bbox_to_anchor=(0.0, top - (0.3 + 0.24 * bool(note)) * step),
+        ncols=max(1, math.ceil(len(systems) / lines)),
+        frameon=False,
+        fontsize=9,
+        handlelength=1,
+        handleheight=1,
+    )
+    figure.get_layout_engine().set(rect=(0, 0, 0.99, 1 - head * step), w_pad=0.12, h_pad=0.1)  # type: ignore[call-arg, union-attr]
+    return figure
+
+
+def _panels(
+    title: str, note: str, systems: Sequence[str], names: Sequence[str]
+) -> tuple["Figure", list["Axes"]]:
+    """Return a figure and the axes of one panel for each name."""
+    lines = math.ceil(len(names) / _COLUMNS)
+    figure = _figure(title, note, systems, lines * _PANEL)
+    grid = figure.subplots(lines, _COLUMNS, squeeze=False).ravel().tolist()
+    for spare in grid[len(names) :]:
+        spare.remove()
+    return figure, grid[: len(names)]
+
+
+def _finish(axes: "Axes", heading: str, along: str, drawn: bool) -> None:
+    axes.set_title(heading, loc="left", fontsize=10, fontweight="bold", color=_INK)
+    axes.set_xlabel(along, fontsize=8.5, color=_QUIET)
+    axes.tick_params(labelsize=8.5)
+    axes.grid(axis="y")
+    if drawn:
+        axes.set_xlim(left=0)
+    else:
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.text(0.03, 0.5, "undefined", transform=axes.transAxes, color=_QUIET)
+
+
+def _svg(figure: "Figure") -> str:
+    file = io.StringIO()
+    figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    return file.getvalue()
 
 
 def _shown(value: float, percent: bool, *, short: bool = False) -> str:
@@ -264,51 +297,5 @@ def _shown(value: float, percent: bool, *, short: bool = False) -> str:
     return f"{value:.3g}" if short else f"{value:.3f}"
 
 
-def _legend(systems: Sequence[str], y: float) -> Iterator[tuple[float, str]]:
-    """Yield each system's colour and name, with its line's y; lines are filled, then broken."""
-    x = 24.0
-    for index, name in enumerate(systems):
-        wide = _text_width(name) + 40
-        if x > 24 and x + wide > _WIDTH:
-            x, y = 24.0, y + 20
-        box = f'<rect x="{x:.1f}" y="{y - 10:.1f}" width="12" height="12" fill="{_colour(index)}"/>'
-        yield y, box + _text(x + 18, y, name)
-        x += wide
-
-
 def _colour(index: int) -> str:
     return _COLOURS[index % len(_COLOURS)]
-
-
-def _text_width(text: str) -> float:
-    """Return about how wide a text is, in pixels."""
-    return 0.56 * _SIZE * len(text)
-
-
-def _stroke(x1: float, y1: float, x2: float, y2: float, colour: str) -> str:
-    return f'<path d="M{x1:.1f} {y1:.1f}L{x2:.1f} {y2:.1f}" stroke="{colour}" fill="none"/>'
-
-
-def _text(
-    x: float, y: float, text: str, *, size: int = _SIZE, anchor: str = "start",
-    colour: str = _INK, weight: str = "400",
-) -> str:  # fmt: skip
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}" '
-        f'fill="{colour}" font-weight="{weight}">{escape(text)}</text>'
-    )
-
-
-def _document(title: str, note: str, width: int, height: float, marks: Sequence[str]) -> str:
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height:.0f}" '
-        f'viewBox="0 0 {width} {height:.0f}" role="img" '
-        "font-family=\"system-ui, 'Segoe UI', 'Noto Sans', 'DejaVu Sans', sans-serif\">",
-        f"<title>{escape(title)}</title>",
-        f'<rect width="100%" height="100%" fill="{_GROUND}"/>',
-        _text(24, 32, title, size=17, weight="600"),
-        *([_text(24, 52, note, size=12, colour=_QUIET)] if note else []),
-        *marks,
-        "</svg>",
-    ]
-    return "\n".join(parts) + "\n"

@@ -12,10 +12,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
-from plainfilm.core import InputError, Score
+from plainfilm.core import InputError, MissingDependencyError, Score
 from plainfilm.export.cards import Card, Entry
 from plainfilm.export.plain import DISCLAIMER
 from plainfilm.text.matching import WORDS
@@ -69,7 +66,15 @@ def render(name: str, **values: object) -> str:
         name: of the template, and of its script; ``page.css`` is every page's, and a style of the
             page's own name is added to it.
         values: what the template shows; every text is escaped.
+
+    Raises:
+        MissingDependencyError: jinja2 is not installed.
     """
+    try:
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+        from markupsafe import Markup
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError.of("jinja2", "pages") from error
     styles = dict.fromkeys(("page", name))
     style = "".join((_FILES / f"{one}.css").read_text(encoding="utf-8") for one in styles)
     script = (_FILES / f"{name}.js").read_text(encoding="utf-8")

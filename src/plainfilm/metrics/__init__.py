@@ -4,6 +4,8 @@ Arguments are always (references, predictions). Every metric has a card in ``doc
 """
 
 from plainfilm.metrics.bootstrap import Bootstrap
+from plainfilm.metrics.corpus import Corpus
+from plainfilm.metrics.protocol import Scoring
 from plainfilm.metrics.registry import DEFAULT_METRICS, METRICS, Metric
 from plainfilm.metrics.scoring import SIGNATURE_VERSION as signature_version  # noqa: N811
 from plainfilm.metrics.scoring import align, score
@@ -13,7 +15,9 @@ __all__ = [
     "DEFAULT_METRICS",
     "METRICS",
     "Bootstrap",
+    "Corpus",
     "Metric",
+    "Scoring",
     "align",
     "score",
     "signature_version",

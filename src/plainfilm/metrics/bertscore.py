@@ -107,7 +107,9 @@ def bertscore(pairs: Pairs) -> Statistics:
         MetricError: no model ``bertscore`` was given.
     """
     scorer: BertScorer = pairs.model("bertscore", "bertscore")
-    return mean_of(bertscore_values(pairs, scorer), checkpoint=scorer.name, undefined="left-out")
+    values = bertscore_values(pairs, scorer)
+    corpus = {"corpus": pairs.corpus.digest} if scorer.idf and pairs.corpus is not None else {}
+    return mean_of(values, checkpoint=scorer.name, undefined="left-out", **corpus)
 
 
 def bertscore_values(pairs: Pairs, scorer: BertScorer) -> Array:
@@ -129,15 +131,16 @@ def _weights(pairs: Pairs, scorer: BertScorer) -> tuple[Weights, str]:
     if not scorer.idf:
         return Weights(marks, 1.0), "BERTScore"
     whole = pairs.whole
+    source, name = whole.references, whole.digest
+    if pairs.corpus is not None:
+        source, name = pairs.corpus.reports, f"corpus {pairs.corpus.digest}"
     kept = whole.read.setdefault("BERTScore's IDF", {})
-    if whole.digest not in kept:
-        count = len(whole)
-        frequencies = Counter(
-            token for numbers in scorer.tokens(whole.references) for token in set(numbers)
-        )
+    if name not in kept:
+        frequencies = Counter(token for numbers in scorer.tokens(source) for token in set(numbers))
+        count = len(source)
         idf = {token: math.log((count + 1) / (n + 1)) for token, n in frequencies.items()}
-        kept[whole.digest] = Weights({**idf, **marks}, math.log(count + 1))
-    return kept[whole.digest], f"BERTScore, IDF of {whole.digest}"
+        kept[name] = Weights({**idf, **marks}, math.log(count + 1))
+    return kept[name], f"BERTScore, IDF of {name}"
 
 
 def _f1(reference: Side, prediction: Side) -> float:

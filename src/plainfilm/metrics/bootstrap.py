@@ -18,6 +18,8 @@ from plainfilm.metrics.statistics import Array, Statistics
 
 _CELLS_AT_ONCE = 4_000_000  # bounds memory: weights of a chunk of draws, in float64
 
+_ROUNDING = 1e-12  # what is less than that share of a value is no difference
+
 
 @dataclass(frozen=True, kw_only=True)
 class Bootstrap:
@@ -67,6 +69,12 @@ class Bootstrap:
             drawn += np.arange(draws)[:, None] * reports
             counts = np.bincount(drawn.ravel(), minlength=draws * reports)
             yield counts.reshape(draws, reports).astype(np.float64)
+
+
+def differences(second: Array, first: Array) -> Array:
+    """Return second less first, 0 where only the order of sums makes them differ."""
+    found: Array = second - first
+    return np.where(np.abs(found) <= _ROUNDING * np.maximum(1, np.abs(second)), 0.0, found)
 
 
 def quantiles(values: Array, tail: float) -> tuple[float, float]:

@@ -12,7 +12,7 @@ radiologist's judgement of the case.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -106,9 +106,10 @@ class ErrorTable:
 
         Args:
             pairs: the reports that the table was made of.
-            section: the text that was read, for the signature.
-            split: the data that was read, for the signature.
+            section: the text that was read, where the pairs do not say it.
+            split: the data that was read, likewise.
         """
+        pairs = replace(pairs, section=section or pairs.section, split=split or pairs.split)
         members = {row: set(self.reports(row)) for row in ROWS}
         measured = {
             row: mean_of(
@@ -125,9 +126,7 @@ class ErrorTable:
                 value=float(found.value(found.totals)),
                 interval=intervals[row],
                 interval_method=str(bootstrap),
-                signature=signature(
-                    f"share of reports: {row}", found, pairs, section=section, split=split
-                ),
+                signature=signature(f"share of reports: {row}", found, pairs),
             )
             for row, found in measured.items()
         }

@@ -15,9 +15,7 @@ import numpy as np
 
 from plainfilm.metrics.pairs import Pairs
 from plainfilm.metrics.statistics import Array, Statistics, mean_of, ratio
-from plainfilm.metrics.tokenizer import TOKENIZER
 
-_PROTOCOL = {"tokenizer": TOKENIZER, "case": "lower"}
 _SMALL, _TINY = 1e-9, 1e-15  # pycocoevalcap's guards against division by zero
 _ROUGE_BETA = 1.2
 _CIDER_SIGMA = 6.0
@@ -39,7 +37,7 @@ def bleu(pairs: Pairs, *, order: int) -> Statistics:
     return Statistics(
         rows=np.hstack([found.matched[:, :order], found.offered[:, :order], found.lengths]),
         value=value,
-        protocol=_PROTOCOL,
+        protocol=pairs.lexical,
     )
 
 
@@ -56,15 +54,15 @@ def token_overlap(pairs: Pairs, *, measure: Literal["precision", "recall", "f1"]
     return Statistics(
         rows=np.column_stack([found.matched[:, 0], found.lengths]),
         value=value,
-        protocol=_PROTOCOL,
+        protocol=pairs.lexical,
     )
 
 
 def token_accuracy(pairs: Pairs) -> Statistics:
     """Return the share of right decisions "does the report hold this word?".
 
-    Each report has one decision for each word of the references' vocabulary; a word that only a
-    prediction has is none of them.
+    Each report has one decision for each word of the vocabulary, which is the corpus' or else the
+    references'; any other word is none of them.
     """
     frequencies = pairs.whole.frequencies
     words = pairs.ngrams.counts[0]
@@ -79,7 +77,7 @@ def token_accuracy(pairs: Pairs) -> Statistics:
     return Statistics(
         rows=np.column_stack([said - 2 * both, np.ones(len(pairs))]).astype(np.float64),
         value=value,
-        protocol={**_PROTOCOL, "labels": f"words-{frequencies.vocabulary}"},
+        protocol={**pairs.lexical, **_corpus(pairs), "labels": f"words-{frequencies.vocabulary}"},
     )
 
 
@@ -89,7 +87,7 @@ def rouge_l(pairs: Pairs) -> Statistics:
     As in ``pycocoevalcap``, an empty text counts as one empty word.
     """
     return mean_of(np.array([_rouge_l(*pair) for pair in zip(*pairs.tokens, strict=True)]),
-                   **_PROTOCOL)  # fmt: skip
+                   **pairs.lexical)  # fmt: skip
 
 
 def _rouge_l(reference: Sequence[str], prediction: Sequence[str]) -> float:
@@ -123,14 +121,15 @@ def longest_common_subsequence(first: Sequence[str], second: Sequence[str]) -> i
 def cider_d(pairs: Pairs) -> Statistics:
     """Return CIDEr-D: ten times the mean cosine of clipped tf-idf n-gram vectors, length-penalised.
 
-    The document frequencies are those of all references given, so a report's value depends on the
-    set it is scored in, and one report alone has none: where no n-gram tells references apart, the
-    value is undefined.
+    Without a corpus the document frequencies are those of all references given, so a report's value
+    depends on the set it is scored in, and one report alone has none: where no n-gram tells
+    references apart, the value is undefined.
     """
     reports = len(pairs)
     frequencies = pairs.whole.frequencies
+    protocol = {**pairs.lexical, **_corpus(pairs)}
     if not frequencies.informative:
-        return mean_of(np.full(reports, np.nan), **_PROTOCOL)
+        return mean_of(np.full(reports, np.nan), **protocol)
     similarity = np.zeros(reports)
     length_difference: Array = np.zeros(reports)
     found = zip(pairs.ngrams.counts, frequencies.of(pairs.ngrams), strict=True)
@@ -147,4 +146,8 @@ def cider_d(pairs: Pairs) -> Statistics:
             lengths = np.bincount(counts.text, counts.count, 2 * reports).astype(np.float64)
             length_difference = lengths[1::2] - lengths[0::2]
     penalty = np.exp(-(length_difference**2) / (2 * _CIDER_SIGMA**2))
-    return mean_of(10 * similarity / _ORDER * penalty, **_PROTOCOL)
+    return mean_of(10 * similarity / _ORDER * penalty, **protocol)
+
+
+def _corpus(pairs: Pairs) -> dict[str, str]:
+    return {} if pairs.corpus is None else {"corpus": pairs.corpus.digest}

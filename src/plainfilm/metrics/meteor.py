@@ -17,7 +17,6 @@ import numpy as np
 from plainfilm.core import MetricError, MissingDependencyError
 from plainfilm.metrics.pairs import Pairs
 from plainfilm.metrics.statistics import Array, Statistics, ratio
-from plainfilm.metrics.tokenizer import TOKENIZER
 
 _ALPHA, _BETA, _GAMMA, _DELTA = 0.85, 0.2, 0.6, 0.75
 _STAGES = np.array([1.0, 0.6, 0.8, 0.6])  # exact, stem, synonym, paraphrase
@@ -48,7 +47,7 @@ def meteor(pairs: Pairs) -> Statistics:
     return Statistics(
         rows=rows,
         value=_value,
-        protocol={"tokenizer": TOKENIZER, "case": "lower", "checkpoint": "meteor-1.5.jar,en,norm"},
+        protocol={**pairs.lexical, "checkpoint": "meteor-1.5.jar,en,norm"},
     )
 
 

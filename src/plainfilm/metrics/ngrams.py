@@ -101,6 +101,12 @@ def count_ngrams(
     return Ngrams(list(numbers), tuple(counts))
 
 
+def words_of(tokens: list[str]) -> list[str]:
+    """Return the words that ``pycocoevalcap`` counts: a mixed number has two."""
+    joined = " ".join(tokens)
+    return joined.split() if "\xa0" in joined else tokens
+
+
 def _order(values: Integers) -> Integers:
     """Return the stable order of ``values``; numpy sorts 16-bit digits in linear time."""
     bits = int(values.max(initial=1)).bit_length()

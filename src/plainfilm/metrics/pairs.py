@@ -3,22 +3,26 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from hashlib import sha256
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from plainfilm.core import Finding, Observation, Status, UncertaintyPolicy
+from plainfilm.core import Finding, Observation, Status
 from plainfilm.metrics.frequencies import Frequencies
 from plainfilm.metrics.models import require
-from plainfilm.metrics.ngrams import Ngrams, Overlap, count_ngrams, overlap
-from plainfilm.metrics.tokenizer import tokenize
-from plainfilm.text.matching import Matching, match
-from plainfilm.text.statements import Said, gather
+from plainfilm.metrics.ngrams import Ngrams, Overlap, count_ngrams, overlap, words_of
+from plainfilm.metrics.protocol import Scoring, Track, untracked
+from plainfilm.metrics.reading import read_in_batches
+
+if TYPE_CHECKING:
+    from plainfilm.text.matching import Matching
+    from plainfilm.text.statements import Said
+
+__all__ = ["Pairs", "Track", "untracked"]
 
 Made = TypeVar("Made")
 Item = TypeVar("Item")
-Track = Callable[[Iterable[Any], str], Iterable[Any]]
 Both = tuple[list[Made], list[Made]]
 """(of references, of predictions)"""
 
@@ -26,27 +30,16 @@ _ORDER = 4
 _BATCH = 64
 
 
-def untracked(items: Iterable[Any], task: str) -> Iterable[Any]:
-    """Return ``items`` as they are: shows no progress."""
-    return items
-
-
 @dataclass(frozen=True)
-class Pairs:
-    """References and predictions in the same order; what is read from them is read once."""
+class Pairs(Scoring):
+    """References and predictions in the same order, and how they are scored.
+
+    What is read from them is read once.
+    """
 
     ids: tuple[str, ...]
     references: tuple[str, ...]
     predictions: tuple[str, ...]
-    policy: UncertaintyPolicy = UncertaintyPolicy.POSITIVE
-    """What an uncertain mention counts as in label metrics."""
-    language: str = "en"
-    """Of the reports: whose rules the reader uses."""
-    models: Mapping[str, Any] = field(default_factory=dict)
-    """What model-based metrics ask, loaded, by the names of ``plainfilm.metrics.models``; with
-    ``chexbert`` among them, it reads the labels in place of plainfilm's reader."""
-    track: Track = untracked
-    """Wraps a long iteration, named, to show its progress."""
     read: dict[str, dict[Any, Any]] = field(default_factory=dict)
     """What → text or pair → what was read; ``dataclasses.replace`` shares it with the new pairs."""
     block: int = 5_000
@@ -105,13 +98,22 @@ class Pairs:
 
     @cached_property
     def tokens(self) -> Both[list[str]]:
-        """Tokens as COCO-caption makes them."""
-        return self.each(lambda texts: map(tokenize, texts), "tokens")
+        """The words of each report, as the tokenizer cuts them."""
+        words = self.words
+        task = "tokens" if self.tokenizer == "ptb" else f"tokens, {words.name}"
+        cut = self.each(lambda texts: map(words.cut, texts), task)
+        if words.longest is None:
+            return cut
+        references, predictions = (
+            [tokens[:longest] for tokens in side]
+            for side, longest in zip(cut, words.longest, strict=True)
+        )
+        return references, predictions
 
     @cached_property
     def ngrams(self) -> Ngrams:
         """Counts of 1- to 4-grams; a mixed number ("1 1/2") counts as two words here."""
-        references, predictions = ([_words(tokens) for tokens in side] for side in self.tokens)
+        references, predictions = ([words_of(tokens) for tokens in side] for side in self.tokens)
         return count_ngrams(references, predictions, _ORDER)
 
     @cached_property
@@ -121,7 +123,9 @@ class Pairs:
 
     @cached_property
     def frequencies(self) -> Frequencies:
-        """In how many references each n-gram occurs."""
+        """In how many reports of the corpus, or else of the references, each n-gram occurs."""
+        if self.corpus is not None:
+            return self.corpus.frequencies(self.words)
         frequencies = Frequencies(_ORDER)
         for block in self.blocks(task="document frequencies"):
             frequencies.add(block.ngrams, len(block))
@@ -130,24 +134,29 @@ class Pairs:
     @cached_property
     def labels(self) -> Both[Mapping[Observation, Status]]:
         """The 14 observations of each report, as the labeler sees them."""
-        from plainfilm.text import labels
-
         if chexbert := self.models.get("chexbert"):
             return self.each(chexbert.labels, "labels by CheXbert")
-        reader = partial(labels, language=self.language)
-        return self.each(lambda texts: map(reader, texts), "labels")
+        return self._read_by_reader("labels")
 
     @cached_property
     def findings(self) -> Both[list[Finding]]:
         """The findings of each report, as plainfilm's reader sees them."""
-        from plainfilm.text import read
+        return self._read_by_reader("findings")
 
-        reader = partial(read, language=self.language)
-        return self.each(lambda texts: map(reader, texts), "findings")
+    def _read_by_reader(self, what: str) -> Both[Any]:
+        made: dict[str, Any] = self.read.setdefault(what, {})
+        texts = dict.fromkeys(self.references + self.predictions)
+        new = [text for text in texts if text not in made]
+        found = read_in_batches(what, new, self.language, self.workers)
+        for text, read in zip(self.track(new, what), found, strict=True):
+            made[text] = read
+        return [made[text] for text in self.references], [made[text] for text in self.predictions]
 
     @cached_property
-    def said(self) -> Both[Said]:
+    def said(self) -> "Both[Said]":
         """What each report says, its findings gathered into statements."""
+        from plainfilm.text.statements import gather
+
         gathered = self.read.setdefault("statements", {})
         sides: Both[Said] = ([], [])
         for findings, side in zip(self.findings, sides, strict=True):
@@ -158,8 +167,10 @@ class Pairs:
         return sides
 
     @cached_property
-    def matchings(self) -> list[Matching]:
+    def matchings(self) -> "list[Matching]":
         """What the two reports of each pair share, and how they differ."""
+        from plainfilm.text.matching import match
+
         both = [(id(truth), id(said)) for truth, said in zip(*self.said, strict=True)]
         made: dict[tuple[int, int], Matching] = {}
         for pair, truth, said in zip(both, *self.said, strict=True):
@@ -198,9 +209,3 @@ class Pairs:
         while batch := list(islice(tracked, _BATCH)):
             made.update(zip(batch, make(batch), strict=True))
         return made
-
-
-def _words(tokens: list[str]) -> list[str]:
-    """Return the words that ``pycocoevalcap`` counts: a mixed number has two."""
-    joined = " ".join(tokens)
-    return joined.split() if "\xa0" in joined else tokens

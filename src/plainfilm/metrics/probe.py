@@ -10,10 +10,11 @@ import random
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Unpack
 
-from plainfilm.core import Finding, Observation, Signature, Status, UncertaintyPolicy
-from plainfilm.metrics.pairs import Pairs, Track
+from plainfilm.core import Finding, Observation, Signature, Status
+from plainfilm.metrics.pairs import Pairs
+from plainfilm.metrics.protocol import Options, Scoring
 from plainfilm.metrics.registry import Metric, resolve
 from plainfilm.metrics.scoring import align, measure, signature
 
@@ -156,9 +157,8 @@ def probe(
     metrics: Sequence[str] | None = None,
     *,
     seed: int = 0,
-    policy: UncertaintyPolicy = UncertaintyPolicy.POSITIVE,
-    models: Mapping[str, Any] | None = None,
-    track: Track | None = None,
+    scoring: Scoring | None = None,
+    **options: Unpack[Options],
 ) -> dict[str, Reaction]:
     """Apply every edit to every report it fits, and score the edited against the originals.
 
@@ -166,15 +166,15 @@ def probe(
         reports: reports as written.
         metrics: names as for :func:`plainfilm.score`.
         seed: of the choice of places.
-        policy: what an uncertain mention counts as in label metrics.
-        models: as for :func:`plainfilm.score`.
-        track: wraps an iterable of texts to show progress.
+        scoring: how reports are scored.
+        options: fields of :class:`Scoring`, as for :func:`plainfilm.score`.
 
     Raises:
         MetricError: no report, or one that is not text; an unknown metric.
     """
     chosen = resolve(metrics)
-    original = align(reports, reports, track=track)
+    scoring = Scoring.of(scoring, options)
+    original = align(reports, reports, scoring=scoring)
     reactions = {}
     for name, edit in EDITS.items():
         chance = random.Random(seed)  # noqa: S311
@@ -188,7 +188,7 @@ def probe(
             reactions[name] = Reaction(0, nothing, nothing, {})
             continue
         originals, copies = ([pair[side] for pair in edited] for side in (0, 1))
-        perfect = align(originals, originals, policy=policy, models=models, track=track)
+        perfect = align(originals, originals, scoring=scoring)
         reactions[name] = _react(perfect, copies, chosen)
     return reactions
 

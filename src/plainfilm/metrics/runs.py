@@ -6,15 +6,16 @@ studies of the *mean* over the runs, every run and system seeing the same draws.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 
-from plainfilm.core import MetricError, Signature, UncertaintyPolicy
-from plainfilm.metrics.bootstrap import Bootstrap, quantiles
+from plainfilm.core import MetricError, Signature
+from plainfilm.metrics.bootstrap import Bootstrap, differences, quantiles
+from plainfilm.metrics.protocol import Options, Scoring
 from plainfilm.metrics.registry import resolve
 from plainfilm.metrics.scoring import Reports, align, measure, signature
 from plainfilm.metrics.significance import welch
@@ -67,11 +68,8 @@ def over_runs(
     metrics: Sequence[str] | None = None,
     *,
     bootstrap: Bootstrap | None = None,
-    policy: UncertaintyPolicy = UncertaintyPolicy.POSITIVE,
-    language: str = "en",
-    models: Mapping[str, Any] | None = None,
-    section: str | None = None,
-    split: str | None = None,
+    scoring: Scoring | None = None,
+    **options: Unpack[Options],
 ) -> dict[str, Runs]:
     """Score every run of a system.
 
@@ -80,11 +78,8 @@ def over_runs(
         runs: what each run wrote for the same studies.
         metrics: names as for :func:`plainfilm.score`.
         bootstrap: how intervals are made; 1000 samples, seed 0 where left out.
-        policy: what an uncertain mention counts as in label metrics.
-        language: of the reports.
-        models: as for :func:`plainfilm.score`.
-        section: the text that is scored, for the signature.
-        split: the data that is scored, for the signature.
+        scoring: how reports are scored.
+        options: fields of :class:`Scoring`, as for :func:`plainfilm.score`.
 
     Raises:
         MetricError: as for :func:`plainfilm.score`; or there is no run.
@@ -93,11 +88,11 @@ def over_runs(
         raise MetricError("runs is empty: give what at least one run wrote")
     chosen = resolve(metrics)
     bootstrap = bootstrap or Bootstrap()
-    options: dict[str, Any] = {"policy": policy, "language": language, "models": models}
-    first = align(references, runs[0], **options)
+    scoring = Scoring.of(scoring, options)
+    first = align(references, runs[0], scoring=scoring)
     aligned = [first]
     for run in runs[1:]:
-        pairs = align(references, run, **options)
+        pairs = align(references, run, scoring=scoring)
         aligned.append(replace(pairs, read=first.read))  # a text is read once
     measured = [measure(pairs, chosen) for pairs in aligned]
     draws = [bootstrap.values(found) for found in measured]
@@ -109,7 +104,7 @@ def over_runs(
             values=tuple(float(one.value(one.totals)) for one in statistics),
             draws=np.mean([one[name] for one in draws], axis=0),
             parts={part: tuple(one[part] for one in parts) for part in parts[0]},
-            signature=signature(name, statistics[0], first, section=section, split=split),
+            signature=signature(name, statistics[0], first),
         )
     return found
 
@@ -120,14 +115,14 @@ def difference(first: Runs, second: Runs) -> Difference:
     Raises:
         MetricError: they were scored by different protocols.
     """
-    if differences := first.signature.differences(second.signature):
+    if differing := first.signature.differences(second.signature):
         raise MetricError(
-            f"scores of different protocols do not compare ({'; '.join(differences)}): "
+            f"scores of different protocols do not compare ({'; '.join(differing)}): "
             "score both systems in the same way"
         )
     several = min(len(first.values), len(second.values)) > 1
     return Difference(
-        value=second.mean - first.mean,
-        interval=quantiles(second.draws - first.draws, 0.025),
+        value=float(differences(np.array(second.mean), np.array(first.mean))),
+        interval=quantiles(differences(second.draws, first.draws), 0.025),
         p_value=welch(first.values, second.values, one_sided=False) if several else math.nan,
     )

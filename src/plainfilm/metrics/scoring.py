@@ -2,19 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 
 import plainfilm
-from plainfilm.core import MetricError, Score, Signature, UncertaintyPolicy
+from plainfilm.core import MetricError, Score, Signature
 from plainfilm.metrics.bootstrap import Bootstrap
 from plainfilm.metrics.formats import whole_characters
-from plainfilm.metrics.models import check_names
-from plainfilm.metrics.pairs import Pairs, Track, untracked
+from plainfilm.metrics.pairs import Pairs
+from plainfilm.metrics.protocol import Options, Scoring
 from plainfilm.metrics.registry import Metric, resolve
 from plainfilm.metrics.statistics import Statistics
-from plainfilm.text.reader.lexicon import load_lexicon
 
 Reports = Sequence[str] | Mapping[str, str]
 
@@ -30,13 +29,9 @@ def score(
     metrics: Sequence[str] | None = None,
     *,
     intervals: bool | Bootstrap = False,
-    policy: UncertaintyPolicy = UncertaintyPolicy.POSITIVE,
-    language: str = "en",
-    models: Mapping[str, Any] | None = None,
     per_report: bool = False,
-    section: str | None = None,
-    split: str | None = None,
-    track: Track | None = None,
+    scoring: Scoring | None = None,
+    **options: Unpack[Options],
 ) -> dict[str, Score]:
     """Score ``predictions`` against ``references``.
 
@@ -46,28 +41,34 @@ def score(
         metrics: names as in ``docs/metrics``; None for the default set.
         intervals: also give a bootstrap interval; a :class:`Bootstrap` says how, True for 1000
             samples, 95 %, seed 0.
-        policy: what an uncertain mention counts as in label metrics.
-        language: of the reports; says by whose rules the reader reads labels and findings.
-        models: what model-based metrics ask, loaded, by the names of
-            ``plainfilm.metrics.models``; with ``chexbert`` among them, it reads the labels in place
-            of plainfilm's reader.
         per_report: also give each report's own value, in ``Score.reports``.
-        section: the text that was scored (``findings``), for the signature.
-        split: the data that was scored (``test``), for the signature.
-        track: wraps an iterable of texts to show progress; called with it and a short name.
+        scoring: how reports are scored.
+        options: fields of :class:`Scoring` (``policy``, ``language``, ``tokenizer``, ``models``,
+            ``corpus``, ``section``, ``split``, ``workers``, ``track``), which go before those of
+            ``scoring``.
 
     Returns:
         Name → Score, in the order of ``metrics``.
 
     Raises:
         MetricError: an unknown metric, or references and predictions that do not fit together.
+        InputError: the reader does not know the language.
     """
     chosen = resolve(metrics)
-    pairs = align(
-        references, predictions, policy=policy, language=language, models=models, track=track
-    )
+    pairs = align(references, predictions, scoring=scoring, **options)
+    return score_pairs(pairs, chosen, intervals=intervals, per_report=per_report)
+
+
+def score_pairs(
+    pairs: Pairs,
+    metrics: Mapping[str, Metric],
+    *,
+    intervals: bool | Bootstrap = False,
+    per_report: bool = False,
+) -> dict[str, Score]:
+    """Score pairs that are aligned already; arguments as for :func:`score`."""
     bootstrap = Bootstrap() if intervals is True else intervals or None
-    measured = measure(pairs, chosen, rows=bool(bootstrap) or per_report)
+    measured = measure(pairs, metrics, rows=bool(bootstrap) or per_report)
     found_intervals = bootstrap.intervals(measured) if bootstrap else {}
     return {
         name: Score(
@@ -77,7 +78,7 @@ def score(
             interval=found_intervals.get(name),
             interval_method=str(bootstrap) if bootstrap else None,
             reports=tuple(found.value(found.rows).tolist()) if per_report else (),
-            signature=signature(name, found, pairs, section=section, split=split),
+            signature=signature(name, found, pairs),
         )
         for name, found in measured.items()
     }
@@ -108,22 +109,15 @@ def measure(
     }
 
 
-def signature(
-    metric: str,
-    statistics: Statistics,
-    pairs: Pairs,
-    *,
-    section: str | None = None,
-    split: str | None = None,
-) -> Signature:
+def signature(metric: str, statistics: Statistics, pairs: Pairs) -> Signature:
     """Return the protocol of a metric's value on ``pairs``."""
     return Signature.model_validate(
         {
             "metric": metric,
             "version": SIGNATURE_VERSION,
-            "section": section,
+            "section": pairs.section,
             "language": None if pairs.language == "en" else pairs.language,
-            "split": split,
+            "split": pairs.split,
             "references": pairs.digest,
             "count": len(pairs),
             **statistics.protocol,
@@ -135,23 +129,17 @@ def align(
     references: Reports,
     predictions: Reports,
     *,
-    policy: UncertaintyPolicy = UncertaintyPolicy.POSITIVE,
-    language: str = "en",
-    models: Mapping[str, Any] | None = None,
-    track: Track | None = None,
+    scoring: Scoring | None = None,
+    **options: Unpack[Options],
 ) -> Pairs:
-    """Return references and predictions side by side.
+    """Return references and predictions side by side; arguments as for :func:`score`.
 
     Raises:
         MetricError: they are not both lists or both mappings of texts, are empty, or differ in
-            length or in ids; ``models`` has an unknown name; or CheXbert is to read another
-            language than English.
-        InputError: the reader does not know ``language``.
+            length or in ids; or the scoring is not possible.
+        InputError: the reader does not know the language.
     """
-    check_names(models or {})
-    load_lexicon(language)  # an unknown one is refused before anything is read
-    if language != "en" and "chexbert" in (models or {}):
-        raise MetricError(f"CheXbert reads English, not {language!r}: leave it out")
+    settings = Scoring.of(scoring, options).settings()
     reference_of = _by_id("references", references)
     prediction_of = _by_id("predictions", predictions)
     if isinstance(references, Mapping) != isinstance(predictions, Mapping):
@@ -171,10 +159,7 @@ def align(
         ids=tuple(reference_of),
         references=tuple(reference_of.values()),
         predictions=tuple(prediction_of[key] for key in reference_of),
-        policy=UncertaintyPolicy(policy),
-        language=language,
-        models=models or {},
-        track=track or untracked,
+        **settings,
     )
 
 

@@ -13,13 +13,13 @@ one-sided (is the second better?), with Holm's correction too.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 
-from plainfilm.core import MetricError, MissingDependencyError, Signature, UncertaintyPolicy
-from plainfilm.metrics.bootstrap import Bootstrap, quantiles
-from plainfilm.metrics.pairs import Track
+from plainfilm.core import MetricError, MissingDependencyError, Signature
+from plainfilm.metrics.bootstrap import Bootstrap, differences, quantiles
+from plainfilm.metrics.protocol import Options, Scoring
 from plainfilm.metrics.registry import resolve
 from plainfilm.metrics.scoring import Reports, align, measure, score, signature
 from plainfilm.metrics.statistics import Array, Statistics
@@ -46,7 +46,7 @@ class Comparison:
     @property
     def difference(self) -> float:
         """Second less first."""
-        return self.second - self.first
+        return float(differences(np.array(self.second), np.array(self.first)))
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,8 @@ def compare(
     *,
     samples: int = 10_000,
     seed: int = 0,
-    policy: UncertaintyPolicy = UncertaintyPolicy.POSITIVE,
-    language: str = "en",
-    models: Mapping[str, Any] | None = None,
-    section: str | None = None,
-    split: str | None = None,
-    track: Track | None = None,
+    scoring: Scoring | None = None,
+    **options: Unpack[Options],
 ) -> dict[str, Comparison]:
     """Compare two systems' reports on the same studies.
 
@@ -86,12 +82,8 @@ def compare(
         metrics: names as for :func:`plainfilm.score`.
         samples: random exchanges for the p-value; a tenth as many draws for the interval.
         seed: of the exchanges and the draws.
-        policy: what an uncertain mention counts as in label metrics.
-        language: of the reports.
-        models: as for :func:`plainfilm.score`.
-        section: the text that was scored, for the signature.
-        split: the data that was scored, for the signature.
-        track: wraps an iterable of texts to show progress.
+        scoring: how reports are scored.
+        options: fields of :class:`Scoring`, as for :func:`plainfilm.score`.
 
     Raises:
         MetricError: as for :func:`plainfilm.score`; or ``samples`` is too small.
@@ -99,10 +91,8 @@ def compare(
     if samples < 100:
         raise MetricError(f"samples must be at least 100 for a p-value, got {samples}")
     chosen = resolve(metrics)
-    sides = [
-        align(references, said, policy=policy, language=language, models=models, track=track)
-        for said in (first, second)
-    ]
+    scoring = Scoring.of(scoring, options)
+    sides = [align(references, said, scoring=scoring) for said in (first, second)]
     sides[1] = replace(sides[1], read=sides[0].read)  # the references are read once
     measured = [measure(pairs, chosen) for pairs in sides]
     bootstrap = Bootstrap(samples=samples // 10, seed=seed)
@@ -115,10 +105,10 @@ def compare(
         name: Comparison(
             first=_value(measured[0][name]),
             second=_value(measured[1][name]),
-            interval=quantiles(draws[1][name] - draws[0][name], 0.025),
+            interval=quantiles(differences(draws[1][name], draws[0][name]), 0.025),
             p_value=p_values[name],
             corrected_p_value=corrected[name],
-            signature=signature(name, measured[0][name], sides[0], section=section, split=split),
+            signature=signature(name, measured[0][name], sides[0]),
         )
         for name in chosen
     }
@@ -168,10 +158,8 @@ def repeated(
     second: Sequence[Reports],
     metrics: Sequence[str] | None = None,
     *,
-    policy: UncertaintyPolicy = UncertaintyPolicy.POSITIVE,
-    language: str = "en",
-    models: Mapping[str, Any] | None = None,
-    track: Track | None = None,
+    scoring: Scoring | None = None,
+    **options: Unpack[Options],
 ) -> dict[str, Repetition]:
     """Compare two systems that were each trained several times, by each metric.
 
@@ -180,34 +168,23 @@ def repeated(
         first: what each run of one system wrote.
         second: what each run of the other wrote.
         metrics: names as for :func:`plainfilm.score`.
-        policy: what an uncertain mention counts as in label metrics.
-        language: of the reports.
-        models: as for :func:`plainfilm.score`.
-        track: wraps an iterable of texts to show progress.
+        scoring: how reports are scored.
+        options: fields of :class:`Scoring`, as for :func:`plainfilm.score`.
 
     Raises:
         MetricError: as for :func:`plainfilm.score`; or a system has fewer than two runs.
         MissingDependencyError: scipy is not installed.
     """
     chosen = resolve(metrics)
+    scoring = Scoring.of(scoring, options)
     values = [
         [
-            {
-                name: found.value
-                for name, found in score(
-                    references,
-                    run,
-                    list(chosen),
-                    policy=policy,
-                    language=language,
-                    models=models,
-                    track=track,
-                ).items()
-            }
+            {name: one.value for name, one in score(references, run, list(chosen),
+                                                    scoring=scoring).items()}
             for run in runs
         ]
         for runs in (first, second)
-    ]
+    ]  # fmt: skip
     sides = {name: [tuple(run[name] for run in runs) for runs in values] for name in chosen}
     sign = {name: 1 if metric.higher_is_better else -1 for name, metric in chosen.items()}
     p_values = {
@@ -243,14 +220,11 @@ def welch(first: Iterable[float], second: Iterable[float], *, one_sided: bool = 
             f"got {len(runs[0])} and {len(runs[1])}"
         )
     try:
-        from scipy.special import stdtr
+        from scipy.stats import ttest_ind_from_stats
     except ModuleNotFoundError as error:
         raise MissingDependencyError.of("scipy", "data") from error
-    errors = [values.var(ddof=1) / len(values) for values in runs]  # squared, of the means
-    if not sum(errors) > 0:  # none, or NaN
+    if not sum(values.std() for values in runs) > 0:  # none, or NaN
         return math.nan
-    t = (runs[1].mean() - runs[0].mean()) / math.sqrt(sum(errors))
-    freedom = sum(errors) ** 2 / sum(
-        error**2 / (len(values) - 1) for error, values in zip(errors, runs, strict=True)
-    )
-    return float(stdtr(freedom, -t) if one_sided else 2 * stdtr(freedom, -abs(t)))
+    told = [(values.mean(), values.std(ddof=1), len(values)) for values in reversed(runs)]
+    side = "greater" if one_sided else "two-sided"
+    return float(ttest_ind_from_stats(*told[0], *told[1], equal_var=False, alternative=side).pvalue)

@@ -1,0 +1,48 @@
+"""Reading many reports into labels or findings, over several processes where asked."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import cache
+from multiprocessing import get_context
+from typing import Any
+
+from plainfilm.core import MetricError
+
+_BATCH = 100
+_FEWEST = 2_000  # reports whose reading is worth the start of processes
+
+
+def read_in_batches(what: str, texts: Sequence[str], language: str, workers: int) -> Iterator[Any]:
+    """Yield the ``labels`` or ``findings`` of each text, in order.
+
+    Raises:
+        MetricError: a process ended.
+    """
+    batches = [texts[start : start + _BATCH] for start in range(0, len(texts), _BATCH)]
+    if workers == 1 or len(texts) < _FEWEST:
+        for batch in batches:
+            yield from _read(what, batch, language)
+        return
+    try:
+        for found in _pool(workers).map(_read, *zip(*((what, b, language) for b in batches),
+                                                    strict=True)):  # fmt: skip
+            yield from found
+    except BrokenProcessPool as error:
+        _pool.cache_clear()
+        raise MetricError(
+            f"a process that read {what} ended: give fewer workers, or 1, which needs none"
+        ) from error
+
+
+@cache
+def _pool(workers: int) -> ProcessPoolExecutor:
+    """Return processes that stay until the program ends; a fork could copy torch's threads."""
+    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+
+
+def _read(what: str, texts: Sequence[str], language: str) -> list[Any]:
+    from plainfilm.text import labels, read
+
+    reader: Any = labels if what == "labels" else read
+    return [reader(text, language=language) for text in texts]

@@ -1,0 +1,56 @@
+"""The tokenizers of lexical metrics: a plain table of names.
+
+The tokenizer decides the number: BLEU of the same reports differs by several points between them.
+So it stands in every signature, and scores of different ones are not compared.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from plainfilm.metrics.tokenizer import TOKENIZER, tokenize
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """How a text is cut into words."""
+
+    name: str
+    """In signatures."""
+    cut: Callable[[str], list[str]]
+    case: str = "lower"
+    longest: tuple[int, int] | None = None
+    """How many words of a reference and of a prediction are kept."""
+
+
+_STOPS = re.compile(r"\.\.+")
+_DROPPED = str.maketrans("", "", ".,?;*!%^&_+():<=>@[]{}\"'/\\")
+
+
+def r2gen_words(text: str) -> list[str]:
+    """Return the words that R2Gen scores, before truncation.
+
+    As its tokenizer cleans reports (``modules/tokenizers.py`` of cuhksz-nlp/R2Gen; Chen et al.,
+    EMNLP 2020): lower case, list numbers up to 5 and marks dropped but hyphens, sentences joined by
+    a lone full stop. It drops "1. " wherever it stands, "L1. " too.
+    """
+    text = _STOPS.sub(".", " ".join(text.split())).replace("1. ", "")
+    for number in "2345":
+        text = text.replace(f". {number}. ", ". ")
+    for number in "2345":
+        text = text.replace(f" {number}. ", ". ")
+    sentences = text.strip().lower().split(". ")
+    cleaned = (sentence.translate(_DROPPED).strip() for sentence in sentences)
+    return (" . ".join(cleaned) + " .").split()
+
+
+TOKENIZERS = {
+    "ptb": Tokenizer(TOKENIZER, tokenize),
+    "whitespace": Tokenizer("whitespace", str.split, case="as-is"),
+    # R2Gen counts its start mark: 60 tokens of a reference are 59 words.
+    "r2gen-60": Tokenizer("r2gen-60", r2gen_words, longest=(59, 60)),
+    "r2gen-100": Tokenizer("r2gen-100", r2gen_words, longest=(99, 100)),
+}
+"""Name → tokenizer. ``ptb`` is COCO-caption's, which most papers quote; ``whitespace`` takes a text
+as words that are cut already; ``r2gen-60`` and ``r2gen-100`` are R2Gen's protocol on IU X-ray and
+MIMIC-CXR, whose numbers papers quote beside COCO-caption's."""
