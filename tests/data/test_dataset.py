@@ -25,7 +25,9 @@ from plainfilm.data.sources.phantom import prepare_phantom
 from plainfilm.data.splits import SPLITS, split_of
 from plainfilm.phantom import simulate
 
-FILM = png_bytes(np.arange(64, dtype=np.uint8).reshape(8, 8), simulated=False)
+
+def film(number: int = 0) -> bytes:
+    return png_bytes((np.arange(64, dtype=np.uint8) + number).reshape(8, 8), simulated=False)
 
 
 def build(study_id: str, text: str) -> tuple[Row, Mapping[str, bytes]]:
@@ -40,7 +42,11 @@ def build(study_id: str, text: str) -> tuple[Row, Mapping[str, bytes]]:
         table={"age_years": 61.0, "sex": None},
         statements=(Finding(observation=Observation.EDEMA),),
     )
-    return row, {name: FILM}
+    return row, {name: film(int(study_id.strip("p").split("-")[0]))}
+
+
+def lines(journal: Path) -> int:
+    return journal.read_bytes().count(b"\n") if journal.exists() else 0
 
 
 def make(out: Path, count: int = 12, **changes: object) -> Dataset:
@@ -100,9 +106,9 @@ def test_kill_9_while_simulating(tmp_path: Path) -> None:
         f"prepare_phantom(60, Path({str(tmp_path / 'd')!r}), size=32, progress=False)"
     )
     process = subprocess.Popen([sys.executable, "-c", code])
-    rows = tmp_path / ".d.part" / "rows"
+    journal = tmp_path / ".d.part" / "journal.jsonl"
     deadline = time.monotonic() + 60
-    while len(list(rows.glob("*.json"))) < 5 and time.monotonic() < deadline:
+    while lines(journal) < 6 and time.monotonic() < deadline:
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
@@ -124,9 +130,9 @@ def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
     read, write = os.pipe()  # every process of the preparation holds the end that is written to
     process = subprocess.Popen([sys.executable, str(script)], stderr=write, close_fds=True)
     os.close(write)
-    rows = tmp_path / ".d.part" / "rows"
+    journal = tmp_path / ".d.part" / "journal.jsonl"
     deadline = time.monotonic() + 60
-    while len(list(rows.glob("*.json"))) < 3 and time.monotonic() < deadline:
+    while lines(journal) < 4 and time.monotonic() < deadline:
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
@@ -244,7 +250,7 @@ def test_two_unfinished_sources_are_not_mixed(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         make(tmp_path / "d", build=stops)
-    with pytest.raises(DatasetError, match="unfinished preparation with other settings"):
+    with pytest.raises(DatasetError, match="unfinished preparation of another source"):
         make(tmp_path / "d", source={"kind": "other"})
 
 
@@ -287,7 +293,7 @@ def test_a_patient_in_two_splits_is_refused(tmp_path: Path) -> None:
             study_id=study_id, patient_id="same", split=split, images=("images/a.png",),
             views=("PA",),
         )  # fmt: skip
-        return row, {"images/a.png": FILM}
+        return row, {"images/a.png": film()}
 
     with pytest.raises(DatasetError, match="a patient must lie in one split"):
         make(tmp_path / "d", count=2, build=torn)
@@ -355,7 +361,7 @@ def test_damaged_masks_are_one_clear_error(tmp_path: Path) -> None:
             except DatasetError as error:
                 messages.append(str(error))
     assert len(messages) > len(whole) / 7
-    assert {message.split(":")[0] for message in messages} == {f"cannot read the masks in {path}"}
+    assert {message.split(" (")[0] for message in messages} == {f"cannot read the masks in {path}"}
 
 
 def test_masks_of_two_shapes_are_refused() -> None:

@@ -1,10 +1,19 @@
 """``plainfilm data``: any source into one layout on disk."""
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from plainfilm.core import printable
+
+if TYPE_CHECKING:
+    from plainfilm.data import Dataset
+
+_SHOWN = 10
+"""Refused studies whose reason is printed; all are in the dataset directory."""
 
 data_app = typer.Typer(
     name="data",
@@ -88,7 +97,7 @@ def phantom(
         language=language,
         workers=workers,
     )
-    _done(dataset.path)
+    _done(dataset)
 
 
 @data_app.command("iu-xray")
@@ -116,7 +125,7 @@ def iu_xray(
     dataset = prepare_iu_xray(
         out, images=images, reports=reports, split=split, target=target, size=size, workers=workers
     )
-    _done(dataset.path)
+    _done(dataset)
 
 
 @data_app.command()
@@ -135,7 +144,8 @@ def folder(
 
     Columns: image and patient_id; and as you have them study_id, view, split, findings,
     impression, indication, comparison, technique, institution, prior_study_id, and table.NAME for
-    each clinical value. All mistakes of the CSV are shown at once.
+    each clinical value. All mistakes of the CSV are shown at once. A study whose film can't be read
+    is left out and named.
 
     plainfilm data folder films.csv films/
     """
@@ -150,7 +160,7 @@ def folder(
         size=size,
         workers=workers,
     )
-    _done(dataset.path)
+    _done(dataset)
 
 
 def _shares(texts: Iterable[str]) -> dict[str, float]:
@@ -167,11 +177,20 @@ def _shares(texts: Iterable[str]) -> dict[str, float]:
     return shares
 
 
-def _done(path: Path) -> None:
-    from plainfilm.data import Dataset
+def _done(dataset: "Dataset") -> None:
+    from plainfilm.data.dataset import REFUSED
 
-    card = Dataset(path).card
+    card = dataset.card
     counts = ", ".join(f"{count} {split}" for split, count in card.studies.items())
+    path = printable(str(dataset.path))
     typer.echo(f"{path}: {counts}; fingerprint {card.fingerprint[:12]}")
     for reason, count in card.skipped.items():
         typer.echo(f"  left out: {count} ({reason})")
+    refused = dataset.path / REFUSED
+    if refused.is_file():
+        lines = refused.read_text(encoding="utf-8").splitlines()
+        for line in lines[:_SHOWN]:
+            values = json.loads(line)
+            typer.echo(f"  study {values['study_id']}: {values['reason']}", err=True)
+        if len(lines) > _SHOWN:
+            typer.echo(f"  … and {len(lines) - _SHOWN} more in {path}/{REFUSED}", err=True)

@@ -16,6 +16,11 @@ from typing import BinaryIO
 
 from plainfilm.core.errors import OutputError, printable
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 PART = ".part"
 """What the name of a file ends with that is being written."""
 
@@ -95,6 +100,28 @@ def saying_why(path: Path) -> Iterator[None]:
         said = OutputError(f"{printable(str(path))}: cannot be written ({reason}); {advice}")
         said.strerror = reason
         raise said from error
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[bool]:
+    """Hold the lock of a folder; yields False where another process has it.
+
+    The lock goes with the process, however that ends. Where the system has none, all are let in.
+    """
+    if fcntl is None:
+        yield True
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+            return
+        # Whoever had it may have given the folder its final name in the meantime.
+        yield folder.exists() and os.path.samestat(os.fstat(handle), folder.stat())
+    finally:
+        os.close(handle)
 
 
 def encoded(text: str) -> bytes:

@@ -5,12 +5,16 @@
     images/            the films, as the source has them
     masks/             where known: bits packed, a file a film
     structures/        where asked for: masks in the 212-class table, in the same way
+    refused.jsonl      the studies that could not be made, a line each with the reason
 
 A dataset directory appears whole or not at all (see ``prepare``), and is not changed afterwards.
 """
 
 import hashlib
 import json
+import os
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,12 +23,26 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from plainfilm.core import DatasetError, Finding, Image, Provenance, Report, Study, View, Word
+from plainfilm.core import (
+    DatasetError,
+    Finding,
+    Image,
+    InputError,
+    Provenance,
+    Report,
+    Study,
+    View,
+    Word,
+    errors_as,
+    one_line,
+)
 from plainfilm.data.films.reader import read_image
 from plainfilm.data.masks import Mask, read_masks
 from plainfilm.data.splits import SPLITS
 
-MANIFEST, CARD = "manifest.parquet", "card.json"
+_INSIDE = re.compile(r"[^/\\\x00-\x1f][^\\\x00-\x1f]*")
+"""A relative path of the manifest; ``..`` is looked for besides."""
+MANIFEST, CARD, REFUSED = "manifest.parquet", "card.json", "refused.jsonl"
 
 SCHEMA = pa.schema(
     [
@@ -93,6 +111,11 @@ class Row:
                 f"study {self.study_id}: expected one view for each of at least one image, got "
                 f"{len(self.images)} images and {len(self.views)} views"
             )
+        for file in files_of(self):
+            if not _INSIDE.fullmatch(file) or ".." in file.split("/"):
+                raise DatasetError(
+                    f"study {self.study_id}: {file[:60]!r} is no file inside the dataset directory"
+                )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the values of the manifest's columns."""
@@ -119,6 +142,9 @@ class Row:
                 changed[name] = tuple(Finding.from_dict(finding) for finding in found)
         if values.get("measures") is not None:
             changed["measures"] = json.loads(values["measures"])
+        for name in ("table", "measures"):
+            if not isinstance(changed.get(name), dict | None):
+                raise DatasetError(f"study {values['study_id']}: {name} is no JSON object")
         return cls(**changed)
 
 
@@ -154,15 +180,12 @@ class Dataset:
         self.path = Path(path)
         self.card = _read_card(self.path)
         self.rows = _read_manifest(self.path)
-        files = [file for row in self.rows for file in _files(row)]
-        missing = [file for file in files if not (self.path / file).is_file()]
-        if missing:
-            raise DatasetError(
-                f"{self.path} lacks {len(missing)} of its {len(files)} files, {missing[0]} for "
-                "one: prepare it again"
-            )
-        check_patients(self.rows)
+        _check_files(self.path, self.rows)
         self._by_id = {row.study_id: row for row in self.rows}
+        if len(self._by_id) < len(self.rows):
+            twice = Counter(row.study_id for row in self.rows).most_common(1)[0][0]
+            raise DatasetError(f"{self.path / MANIFEST} holds study {twice} more than once")
+        check_patients(self.rows)
 
     @property
     def fingerprint(self) -> str:
@@ -223,13 +246,18 @@ def write_manifest(path: Path, rows: Sequence[Row]) -> None:
     pq.write_table(table, path / MANIFEST)
 
 
-def fingerprint(path: Path, rows: Iterable[Row]) -> str:
-    """Return the SHA-256 over ``rows`` and the files that they name."""
+def fingerprint(rows: Iterable[Row], digests: Mapping[str, str]) -> str:
+    """Return the SHA-256 over ``rows`` and the files that they name.
+
+    Args:
+        rows: of the manifest.
+        digests: name of each file → its SHA-256, hexadecimal.
+    """
     total = hashlib.sha256()
     for row in rows:
         total.update(json.dumps(row.to_dict(), sort_keys=True).encode())
-        for file in _files(row):
-            total.update(hashlib.sha256((path / file).read_bytes()).digest())
+        for file in files_of(row):
+            total.update(bytes.fromhex(digests[file]))
     return total.hexdigest()
 
 
@@ -251,7 +279,8 @@ def check_patients(rows: Sequence[Row]) -> None:
             )
 
 
-def _files(row: Row) -> tuple[str, ...]:
+def files_of(row: Row) -> tuple[str, ...]:
+    """Return the files that a row names."""
     others = (row.masks, row.structures, row.lateral_masks)
     return (*row.images, *(file for file in others if file is not None))
 
@@ -261,18 +290,40 @@ def _read_card(path: Path) -> DataCard:
         raise DatasetError(f"no dataset at {path}: expected a directory that plainfilm data wrote")
     if not (path / CARD).is_file():
         raise DatasetError(f"{path} is no dataset directory: {CARD} is missing")
-    return DataCard.from_json((path / CARD).read_bytes())
+    try:
+        return DataCard.from_json((path / CARD).read_bytes())
+    except (OSError, InputError) as error:
+        raise DatasetError(f"cannot read {path / CARD}: {one_line(error)}") from error
+
+
+def _check_files(path: Path, rows: Sequence[Row]) -> None:
+    """Raise DatasetError where a file is missing; looks into each folder once, not at each file."""
+    files = {file for row in rows for file in files_of(row)}
+    there: set[str] = set()
+    for folder in {file.rpartition("/")[0] for file in files}:
+        try:
+            with os.scandir(path / folder) as entries:
+                there.update(f"{folder}/{entry.name}" if folder else entry.name
+                             for entry in entries)  # fmt: skip
+        except OSError:
+            continue  # its files are missing
+    if missing := sorted(files - there):
+        raise DatasetError(
+            f"{path} lacks {len(missing)} of its {len(files)} files, {missing[0]} for one: prepare "
+            "it again"
+        )
 
 
 def _read_manifest(path: Path) -> list[Row]:
-    try:
+    with errors_as(DatasetError, f"cannot read {path / MANIFEST}", "prepare the dataset again"):
         table = pq.read_table(path / MANIFEST)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise DatasetError(
-            f"cannot read {path / MANIFEST}: {str(error).splitlines()[0]}"
-        ) from error
     known = [name for name in SCHEMA.names if name in table.column_names]
     missing = [field.name for field in SCHEMA if not field.nullable and field.name not in known]
     if missing:
         raise DatasetError(f"{path / MANIFEST} lacks the columns {', '.join(missing)}")
-    return [Row.from_dict(values) for values in table.select(known).to_pylist()]
+    try:
+        with errors_as(DatasetError, f"{path / MANIFEST} is damaged", "prepare the dataset again"):
+            table = table.select(known).cast(pa.schema([SCHEMA.field(name) for name in known]))
+            return [Row.from_dict(values) for values in table.to_pylist()]
+    except InputError as error:
+        raise DatasetError(f"{path / MANIFEST}: {error}") from error

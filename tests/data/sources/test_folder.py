@@ -16,9 +16,9 @@ from plainfilm.data.splits import split_of
 @pytest.fixture
 def write(tmp_path, chest):
     """Return a function that writes films and a CSV that names them."""
-    film = PIL.Image.fromarray((chest * 255).astype(np.uint8))
     (tmp_path / "films").mkdir()
-    for name in "abcd":
+    for number, name in enumerate("abcd"):
+        film = PIL.Image.fromarray((chest * (255 - number)).astype(np.uint8))
         film.save(tmp_path / "films" / f"{name}.png")
     (tmp_path / "films" / "notes.txt").write_text("no film")
 

@@ -61,10 +61,12 @@ def film(chest):
 def pngs(tmp_path, film):
     folder = tmp_path / "png"
     folder.mkdir()
-    for _, images in STUDIES.values():
+    for number, (_, images) in STUDIES.items():
         for image in images:
-            if image != "CXR4_IM-2050-2001":
-                film.save(folder / f"{image}.png")
+            if image != "CXR4_IM-2050-2001":  # each a film of its own
+                film.point(lambda grey, less=number: max(grey - less, 0)).save(
+                    folder / f"{image}.png"
+                )
     return folder
 
 
@@ -138,7 +140,7 @@ def test_r2gen_split_is_taken_from_each_entry(tmp_path, reports, film):
     for study, split in (("CXR2_IM-0652", "val"), ("CXR3_IM-1384", "test")):
         folder = tmp_path / "r2gen" / study
         folder.mkdir(parents=True)
-        film.save(folder / "0.png")
+        film.rotate(len(names)).save(folder / "0.png")
         names[study] = {"id": study, "split": split, "image_path": [f"{study}/0.png"]}
     groups = {"train": [], "val": [names["CXR2_IM-0652"]], "    ": [names["CXR3_IM-1384"]]}
     split = split_file(tmp_path / "annotation.json", groups)

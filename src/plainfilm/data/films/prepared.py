@@ -42,6 +42,6 @@ def _with_view(image: Image, view: View | None) -> Image:
 
 
 def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file, shortened to 16 characters: the source's mark in the card."""
+    """Return the SHA-256 of a file's content, hexadecimal."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        return hashlib.file_digest(file, "sha256").hexdigest()

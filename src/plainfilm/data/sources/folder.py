@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 from plainfilm.core import DatasetError, View
 from plainfilm.data.dataset import Dataset, Row
-from plainfilm.data.films.prepared import LONGEST_SIDE, file_digest, prepared_films
+from plainfilm.data.films.prepared import LONGEST_SIDE, prepared_films
 from plainfilm.data.films.reader import sniff
-from plainfilm.data.prepare import prepare
+from plainfilm.data.prepare import check_out, prepare, usable_id
 from plainfilm.data.splits import SPLITS, split_of
 
 COLUMNS: Mapping[str, str] = {
@@ -49,6 +49,16 @@ class _Study(NamedTuple):
     """Column → value, of the columns that speak of the study; blank ones are left out."""
 
 
+def _paths(study: _Study) -> tuple[Path, ...]:
+    return study.paths
+
+
+def _facts(study: _Study) -> list[object]:
+    """Return what the CSV says of a study, apart from where its films lie."""
+    values = {name: text for name, text in study.values.items() if name != "image"}
+    return [study.views, study.split, values]
+
+
 def prepare_folder(
     table: Path,
     out: Path,
@@ -72,19 +82,24 @@ def prepare_folder(
         workers: processes; as many as there are cores where left out.
         progress: whether to show a progress bar.
 
+    A study with a film that can't be read is left out, with its reason in ``refused.jsonl``.
+
     Raises:
         DatasetError: the CSV is missing, or has mistakes; all are listed.
-        ImageError: a film cannot be read.
+        OutputError: ``out`` cannot be written.
     """
+    check_out(out)
     studies = read_table(table)
     return prepare(
         out,
         studies,
         partial(_build, size),
-        source={"kind": "folder", "table": file_digest(table), "size": size},
+        source={"kind": "folder", "size": size},
         description=description or f"{len(studies)} studies from {table.name}",
         licence=licence,
         language=language,
+        inputs=_paths,
+        facts=_facts,
         workers=workers or (1 if len(studies) < 100 else os.cpu_count() or 1),
         progress=progress,
     )
@@ -109,7 +124,7 @@ def read_table(table: Path) -> dict[str, _Study]:
     groups: dict[str, list[tuple[int, dict[str, str]]]] = defaultdict(list)
     if not mistakes:
         for line, raw in lines:
-            values = {name: (text or "").strip() for name, text in raw.items() if name}
+            values = {name: (raw[name] or "").strip() for name in columns if name}
             found = _line_mistakes(table.parent, values, overlong=None in raw)
             mistakes += [f"line {line}: {mistake}" for mistake in found]
             groups[values.get("study_id") or Path(values["image"]).stem].append((line, values))
@@ -142,11 +157,19 @@ def _line_mistakes(folder: Path, values: Mapping[str, str], overlong: bool) -> l
     mistakes = [f"{name} is blank" for name in _REQUIRED if not values[name]]
     if overlong:
         mistakes.append("has more values than columns (quote texts that hold commas)")
+    if any("\0" in value for value in values.values()):
+        return [*mistakes, "holds a NUL character"]
+    study_id = values.get("study_id") or Path(values["image"]).stem
+    if study_id and not usable_id(study_id):
+        mistakes.append(f"study_id {study_id[:60]!r} cannot be a file name")
     path = folder / values["image"]
-    if values["image"] and not path.is_file():
-        mistakes.append(f"there is no file {values['image']}")
-    elif values["image"] and sniff(path) is None:
-        mistakes.append(f"{values['image']} is no DICOM, PNG, JPEG or TIFF file")
+    try:
+        if values["image"] and not path.is_file():
+            mistakes.append(f"there is no file {values['image'][:200]}")
+        elif values["image"] and sniff(path) is None:
+            mistakes.append(f"{values['image']} is no DICOM, PNG, JPEG or TIFF file")
+    except OSError as error:
+        mistakes.append(f"{values['image'][:200]} cannot be read ({error.strerror})")
     for name, choices in (("view", [str(view) for view in View]), ("split", SPLITS)):
         if values.get(name) and values[name] not in choices:
             mistakes.append(f"{name} must be one of {', '.join(choices)}, got {values[name]!r}")

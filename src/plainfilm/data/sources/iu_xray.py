@@ -10,28 +10,30 @@ The split that the literature uses is R2Gen's annotation file (Chen et al., EMNL
 key is blank in one published copy, so the split is taken from each entry.
 """
 
+import gzip
 import json
 import os
 import re
 import tarfile
-import zlib
 from collections import Counter
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, NamedTuple
-from xml.etree.ElementTree import Element, ParseError
+from typing import IO, Any, NamedTuple, cast
+from xml.etree.ElementTree import Element
 
-from defusedxml import DefusedXmlException, ElementTree
+from defusedxml import ElementTree
 
-from plainfilm.core import DatasetError, InputError
+from plainfilm.core import DatasetError, InputError, errors_as
 from plainfilm.data.dataset import Dataset, Row
-from plainfilm.data.films.prepared import LONGEST_SIDE, file_digest, prepared_films
-from plainfilm.data.prepare import prepare
+from plainfilm.data.films.prepared import LONGEST_SIDE, prepared_films
+from plainfilm.data.prepare import check_out, prepare
 from plainfilm.data.splits import split_of
 
 TARGETS = ("findings", "findings+impression")
 
+_LARGEST_REPORT, _LARGEST_ARCHIVE = 2**20, 2**29
+"""Bytes of one report and of all; Open-i's have at most 20 kB, and 35 MB together."""
 _SUFFIXES = {".png", ".dcm", ".jpg", ".jpeg", ".tif", ".tiff"}
 _NAME = re.compile(r"^(?:CXR)?(?P<study>\d+)_(?:(?P=study)_)?(?=IM-)")
 _SPLITS = {"train": "train", "val": "validate", "validate": "validate", "test": "test"}
@@ -57,34 +59,56 @@ def read_reports(path: Path) -> list[IuReport]:
     """Return the reports in ``NLMCXR_reports.tgz``, read straight from the archive.
 
     Raises:
-        DatasetError: the file is missing or no such archive, or one of its reports is damaged.
+        DatasetError: the file is missing or no such archive, one of its reports is damaged or too
+            large, or two have one id.
     """
-    try:
-        with tarfile.open(path) as archive:
-            files = ((member.name, archive.extractfile(member)) for member in archive)
-            reports = [
-                _read_report(f"{path}: {name}", file)
-                for name, file in files
-                if file is not None and name.endswith(".xml")
-            ]
-    except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
-        reason = str(error).partition("\n")[0].rstrip(":-( ")  # tarfile goes on, a line a method
-        raise DatasetError(
-            f"{path}: cannot be read ({reason}); expected Open-i's NLMCXR_reports.tgz"
-        ) from error
+    reports: dict[str, IuReport] = {}
+    expected = "expected Open-i's NLMCXR_reports.tgz"
+    with (
+        errors_as(DatasetError, f"{path}: cannot be read", expected),
+        path.open("rb") as file,
+        _Unpacked(file) as unpacked,
+        tarfile.open(fileobj=cast("IO[bytes]", unpacked), mode="r|") as archive,
+    ):
+        for member in archive:
+            content = archive.extractfile(member) if member.isreg() else None  # a link is no report
+            if content is None or not member.name.endswith(".xml"):
+                continue
+            place = f"{path}: {member.name}"
+            if member.size > _LARGEST_REPORT:
+                raise DatasetError(
+                    f"{place} has {member.size} bytes; a report has at most {_LARGEST_REPORT}"
+                )
+            report = _read_report(place, content.read())
+            if report.study_id in reports:
+                raise DatasetError(f"{place} has the id {report.study_id}, as another report has")
+            reports[report.study_id] = report
     if not reports:
-        raise DatasetError(f"{path}: holds no .xml report; expected Open-i's NLMCXR_reports.tgz")
-    return sorted(reports, key=lambda report: int(report.study_id.removeprefix("CXR")))
+        raise DatasetError(f"{path}: holds no .xml report; {expected}")
+    return sorted(reports.values(), key=lambda report: int(report.study_id.removeprefix("CXR")))
 
 
-def _read_report(place: str, file: IO[bytes]) -> IuReport:
-    try:
-        root: Element | None = ElementTree.parse(file).getroot()
-    except (ParseError, DefusedXmlException) as error:
-        raise DatasetError(f"{place} is no well-formed XML ({error}); get it again") from error
+class _Unpacked(gzip.GzipFile):
+    """A gzip file of limited size, for what reads all that a header asks for."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__(fileobj=file, mode="rb")
+        self.left = _LARGEST_ARCHIVE
+
+    def read(self, size: int | None = -1) -> bytes:
+        found = super().read(size)
+        self.left -= len(found)
+        if self.left < 0:
+            raise ValueError(f"it unpacks to more than {_LARGEST_ARCHIVE >> 20} MiB")
+        return found
+
+
+def _read_report(place: str, content: bytes) -> IuReport:
+    with errors_as(DatasetError, f"{place} is no well-formed XML", "get it again"):
+        root: Element | None = ElementTree.fromstring(content)
     uid = None if root is None else root.find("uId")
     study_id = "" if uid is None else uid.get("id", "")
-    if root is None or not re.fullmatch(r"CXR\d+", study_id):
+    if root is None or not re.fullmatch(r"CXR[0-9]{1,9}", study_id):
         raise DatasetError(f"{place} has no uId such as CXR1: it is no report of Open-i's")
     sections = {
         element.get("Label", "").lower(): " ".join("".join(element.itertext()).split())
@@ -107,10 +131,8 @@ def read_r2gen_split(path: Path) -> dict[str, R2GenEntry]:
     Raises:
         DatasetError: the file is missing or of another layout; all mistakes are listed.
     """
-    try:
+    with errors_as(DatasetError, f"{path}: cannot be read as JSON", "give R2Gen's annotation.json"):
         groups = json.loads(path.read_bytes())
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DatasetError(f"{path}: cannot be read as JSON ({error})") from error
     lists = list(groups.values()) if isinstance(groups, dict) else []
     if not lists or not all(isinstance(entries, list) for entries in lists):
         raise DatasetError(f"{path}: expected R2Gen's layout, an object of lists of studies")
@@ -118,15 +140,24 @@ def read_r2gen_split(path: Path) -> dict[str, R2GenEntry]:
     mistakes = []
     for entry in (entry for entries in lists for entry in entries):
         values: dict[str, Any] = entry if isinstance(entry, dict) else {}
-        study_id, said = str(values.get("id", "")).partition("_")[0], values.get("split")
+        study_id, said = str(values.get("id", "")).partition("_")[0], str(values.get("split"))
+        images = values.get("image_path", [])
         if not study_id or said not in _SPLITS:
             mistakes.append(f"entry {str(entry)[:60]!r} needs an id and a split (train, val, test)")
         elif study_id in found:
             mistakes.append(f"{study_id} stands in it twice")
+        elif not isinstance(images, list) or not all(map(_is_inside, images)):
+            mistakes.append(f"{study_id}: image_path must list files inside the films' folder")
         else:
-            found[study_id] = R2GenEntry(_SPLITS[said], tuple(values.get("image_path", ())))
+            found[study_id] = R2GenEntry(_SPLITS[said], tuple(images))
     _refuse(path, mistakes)
     return found
+
+
+def _is_inside(name: object) -> bool:
+    """Whether a name leads to a file below the folder that it is relative to."""
+    parts = name.split("/") if isinstance(name, str) else [".."]
+    return ".." not in parts and bool(parts[0]) and "\0" not in str(name)
 
 
 def _refuse(path: Path, mistakes: list[str]) -> None:
@@ -161,13 +192,16 @@ def prepare_iu_xray(
         workers: processes; as many as there are cores where left out.
         progress: whether to show a progress bar.
 
+    A study with a film that can't be read is left out, with its reason in ``refused.jsonl``.
+
     Raises:
         DatasetError: a source is missing or malformed, or no study is usable.
         InputError: the target is unknown.
-        ImageError: a film cannot be read.
+        OutputError: ``out`` cannot be written.
     """
     if target not in TARGETS:
         raise InputError(f"target must be {' or '.join(TARGETS)}, got {target!r}")
+    check_out(out)
     all_reports = read_reports(reports)
     entries = None if split is None else read_r2gen_split(split)
     if entries is not None and split is not None:
@@ -185,10 +219,7 @@ def prepare_iu_xray(
             items[report.study_id] = _Item(report, paths, chosen)
         else:
             skipped[reason] += 1
-    source = {
-        "kind": "iu-xray", "reports": file_digest(reports), "target": target, "size": size,
-        "split": None if split is None else file_digest(split), "studies": len(items),
-    }  # fmt: skip
+    source = {"kind": "iu-xray", "target": target, "size": size}
     if not items:
         raise DatasetError(f"{images}: none of its {len(films)} image files belongs to a report; "
                            "expected Open-i's names, such as CXR2384_IM-0942-1001.png")  # fmt: skip
@@ -200,9 +231,19 @@ def prepare_iu_xray(
         description=f"IU X-ray (Open-i), studies with {target}, films up to {size} pixels",
         licence="CC BY-NC-ND 4.0",
         skipped=skipped,
+        inputs=_inputs,
+        facts=_facts,
         workers=workers or (1 if len(items) < 100 else os.cpu_count() or 1),
         progress=progress,
     )
+
+
+def _inputs(item: _Item) -> tuple[Path, ...]:
+    return item.paths
+
+
+def _facts(item: _Item) -> list[object]:
+    return [item.report, item.split]
 
 
 def _films(folder: Path) -> dict[str, Path]:
