@@ -6,7 +6,6 @@ The report's statements are what the reader finds in the model's own words; its 
 the model's classifier looked; its warnings say what a radiologist must know before reading it.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -29,7 +28,9 @@ from plainfilm.core import (
     Study,
     View,
     Word,
+    errors_as,
 )
+from plainfilm.core.model_folder import OFFLINE, loading, read_json
 from plainfilm.grounding.saliency import check_method, observation_maps, sentence_maps
 from plainfilm.models import FAMILIES, load_family
 from plainfilm.text import read
@@ -85,19 +86,17 @@ class ReportModel:
             raise ModelError(
                 f"{folder} holds a {family!r} model; expected one of {', '.join(FAMILIES)}"
             )
-        card = Card.from_dict(_read_json(folder / "card.json"))
+        with errors_as(ModelError, f"cannot read {folder / 'card.json'}", "train the model again"):
+            card = Card.model_validate(_read_json(folder / "card.json"))
         _, model_class, processor_class = load_family(family)
         transformers.utils.logging.disable_progress_bar()
-        try:
+        with loading(folder):
             model = model_class.from_pretrained(
-                folder, local_files_only=True, use_safetensors=True, dtype=torch.float32
+                folder, use_safetensors=True, dtype=torch.float32, **OFFLINE
             )
-            processor = processor_class.from_pretrained(folder, local_files_only=True)
-        except (OSError, ValueError) as error:
-            reason = " ".join(str(error).split())
-            raise ModelError(f"cannot load the model in {folder}: {reason}") from error
-        films = folder / DOMAIN_FILE
-        domain = Domain.load(films) if films.exists() else None
+            processor = processor_class.from_pretrained(folder, **OFFLINE)
+            films = folder / DOMAIN_FILE
+            domain = Domain.load(films) if films.exists() else None
         chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
         return cls(model.to(chosen), processor, card, domain)
 
@@ -250,14 +249,9 @@ def load_model(
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ModelError(
-            f"{path} is missing: the folder is no model that plainfilm wrote"
-        ) from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ModelError(f"{path} is not JSON: {error}") from error
+    if not path.is_file():
+        raise ModelError(f"{path} is missing: the folder is no model that plainfilm wrote")
+    values = read_json(path)
     if not isinstance(values, dict):
         raise ModelError(f"{path} must hold a JSON object, got {type(values).__name__}")
     return values

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from plainfilm.core import MissingDependencyError, ModelError
+from plainfilm.core.model_folder import OFFLINE, loading
 from plainfilm.metrics.pairs import Pairs
 from plainfilm.metrics.statistics import Array, Statistics, mean_of
 
@@ -209,15 +210,12 @@ def load_bertscore(
 
 def _load_encoder(folder: Path) -> tuple[Any, Any]:
     try:
-        from safetensors import SafetensorError
         from transformers import AutoModel, AutoTokenizer
     except ImportError as error:
         raise MissingDependencyError.of("transformers", "model") from error
-    try:
-        encoder = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise ModelError(f"{folder} is no encoder: {' '.join(str(error).split())}") from error
+    with loading(folder, "the encoder"):
+        encoder = AutoModel.from_pretrained(folder, use_safetensors=True, **OFFLINE)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **OFFLINE)
     if len(tokenizer.encode("")) != MARKS:
         raise ModelError(
             f"the tokenizer in {folder} makes {len(tokenizer.encode(''))} tokens of an empty text; "

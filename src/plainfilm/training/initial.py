@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from transformers import (
     AutoTokenizer,
     BertForPreTraining,
@@ -21,6 +21,7 @@ from transformers import (
 )
 
 from plainfilm.core import ModelError
+from plainfilm.core.model_folder import OFFLINE, loading
 from plainfilm.models import FAMILIES, load_family
 from plainfilm.vision.checkpoints import load_backbone
 
@@ -39,11 +40,8 @@ def load_part(kind: Any, path: Path, role: str, **options: Any) -> Any:
         raise ModelError(f"no {role} at {path}: expected a folder with a transformers checkpoint")
     if kind is not AutoTokenizer:
         options["use_safetensors"] = True
-    try:
-        return kind.from_pretrained(path, local_files_only=True, **options)
-    except (OSError, ValueError, SafetensorError) as error:
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"cannot load the {role} from {path}: {reason}") from error
+    with loading(path, f"the {role}"):
+        return kind.from_pretrained(path, **OFFLINE, **options)
 
 
 def vocabulary_size(tokenizer: Any, checkpoint: Path | None) -> int:
