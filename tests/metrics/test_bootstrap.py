@@ -4,10 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from plainfilm.core import MetricError
 from plainfilm.metrics import Bootstrap, score
-from plainfilm.metrics.statistics import mean_of
+from plainfilm.metrics.statistics import mean_of, share_of
 
 REFERENCES = [
     "no effusion or edema",
@@ -64,3 +65,78 @@ def test_undefined_everywhere_has_an_undefined_interval():
 def test_wrong_settings(wrong):
     with pytest.raises(MetricError, match="at least 1 sample and a level between 0 and 1, got"):
         Bootstrap(**wrong)
+
+
+@pytest.mark.parametrize(("yes", "reports"), [(0, 5), (5, 5), (1, 100), (37, 590), (1, 2)])
+def test_a_share_has_wilsons_interval(yes, reports):
+    values = np.array([1.0] * yes + [0.0] * (reports - yes))
+    found = Bootstrap().intervals({"share": share_of(values)})["share"]
+    expected = binomtest(yes, reports).proportion_ci(method="wilson")
+    assert found == pytest.approx((expected.low, expected.high))
+
+
+def test_exact_match_is_a_share():
+    found = score(["Edema."] * 5, ["No edema."] * 5, ["exact-match-14"], intervals=True)
+    one = found["exact-match-14"]
+    assert one.value == 0
+    assert one.interval == pytest.approx((0, 0.4345), abs=1e-3)
+    assert one.interval_method == "95% Wilson interval of a share"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["micro-f1-14", "macro-f1-14", "micro-recall-5", "example-f1-14", "finding-f1", "rouge-l",
+     "bleu-1", "weighted-f1-14", "hallucination-rate-14", "token-f1"],
+)  # fmt: skip
+def test_no_interval_of_nothing(name):
+    """Not one report is right, or wrong, in a small sample: the next one may be."""
+    references = ["Cardiomegaly.", "Pulmonary edema.", "Consolidation.", "Atelectasis."] * 2
+    predictions = ["Fracture.", "Nodule.", "Pneumothorax.", "Scoliosis."] * 2
+    low, high = score(references, predictions, [name], intervals=True)[name].interval
+    assert low < high
+
+
+def test_the_counts_of_a_few_reports_are_smoothed():
+    """Two of two positives found: recall is 1, and its interval reaches down."""
+    found = score(["Edema."] * 2 + ["Clear lungs."] * 8, ["Edema."] * 2 + ["No edema."] * 8,
+                  ["micro-recall-5"], intervals=True)["micro-recall-5"]  # fmt: skip
+    assert found.value == 1
+    assert 0.1 < found.interval[0] < 0.8
+    assert found.interval[1] == 1
+    assert found.interval_method == "95% smoothed bootstrap over reports, 1000 samples, seed 0"
+
+
+def test_reports_that_are_their_references_have_their_value_for_certain():
+    found = score(REFERENCES, REFERENCES, ["rouge-l"], intervals=True)["rouge-l"]
+    assert found.interval == (1, 1)
+
+
+@pytest.mark.parametrize("size", [50, 200])
+def test_smoothing_makes_macro_f1_cover(size):
+    """Rare classes, often missed: the percentile interval misses the truth far too often."""
+    from plainfilm.metrics.clinical import from_decisions
+
+    random = np.random.default_rng(size)
+    shares = np.array([0.3, 0.1, 0.04, 0.03, 0.02, 0.02])
+    names = tuple("abcdef")
+
+    def sample(reports):
+        truth = random.random((reports, 6)) < shares
+        said = np.where(
+            random.random((reports, 6)) < 0.5, truth, random.random((reports, 6)) < shares
+        )
+        return from_decisions(truth, said, "macro", "f1", names, {})
+
+    population = sample(200_000)
+    truth = float(population.value(population.totals))
+    held = {True: 0, False: 0}
+    for _ in range(150):
+        found = sample(size)
+        low, high = Bootstrap(samples=300).intervals({"f1": found})["f1"]
+        held[True] += low <= truth <= high
+        low, high = np.nanquantile(
+            Bootstrap(samples=300).values({"f1": found})["f1"], [0.025, 0.975]
+        )
+        held[False] += low <= truth <= high
+    assert held[True] >= 0.9 * 150
+    assert held[False] < held[True]

@@ -37,8 +37,7 @@ def score_table(
     rows: Mapping[str, Mapping[str, Score]], metrics: Sequence[str], title: str
 ) -> Table:
     """Return a table of scores: a row for each metric, a column for each system."""
-    first = next(iter(rows.values()))[metrics[0]]
-    found = table("", *rows, title=title, caption=first.interval_method)
+    found = table("", *rows, title=title, caption=_methods(rows, metrics))
     for metric in metrics:
         found.add_row(metric, *(_with_interval(scores[metric]) for scores in rows.values()))
     return found
@@ -64,11 +63,16 @@ def observation_table(rows: Mapping[str, Mapping[str, Score]], metrics: Sequence
 def error_table(shares: Mapping[str, Mapping[str, Score]]) -> Table:
     """Return the shares of reports with each kind of error, a column for each system."""
     first = next(iter(shares.values()))
-    caption = next(iter(first.values())).interval_method
-    found = table("errors: share of reports", *shares, caption=caption)
+    found = table("errors: share of reports", *shares, caption=_methods(shares, list(first)))
     for row in first:
         found.add_row(row, *(_percent(scores[row]) for scores in shares.values()))
     return found
+
+
+def _methods(rows: Mapping[str, Mapping[str, Score]], metrics: Sequence[str]) -> str | None:
+    """Return how the intervals of a table were made, each way once."""
+    methods = (scores[name].interval_method for scores in rows.values() for name in metrics)
+    return "; ".join(dict.fromkeys(filter(None, methods))) or None
 
 
 def print_signatures(console: Console, scores: Iterable[Score]) -> None:

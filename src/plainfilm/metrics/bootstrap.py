@@ -1,15 +1,25 @@
-"""Bootstrap intervals from statistics: reports are drawn again, no text is read again.
+"""Confidence intervals from statistics: reports are drawn again, no text is read again.
 
-Percentile bootstrap (Efron and Tibshirani 1993, chapter 13): draw as many reports as there are,
+*Percentile bootstrap* (Efron and Tibshirani 1993, chapter 13): draw as many reports as there are,
 with replacement, take the metric of the draw, and report the middle share of many such values.
 All metrics see the same draws. What a metric takes from the whole set stays as it is: CIDEr-D's
 document frequencies are those of the references given.
 
+*Smoothed bootstrap*, for counts of decisions (F1, precision, recall, error rates): each draw gets a
+random half of a decision, Gamma(½, 1), in each count, as Jeffreys' prior of a count would add. A
+class that is right in 0 of 2 reports is not certain to be always wrong; without it the percentile
+interval of macro-F1 covers the truth in 74 of 100 samples of 50 reports (``docs/metrics/
+intervals.md`` has the simulation).
+
+*Wilson's interval* (1927), for shares of reports (a row of the error table, exact match).
+
 Reports are drawn as if independent; several studies of one patient make the truth wider.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
@@ -37,27 +47,82 @@ class Bootstrap:
             )
 
     def __str__(self) -> str:
+        return self._named("percentile")
+
+    def _named(self, kind: str) -> str:
         return (
-            f"{self.level:.0%} percentile bootstrap over reports, "
+            f"{self.level:.0%} {kind} bootstrap over reports, "
             f"{self.samples} samples, seed {self.seed}"
         )
 
+    def method(self, statistics: Statistics) -> str:
+        """Return how the interval of a metric is made, in words."""
+        if statistics.share:
+            return f"{self.level:.0%} Wilson interval of a share"
+        return self._named("percentile" if statistics.pseudo is None else "smoothed")
+
     def intervals(self, statistics: Mapping[str, Statistics]) -> dict[str, tuple[float, float]]:
         """Return the interval of each metric; draws in which it is undefined are left out."""
-        values = self.values(statistics)
+        drawn = {name: found for name, found in statistics.items() if not found.share}
+        values = self.values(drawn, smooth=True) if drawn else {}
         tail = (1 - self.level) / 2
-        return {name: quantiles(found, tail) for name, found in values.items()}
+        return {
+            name: self._wilson(found) if found.share else _around(found, values[name], tail)
+            for name, found in statistics.items()
+        }
 
-    def values(self, statistics: Mapping[str, Statistics]) -> dict[str, Array]:
-        """Return each metric's value in every draw, shape (samples,)."""
+    def values(
+        self, statistics: Mapping[str, Statistics], *, smooth: bool = False
+    ) -> dict[str, Array]:
+        """Return each metric's value in every draw, shape (samples,).
+
+        Args:
+            statistics: of each metric, on the same reports.
+            smooth: give counts of decisions their random half of one.
+        """
         rows = np.hstack([found.rows for found in statistics.values()])
         edges = np.cumsum([found.rows.shape[1] for found in statistics.values()])[:-1]
         totals = np.vstack([weights @ rows for weights in self._draws(len(rows))])
         parts = np.split(totals, edges, axis=1)
-        return {
-            name: found.value(part)
-            for (name, found), part in zip(statistics.items(), parts, strict=True)
-        }
+        random = np.random.default_rng([self.seed, 1])
+        values = {}
+        for (name, found), part in zip(statistics.items(), parts, strict=True):
+            if smooth and found.pseudo is not None:
+                part = part + random.standard_gamma(found.pseudo(found.totals), part.shape)
+            values[name] = found.value(part)
+        return values
+
+    def around_an_end(
+        self, value: float, ends: tuple[float, float], reports: int
+    ) -> tuple[float, float]:
+        """Return the interval of a value that every draw has, where it is an end of the range.
+
+        No report is away from that end; by Wilson's interval of none, up to a share of
+        z² / (reports + z²) may be, and these at the other end at worst.
+
+        Args:
+            value: of the metric.
+            ends: of its range, in any order.
+            reports: how many reports it was made of.
+        """
+        if value not in ends:
+            return value, value
+        other = ends[0] if value == ends[1] else ends[1]
+        z = NormalDist().inv_cdf((1 + self.level) / 2)
+        bound = value + (other - value) * z**2 / (reports + z**2)
+        return min(value, bound), max(value, bound)
+
+    def _wilson(self, share: Statistics) -> tuple[float, float]:
+        """Return Wilson's interval of a share of reports."""
+        yes, reports = share.totals[0], share.totals[1]
+        if reports == 0:
+            return math.nan, math.nan
+        z = NormalDist().inv_cdf((1 + self.level) / 2)
+        middle = (yes + z**2 / 2) / (reports + z**2)
+        half = z / (reports + z**2) * math.sqrt(yes * (reports - yes) / reports + z**2 / 4)
+        # Rounding must not leave the value outside.
+        value = yes / reports
+        return min(max(0.0, middle - half), value), max(min(1.0, middle + half), value)
 
     def _draws(self, reports: int) -> Iterator[Array]:
         """Yield how often each report is drawn, (draws, reports), a chunk of draws at a time."""
@@ -69,6 +134,20 @@ class Bootstrap:
             drawn += np.arange(draws)[:, None] * reports
             counts = np.bincount(drawn.ravel(), minlength=draws * reports)
             yield counts.reshape(draws, reports).astype(np.float64)
+
+
+def _around(found: Statistics, values: Array, tail: float) -> tuple[float, float]:
+    """Return the interval by the values of the draws."""
+    interval = quantiles(values, tail)
+    return interval if found.pseudo is None else holding(interval, float(found.value(found.totals)))
+
+
+def holding(interval: tuple[float, float], value: float) -> tuple[float, float]:
+    """Return the interval made as wide as needed to hold ``value``, where both are defined."""
+    low, high = interval
+    if math.isnan(low) or math.isnan(value):
+        return interval
+    return min(low, value), max(high, value)
 
 
 def differences(second: Array, first: Array) -> Array:

@@ -23,7 +23,7 @@ import numpy.typing as npt
 import plainfilm
 from plainfilm.core import FIVE_OBSERVATIONS, OBSERVATIONS, Observation, binarize
 from plainfilm.metrics.pairs import Pairs
-from plainfilm.metrics.statistics import Array, Statistics, mean_of, ratio
+from plainfilm.metrics.statistics import HALF, Array, Statistics, mean_of, ratio, share_of
 
 Average = Literal["micro", "macro", "weighted", "example"]
 Measure = Literal["precision", "recall", "f1"]
@@ -71,7 +71,7 @@ def exact_match(pairs: Pairs, *, classes: Literal[14, 5]) -> Statistics:
     """Return the share of reports whose labels are all right."""
     references, predictions = _decisions(pairs, classes)
     right = (references == predictions).all(axis=1)
-    return mean_of(right.astype(np.float64), **_protocol(pairs, classes))
+    return share_of(right.astype(np.float64), **_protocol(pairs, classes))
 
 
 def accuracy(pairs: Pairs, *, classes: Literal[14, 5]) -> Statistics:
@@ -95,9 +95,13 @@ def error_rate(
     wrong = open_to_it & (references != predictions)
     names = tuple(str(observation) for observation in _OBSERVATIONS[classes])
 
+    right = open_to_it & ~wrong
+
+    def counts(totals: Array) -> Array:
+        return totals.reshape(*totals.shape[:-1], 2, len(names))
+
     def rates(totals: Array) -> Array:
-        shaped = totals.reshape(*totals.shape[:-1], 2, len(names))
-        return ratio(shaped[..., 0, :], shaped[..., 1, :])
+        return ratio(counts(totals)[..., 0, :], counts(totals).sum(axis=-2))
 
     def mean(totals: Array) -> Array:
         values = rates(totals)
@@ -105,11 +109,12 @@ def error_rate(
         return ratio(np.nan_to_num(values).sum(axis=-1), known.sum(axis=-1))
 
     return Statistics(
-        rows=np.concatenate([wrong, open_to_it], axis=1).astype(np.float64),
+        rows=np.concatenate([wrong, right], axis=1).astype(np.float64),
         value=mean,
         parts=lambda totals: dict(zip(names, rates(totals).tolist(), strict=True)),
         undefined=lambda totals: int(np.isnan(rates(totals)).sum()),
         protocol={**_protocol(pairs, classes), "undefined": "left-out"},
+        pseudo=lambda totals: np.tile(HALF * ~np.isnan(rates(totals)), 2),
     )
 
 
@@ -182,6 +187,11 @@ def from_decisions(
         weights = np.where(np.isnan(values), 0.0, weights)
         return ratio((np.nan_to_num(values) * weights).sum(axis=-1), weights.sum(axis=-1))
 
+    def pseudo(totals: Array) -> Array:
+        if average == "micro":  # half a decision in each of the three counts together
+            return np.full(3 * len(names), HALF / len(names))
+        return np.tile(HALF * ~np.isnan(per_class(totals)), 3)
+
     def parts(totals: Array) -> dict[str, float]:
         values = per_class(totals)
         found = dict(zip(names, values.tolist(), strict=True))
@@ -195,6 +205,7 @@ def from_decisions(
         parts=parts,
         undefined=None if average == "micro" else lambda t: int(np.isnan(per_class(t)).sum()),
         protocol=protocol if average == "micro" else {**protocol, "undefined": "left-out"},
+        pseudo=pseudo,
     )
 
 

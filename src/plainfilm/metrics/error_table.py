@@ -22,7 +22,7 @@ from plainfilm.metrics.bootstrap import Bootstrap
 from plainfilm.metrics.clinical import labeler, matcher
 from plainfilm.metrics.pairs import Pairs
 from plainfilm.metrics.scoring import signature
-from plainfilm.metrics.statistics import mean_of
+from plainfilm.metrics.statistics import share_of
 from plainfilm.text.contradictions import contradictions
 from plainfilm.text.matching import Kind, Matching
 from plainfilm.text.readability import unreadable
@@ -112,7 +112,7 @@ class ErrorTable:
         pairs = replace(pairs, section=section or pairs.section, split=split or pairs.split)
         members = {row: set(self.reports(row)) for row in ROWS}
         measured = {
-            row: mean_of(
+            row: share_of(
                 np.array([key in members[row] for key in self.errors], dtype=np.float64),
                 labels=f"findings,{matcher()}",
                 labeler=labeler(pairs.language),
@@ -125,7 +125,7 @@ class ErrorTable:
             row: Score(
                 value=float(found.value(found.totals)),
                 interval=intervals[row],
-                interval_method=str(bootstrap),
+                interval_method=bootstrap.method(found),
                 signature=signature(f"share of reports: {row}", found, pairs),
             )
             for row, found in measured.items()

@@ -13,7 +13,7 @@ import numpy as np
 from plainfilm.core import Status
 from plainfilm.metrics.clinical import labeler, matcher
 from plainfilm.metrics.pairs import Pairs
-from plainfilm.metrics.statistics import Array, Statistics, ratio
+from plainfilm.metrics.statistics import HALF, Array, Statistics, ratio
 from plainfilm.text.statements import LEVELS, Claim, claims
 
 __all__ = ["LEVELS", "finding_f1"]
@@ -33,6 +33,7 @@ def finding_f1(pairs: Pairs, *, level: str) -> Statistics:
         rows=rows.reshape(len(pairs), -1),
         value=_f1,
         parts=_parts,
+        pseudo=lambda totals: np.full(len(totals), HALF / len(_STATUSES)),
         protocol={"labels": f"findings,{level},{matcher()}", "labeler": labeler(pairs.language)},
     )
 

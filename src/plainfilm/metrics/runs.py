@@ -14,7 +14,7 @@ from typing import Unpack
 import numpy as np
 
 from plainfilm.core import MetricError, Signature
-from plainfilm.metrics.bootstrap import Bootstrap, differences, quantiles
+from plainfilm.metrics.bootstrap import Bootstrap, differences, holding, quantiles
 from plainfilm.metrics.protocol import Options, Scoring
 from plainfilm.metrics.registry import resolve
 from plainfilm.metrics.scoring import Reports, align, measure, signature
@@ -30,6 +30,8 @@ class Runs:
     """The value of each run."""
     draws: Array
     """The mean over the runs in each bootstrap draw of the studies, ``(samples,)``."""
+    interval: tuple[float, float]
+    """95 % bootstrap interval of the mean, over studies."""
     parts: dict[str, tuple[float, ...]]
     """The values behind it by name, of each run."""
     signature: Signature
@@ -43,11 +45,6 @@ class Runs:
     def deviation(self) -> float:
         """Standard deviation over the runs; NaN of a single one."""
         return stdev(self.values) if len(self.values) > 1 else math.nan
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """95 % bootstrap interval of the mean, over studies."""
-        return quantiles(self.draws, 0.025)
 
 
 @dataclass(frozen=True)
@@ -96,13 +93,17 @@ def over_runs(
         aligned.append(replace(pairs, read=first.read))  # a text is read once
     measured = [measure(pairs, chosen) for pairs in aligned]
     draws = [bootstrap.values(found) for found in measured]
+    smoothed = [bootstrap.values(found, smooth=True) for found in measured]
     found = {}
     for name in chosen:
         statistics = [one[name] for one in measured]
         parts = [one.parts(one.totals) for one in statistics]
+        values = tuple(float(one.value(one.totals)) for one in statistics)
+        drawn = quantiles(np.mean([one[name] for one in smoothed], axis=0), 0.025)
         found[name] = Runs(
-            values=tuple(float(one.value(one.totals)) for one in statistics),
+            values=values,
             draws=np.mean([one[name] for one in draws], axis=0),
+            interval=holding(drawn, fmean(values)),
             parts={part: tuple(one[part] for one in parts) for part in parts[0]},
             signature=signature(name, statistics[0], first),
         )

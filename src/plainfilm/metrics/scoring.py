@@ -69,19 +69,25 @@ def score_pairs(
     """Score pairs that are aligned already; arguments as for :func:`score`."""
     bootstrap = Bootstrap() if intervals is True else intervals or None
     measured = measure(pairs, metrics, rows=bool(bootstrap) or per_report)
-    found_intervals = bootstrap.intervals(measured) if bootstrap else {}
-    return {
-        name: Score(
-            value=float(found.value(found.totals)),
+    drawn = bootstrap.intervals(measured) if bootstrap else {}
+    scores = {}
+    for name, found in measured.items():
+        value, metric = float(found.value(found.totals)), metrics[name]
+        interval, method = drawn.get(name), bootstrap and bootstrap.method(found)
+        # Reports that are their own references have their value for certain.
+        if bootstrap and interval == (value, value) and pairs.references != pairs.predictions:
+            interval = bootstrap.around_an_end(value, (metric.worst, metric.best), len(pairs))
+            method = f"{bootstrap.level:.0%} bound by Wilson: no report differs from the others"
+        scores[name] = Score(
+            value=value,
             undefined=found.undefined_count(),
             parts=found.parts(found.totals),
-            interval=found_intervals.get(name),
-            interval_method=str(bootstrap) if bootstrap else None,
+            interval=interval,
+            interval_method=method,
             reports=tuple(found.value(found.rows).tolist()) if per_report else (),
             signature=signature(name, found, pairs),
         )
-        for name, found in measured.items()
-    }
+    return scores
 
 
 def measure(

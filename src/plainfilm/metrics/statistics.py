@@ -8,12 +8,15 @@ without reading any text again.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
+
+HALF = 0.5
+"""What Jeffreys' prior adds to a count."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +34,12 @@ class Statistics:
     value that is no average of parts."""
     protocol: dict[str, str] = field(default_factory=dict)
     """The signature's fields that this metric sets: tokenizer, case, labels, labeler…"""
+    pseudo: Callable[[Array], Array] | None = None
+    """For counts of decisions: from the sum of rows, (columns,), to how much of a decision each
+    column is given in a draw of the bootstrap, (columns,), so that a class which is never right in
+    a small sample doesn't seem to be so for certain."""
+    share: bool = False
+    """Whether the value is the share of reports with a yes, the first column over the second."""
 
     @property
     def totals(self) -> Array:
@@ -51,6 +60,11 @@ def ratio(numerator: Array, denominator: Array) -> Array:
         numerator, denominator, out=undefined, where=np.asarray(denominator) != 0
     )
     return quotient
+
+
+def share_of(values: Array, **protocol: str) -> Statistics:
+    """Return the statistics of a share of reports: ``values`` (reports,) are 0 or 1."""
+    return replace(mean_of(values, **protocol), share=True)
 
 
 def mean_of(values: Array, **protocol: str) -> Statistics:
