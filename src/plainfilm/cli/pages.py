@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from plainfilm.core import OBSERVATIONS, InputError, Score, write_atomically
+from plainfilm.core import OBSERVATIONS, InputError, Score, errors_as, write_atomically
 
 if TYPE_CHECKING:
     from plainfilm.data import Dataset
@@ -57,16 +58,17 @@ def write_plots(run: Path, output: Path) -> list[Path]:
     from plainfilm.evaluation.plots import bar_chart, length_chart
     from plainfilm.metrics.files import read_scores
 
-    scores = read_scores(run)
-    first = next(iter(scores.values()))
     drawn = {}
-    measure = next((name for name in _CLASS_MEASURES if name in first), None)
-    if measure is not None:
-        drawn["observations.svg"] = bar_chart(
-            "F1 by observation",
-            _by_observation(scores, measure),
-            note=_about(first[measure]),
-        )
+    with _whole(run / "scores.json"):
+        scores = read_scores(run)
+        first = next(iter(scores.values()))
+        measure = next((name for name in _CLASS_MEASURES if name in first), None)
+        if measure is not None:
+            drawn["observations.svg"] = bar_chart(
+                "F1 by observation",
+                _by_observation(scores, measure),
+                note=_about(first[measure]),
+            )
     shares = _error_shares(run)
     one = next(iter(next(iter(shares.values())).values()))
     drawn["errors.svg"] = bar_chart(
@@ -78,7 +80,8 @@ def write_plots(run: Path, output: Path) -> list[Path]:
         note=f"{one.signature.count} reports; whiskers: {one.interval_method}",
         percent=True,
     )
-    lengths = _lengths(run)
+    with _whole(run / "per_report.jsonl"):
+        lengths = _lengths(run)
     if next(iter(lengths.values())).values:
         drawn["length.svg"] = length_chart("Metrics against the length of the reference", lengths)
     try:
@@ -148,11 +151,14 @@ def _by_observation(
 
 
 def _error_shares(run: Path) -> dict[str, dict[str, Score]]:
-    stored = json.loads(_content(run / "errors.json"))
-    return {
-        system: {row: Score.from_dict(share) for row, share in found["shares"].items()}
-        for system, found in stored.items()
-    }
+    with _whole(run / "errors.json"):
+        stored = json.loads(_content(run / "errors.json"))
+        shares = {
+            system: {row: Score.from_dict(share) for row, share in found["shares"].items()}
+            for system, found in stored.items()
+        }
+        next(iter(next(iter(shares.values())).values()))  # at least one
+    return shares
 
 
 def _lengths(run: Path) -> "dict[str, Lengths]":
@@ -180,6 +186,11 @@ def _lengths(run: Path) -> "dict[str, Lengths]":
         )
         for system, found in rows.items()
     }
+
+
+def _whole(path: Path) -> AbstractContextManager[None]:
+    """Turn whatever goes wrong with a file of a run folder into an InputError that names it."""
+    return errors_as(InputError, f"{path} is damaged or incomplete", "run plainfilm evaluate again")
 
 
 def _content(path: Path) -> str:

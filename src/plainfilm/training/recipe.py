@@ -7,10 +7,10 @@ several rows share stands in one file, which they name as their ``base``.
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from plainfilm.core import Observation, RecipeError, Word, describe
+from plainfilm.core.yaml_text import parse_yaml
 from plainfilm.models.joint_bert.joint import Attention
 from plainfilm.training.family_problems import family_problems
 
@@ -203,13 +203,13 @@ def read_yaml(path: Path, what: str = "recipe") -> dict[str, Any]:
         RecipeError: the file is missing, unreadable, or holds something else.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise RecipeError(f"no {what} at {path}: expected a YAML file") from error
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"cannot read the {what} {path}: {error}") from error
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    except ValueError as error:
+        raise RecipeError(f"{path} is not YAML: {error}") from error
     if not isinstance(values, dict):
         raise RecipeError(f"{path} must hold a mapping of keys, got {type(values).__name__}")
     return values
@@ -249,6 +249,6 @@ def _lay_over(values: dict[str, Any], change: str) -> None:
             raise RecipeError(f"cannot set {key}: {parent} is not a mapping in the recipe")
         values = values[parent]
     try:
-        values[last] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        values[last] = parse_yaml(text)
+    except ValueError as error:
         raise RecipeError(f"the value in {change!r} is not YAML") from error

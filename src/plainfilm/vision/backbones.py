@@ -22,7 +22,7 @@ from transformers import (
     ViTModel,
 )
 
-from plainfilm.core import InputError
+from plainfilm.core import InputError, errors_as
 from plainfilm.vision.densenet import DenseNetConfig, DenseNetModel
 from plainfilm.vision.mamba import VisionMambaConfig, VisionMambaModel
 
@@ -69,7 +69,8 @@ def backbone_config(values: dict[str, Any]) -> PreTrainedConfig:
             f"unknown setting of the {model_type} backbone: {', '.join(unknown)}; expected some of "
             f"{', '.join(sorted(known - set(PreTrainedConfig().to_dict())))}"
         )
-    return kind(**rest)
+    with errors_as(InputError, f"wrong setting of the {model_type} backbone", "mend it"):
+        return kind(**rest)
 
 
 def backbone_class(config: PreTrainedConfig) -> tuple[type[PreTrainedModel], dict[str, Any]]:
