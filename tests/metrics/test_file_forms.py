@@ -12,7 +12,9 @@ from plainfilm.core import InputError
 from plainfilm.metrics.files import read_pairs, read_report_set, read_reports, write_pairs
 
 TEXT = st.text(st.characters(codec="utf-8") | st.sampled_from(list(',;"\t\r\n |=:')), max_size=40)
-IDS = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), min_size=1, max_size=12)
+IDS = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=12).filter(
+    str.strip
+)
 TABLE = st.dictionaries(IDS, st.tuples(TEXT, TEXT), min_size=1, max_size=5)
 
 

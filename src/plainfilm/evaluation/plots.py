@@ -164,6 +164,7 @@ def curve_chart(
                         linewidth=1.4,
                         marker="o" if len(points) == 1 else None,
                         markersize=3.5,
+                        gid="curve",
                     )
                     some = True
             _finish(axes, heading, along, some)
