@@ -5,7 +5,7 @@ TORCH ?= torch==2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo test check clean
+.PHONY: install demo test fuzz check clean
 
 install: $(VENV)/installed
 
@@ -22,6 +22,11 @@ demo: install
 
 test: install
 	$(BIN)/python -m pytest -n auto --maxprocesses 4
+
+# Damage to everything that comes from outside, for an hour; another beginning: make fuzz SEED=1000000
+SEED ?= $(shell date +%Y%m%d)00000
+fuzz: install
+	PLAINFILM_FUZZ_SECONDS=3600 PLAINFILM_FUZZ_SEED=$(SEED) $(BIN)/python -m pytest tests/fuzz -x
 
 check: install
 	$(BIN)/ruff format --check src tests benchmarks
