@@ -122,7 +122,7 @@ def films() -> dict[str, bytes]:
 
 def damaged(content: bytes, chance: random.Random, head: int = 900) -> bytes:
     """Return a file with bytes changed, lost, doubled or blanked, the header's more often."""
-    data = bytearray(content)
+    data = bytearray(content or b"\0")
 
     def place() -> int:
         end = min(len(data), head) if chance.random() < 0.6 else len(data)

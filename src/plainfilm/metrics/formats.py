@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from plainfilm.core import InputError, write_atomically
+from plainfilm.core.spreadsheet import from_cell, to_cell
 
 SUFFIXES = (".txt", ".csv", ".jsonl", ".json")
 ID_NAMES = ("id", "study_id", "study", "uid")
@@ -163,7 +164,7 @@ def _read_csv(content: str, path: Path) -> list[Entry]:
     if not rows:
         return []
     (number, header), *rows = rows
-    names = [plain_name(name) for name in header]
+    names = [plain_name(from_cell(name)) for name in header]
     _check_once(names, path, f"row {number}")
     for number, record in rows:
         if len(record) != len(names):
@@ -173,7 +174,8 @@ def _read_csv(content: str, path: Path) -> list[Entry]:
                 f"({_shown(names)}): put a text that holds {_named(separator)} into double quotes"
             )
     return [
-        Entry(f"row {number}", dict(zip(names, record, strict=True))) for number, record in rows
+        Entry(f"row {number}", dict(zip(names, map(from_cell, record), strict=True)))
+        for number, record in rows
     ]
 
 
@@ -246,8 +248,8 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
             lineterminator="\n",
             quoting=csv.QUOTE_NONNUMERIC if odd else csv.QUOTE_MINIMAL,
         )
-        writer.writeheader()
-        writer.writerows(cells)
+        writer.writerow({name: to_cell(name) for name in rows[0]})
+        writer.writerows({name: to_cell(cell) for name, cell in row.items()} for row in cells)
         write_content(path, table.getvalue())
     else:
         raise InputError(f"{path}: expected a file of .csv or .jsonl, got {path.suffix!r}")
