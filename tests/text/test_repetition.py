@@ -1,5 +1,3 @@
-import time
-
 import pytest
 
 from plainfilm.text.languages import foreign
@@ -36,10 +34,8 @@ def test_reports_do_not(text):
     assert repetition(text) < LOOPING
 
 
-def test_the_time_is_linear():
-    start = time.process_time()
-    repetition("left right " * 50_000)
-    assert time.process_time() - start < 5
+def test_a_long_loop_ends():
+    assert repetition("left right " * 50_000) == 1
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,9 @@ class Word(BaseModel):
     :class:`InputError`, in one line, from :meth:`from_json` and :meth:`from_dict`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True
+    )
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready values (enums as strings, tuples as lists)."""

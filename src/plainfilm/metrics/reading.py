@@ -1,13 +1,13 @@
 """Reading many reports into labels or findings, over several processes where asked."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from functools import cache
-from multiprocessing import get_context
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from plainfilm.core import MetricError
+
+if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
 
 _BATCH = 100
 _FEWEST = 2_000  # reports whose reading is worth the start of processes
@@ -24,6 +24,8 @@ def read_in_batches(what: str, texts: Sequence[str], language: str, workers: int
         for batch in batches:
             yield from _read(what, batch, language)
         return
+    from concurrent.futures.process import BrokenProcessPool
+
     try:
         for found in _pool(workers).map(_read, *zip(*((what, b, language) for b in batches),
                                                     strict=True)):  # fmt: skip
@@ -36,8 +38,11 @@ def read_in_batches(what: str, texts: Sequence[str], language: str, workers: int
 
 
 @cache
-def _pool(workers: int) -> ProcessPoolExecutor:
+def _pool(workers: int) -> "ProcessPoolExecutor":
     """Return processes that stay until the program ends; a fork could copy torch's threads."""
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
     return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
 
 

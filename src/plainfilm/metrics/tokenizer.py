@@ -12,7 +12,10 @@ names them in upper case, and the tokens are lower case by then.
 """
 
 import re
-from functools import lru_cache
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.resources import files
+from itertools import chain
 
 TOKENIZER = "ptb-3.4.1-coco"
 """The name that signatures carry."""
@@ -40,57 +43,133 @@ _NOT_IN_UPPER_CASE = frozenset(_NOT_UPPER.split())
 _NOT_IN_LOWER_CASE = frozenset(_NOT_LOWER.split())
 _BEFORE_A_NUMBER = frozenset(_BEFORE_NUMBER.split())
 
-_LETTER = r"[^\W\d_²³¹½¼¾]"
-_WORDY = r"[^\W_²³¹½¼¾]"  # a letter or a digit
-_PIECE = rf"(?:{_WORDY}|[.,]){{0,60}}+"  # bounded, so that odd texts take linear time
-_NOT = re.compile(rf"({_LETTER}*)(n['’]t)(?![^\W_])", re.IGNORECASE)
-_PATTERNS = tuple(
-    re.compile(pattern)
-    for pattern in (
-        rf"(?i:['’](?:s|d|m|ll|re|ve)(?!{_LETTER}))",
+_HYPHENS = "-\u2010\u2011\u058a"
+
+
+def _compile(
+    letter: str, wordy: str, hyphen: str, digit: str, marked: str
+) -> tuple[re.Pattern[str], ...]:
+    """Return the patterns of a token, of which the longest match counts.
+
+    Args:
+        letter: a class of characters that are letters.
+        wordy: a class of characters that are letters or digits.
+        hyphen: a class of hyphens.
+        digit: a class of digits.
+        marked: letters, digits, and accents on their own, which a word may hold after a letter.
+    """
+    piece = rf"(?:{wordy}|[.,]){{0,60}}+"  # bounded, so that odd texts take linear time
+    patterns = (
+        r"(?i:['’](?:s|d|m|ll|re|ve)(?![A-Za-z]))",
         r"''|``",
-        rf"{_LETTER}{_WORDY}*(?:[.!?]{_LETTER}{_WORDY}*)*",  # effusion, T8, limits.The
-        rf"{_WORDY}+(?:[-_]{_WORDY}+)*",  # left-sided, 8mm, a_b
-        rf"{_WORDY}{_PIECE}(?:-{_WORDY}+)+",  # 1.5cm-2; and mid-A.P.
-        rf"{_WORDY}{_PIECE}(?:-{_PIECE}){{0,9}}-{_LETTER}(?:\.{_LETTER})+\.(?:-{_WORDY}+)*",
-        rf"{_WORDY}+(?:-{_WORDY}+)*\.(?=[,;:])",  # "2.,"
-        rf"{_LETTER}{_WORDY}*(?:\.{_LETTER}{_WORDY}*)*\.(?=[,;:])",
-        rf"<[!?]?/?{_LETTER}(?:{_WORDY}|[-_:])*/?>|&(?:lt|gt|amp|quot|nbsp);|&#\d+;",
-        rf"{_WORDY}+(?:-{_LETTER}+){{0,2}}(?:/{_WORDY}+(?:-{_LETTER}+){{0,2}}){{1,2}}",  # and/or
-        r"[-+]?\d*(?:[.:,]\d+)+",  # 1.5, 12:30, ,486
-        r"[-+]?\d+",
-        r"\d{1,2}[-/]\d{1,2}[-/]\d{2,4}",  # 12/25/2011
-        r"(?:\d{1,4}[-\xa0])?\d{1,4}/\d{1,4}",  # 1-1/2
-        rf"{_LETTER}(?:\.{_LETTER})+\.?",  # p.m., U.S.
-        rf"{_LETTER}\.",  # an initial
+        rf"{letter}{marked}*(?:[.!?]{letter}{marked}*)*",  # effusion, T8, limits.The
+        rf"{wordy}+(?:(?:{hyphen}|_){wordy}+)*",  # left-sided, 8mm, a_b
+        rf"{wordy}{piece}(?:-{wordy}+)+",  # 1.5cm-2; and mid-A.P.
+        rf"{wordy}{piece}(?:-{piece}){{0,9}}-{letter}(?:\.{letter})+\.(?:-{wordy}+)*",
+        rf"{wordy}+(?:-{wordy}+)*\.(?=[,;:])",  # "2.,"
+        rf"{letter}{wordy}*(?:\.{letter}{wordy}*)*\.(?=[,;:])",
+        rf"<[!?]?/?{letter}(?:{wordy}|[-_:])*/?>|&(?:lt|gt|amp|quot|nbsp);|&#{digit}+;",
+        r"[A-Za-z0-9]+(?:-[A-Za-z]+){0,2}(?:/[A-Za-z0-9]+(?:-[A-Za-z]+){0,2}){1,2}",  # and/or
+        rf"[-+]?{digit}*(?:[.:,]{digit}+)+",  # 1.5, 12:30, ,486
+        rf"[-+]?{digit}+",
+        rf"{digit}{{1,2}}[-/]{digit}{{1,2}}[-/]{digit}{{2,4}}",  # 12/25/2011
+        rf"(?:{digit}{{1,4}}[-\xa0])?{digit}{{1,4}}/{digit}{{1,4}}",  # 1-1/2
+        rf"{letter}(?:\.{letter})+\.?",  # p.m., U.S.
+        rf"{letter}\.",  # an initial
         r"[A-Z]+(?:[+&][A-Z]+)+",  # AT&T
         r"(?i:[dnol]['’][a-z]{2,}|qu['’][a-z]+)",  # O'Brien
-        r"(?i:[a-z]+[aeiouy]['’][aeiouy][a-z]*)",
-        rf"['’]\d\ds(?!{_WORDY})|['’]\d\d(?![^\W_]|['’.,\"/-])",  # '90s
+        r"(?i:[a-z]+[aeiouy]['’\u2018][aeiouy][a-z]*)",
+        rf"['’]{digit}{digit}s(?!{wordy})|['’]{digit}{digit}(?!{wordy}|['’.,\"/-])",  # '90s
         r"--+",
         r"\.\.\.+",
         r"[?!]+",
-        rf"<<|>>|[:;=]-?[()](?![^\W_])|[#@]{_LETTER}+",
-        rf"(?i:[dl]['’](?!{_LETTER}{{2}}|['’]?[sd](?!{_LETTER})))",
-        rf"(?i:['’]n(?:['’]|(?![^\W_]|-|/))|['’](?:em|cause|til)(?!{_LETTER}))",
+        rf"<<|>>|[:;=]-?[()](?!{wordy})|[#@]{letter}+",
+        rf"(?i:[dl]['’](?!{letter}{{2}}|['’]?[sd](?!{letter})))",
+        rf"(?i:['’]n(?:['’]|(?!{wordy}|-|/))|['’](?:em|cause|til)(?!{letter}))",
         r"__+|\*\*+|##+",
-        r"http://\S*[^\W_/]|[\w.]*\w@\w(?:[\w.]*\w)?|(?i:ph\.d\.)",
+        r"(?i:ph\.d\.)",
         r".",
     )
-)
+    return tuple(re.compile(pattern) for pattern in patterns)
+
+
+@cache
+def _of_ascii() -> tuple[tuple[re.Pattern[str], ...], re.Pattern[str]]:
+    """Return the patterns of a token, and of a word with "n't", in ASCII text."""
+    letter = "[A-Za-z]"
+    wordy = "[A-Za-z0-9]"
+    patterns = _compile(letter, wordy, "-", "[0-9]", wordy)
+    return patterns, re.compile(rf"({letter}*)(n't)(?![A-Za-z])", re.IGNORECASE)
+
+
+@cache
+def _of_unicode() -> tuple[tuple[re.Pattern[str], ...], re.Pattern[str]]:
+    """Return the same for any text."""
+    marks, apart = (re.escape(_characters()[name]) for name in ("marks", "apart"))
+    letter, wordy = rf"[^\W\d_{apart}]", rf"[^\W_{apart}]"
+    marked = rf"(?:{wordy}|[{marks}])"
+    hyphen = f"[{re.escape(_HYPHENS)}]"
+    patterns = _compile(rf"(?:{letter}|[{marks}])", wordy, hyphen, r"\d", marked)
+    return patterns, re.compile(r"([A-Za-z]*)(n['’]t)(?![A-Za-z])", re.IGNORECASE)
+
+
+@cache
+def _characters() -> Mapping[str, str]:
+    """Return the lists of ``ptb_characters.txt``, each as one string of its characters."""
+    found: dict[str, list[str]] = {}
+    name = ""
+    text = files("plainfilm.metrics").joinpath("ptb_characters.txt").read_text(encoding="utf-8")
+    for line in text.splitlines():
+        if line.endswith(":") and not line.startswith("#"):
+            name = line[:-1]
+        elif line and not line.startswith("#"):
+            for span in line.split():
+                first, _, last = span.partition("-")
+                codes = range(int(first, 16), int(last or first, 16) + 1)
+                found.setdefault(name, []).extend(map(chr, codes))
+    return {name: "".join(characters) for name, characters in found.items()}
+
+
+@cache
+def _translation() -> Mapping[int, str | None]:
+    """Return what becomes of characters before the text is cut."""
+    dropped: dict[int, str | None] = dict.fromkeys(map(ord, _characters()["dropped"]), " ")
+    return dropped | {
+        0xAD: None,  # a soft hyphen
+        **dict.fromkeys((0x91,), "\N{LEFT SINGLE QUOTATION MARK}"),
+        **dict.fromkeys((0x92,), "’"),
+        **dict.fromkeys((0x93, 0xAB), "“"),
+        **dict.fromkeys((0x94, 0xBB), "”"),
+        **dict.fromkeys((0x96,), "–"),
+        **dict.fromkeys((0x97,), "—"),
+        **dict.fromkeys((0x80, 0xA4, 0x20A0), "€"),
+    }
+
+
+_BEYOND = re.compile("[\U00010000-\U0010ffff]")
+"""Characters that are two units of Java's text, and dropped."""
+_WEB = re.compile(r"http://\S{0,2000}[^\W_/]")
+_MAIL = re.compile(r"[\w.]{0,64}\w@\w(?:[\w.]{0,250}\w)?")
+_SIMPLE = re.compile(r"([A-Za-z]{2,}|[0-9]+)[.,;:]?")
+"""A word or a number with at most one mark after it: most of a report."""
 _RENAMED = {
     "(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-",
     "&lt;": "<", "&gt;": ">", "&amp;": "&", "&quot;": "''", "&nbsp;": "''",
     '"': "''", "“": "''", "”": "''", "\N{LEFT SINGLE QUOTATION MARK}": "'",
-    "½": "1/2", "¼": "1/4", "¾": "3/4", "£": "#", "€": "$", "¢": "cents",
+    "½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", "£": "#", "€": "$", "¢": "cents",
     "’": "'", "…": "...", "–": "--", "—": "--",
 }  # fmt: skip
-_RUN = re.compile(r"-{2,4}|\.\.\.+")
+_RUN = re.compile(rf"-{{2,4}}|\.\.\.+|[{re.escape(_HYPHENS)}]")
 _SPLIT = {
     "cannot": ("can", "not"), "gonna": ("gon", "na"), "gotta": ("got", "ta"),
     "wanna": ("wan", "na"), "lemme": ("lem", "me"), "gimme": ("gim", "me"),
 }  # fmt: skip
-_MIXED_NUMBER = re.compile(r"(?<!\S)(\d{1,4}) (?=\d{1,4}/\d{1,4}(?!\d))")
+_MIXED_NUMBER = re.compile(r"(?<!\S)(\d{1,4})\s(?=\d{1,4}/\d{1,4}(?!\d))")
+_FRACTION = re.compile(r"\d\s\d{1,4}/\d")
+_BEFORE_A_DIGIT = re.compile(r"\.\s\d")
+_NUMBERED = re.compile(rf"\b(?:{'|'.join(_BEFORE_NUMBER.split())})\.\s\d", re.IGNORECASE)
+_SPACE = re.compile(r"([^\S\xa0]+)")  # a no-break space holds a mixed number together
+_KEPT = 2**17  # pieces whose tokens are remembered
 
 
 def tokenize(text: str) -> list[str]:
@@ -99,39 +178,74 @@ def tokenize(text: str) -> list[str]:
     A mixed number ("1 1/2") is one token with a no-break space inside, as it is from the Java
     program.
     """
-    text = _MIXED_NUMBER.sub("\\1\xa0", " ".join(text.split()))
-    chunks = text.split(" ")
+    if not text.isascii():
+        text = _BEYOND.sub(" ", text.translate(_translation()))
+    if len(_TOKENS) > _KEPT:
+        _TOKENS.clear()
+    fraction = "/" in text and _FRACTION.search(text)
+    numbered = _BEFORE_A_DIGIT.search(text) and _NUMBERED.search(text)
+    if not fraction and not numbered:
+        return list(chain.from_iterable(map(_TOKENS.__getitem__, text.split())))
+    pieces = _SPACE.split(_MIXED_NUMBER.sub("\\1\xa0", text.replace("\xa0", " ")))
     tokens: list[str] = []
-    for chunk, after in zip(chunks, [*chunks[1:], ""], strict=True):
-        tokens += _tokens_of(chunk, after[:1].isdecimal() and chunk[-1:] == ".")
+    for chunk, space, after in zip(
+        pieces[::2], [*pieces[1::2], ""], [*pieces[2::2], ""], strict=True
+    ):
+        if len(space) == 1 and after[:1].isdecimal() and chunk[-1:] == ".":
+            tokens += _cut(chunk, before_a_number=True)
+        elif chunk:
+            tokens += _TOKENS[chunk]
     return tokens
 
 
-@lru_cache(maxsize=2**17)
-def _tokens_of(chunk: str, before_a_number: bool) -> tuple[str, ...]:
-    """Return the tokens of one piece of text without spaces."""
-    tokens: list[str] = []
+class _Tokens(dict[str, tuple[str, ...]]):
+    """Piece of text without spaces → its tokens, found when first asked."""
+
+    def __missing__(self, chunk: str) -> tuple[str, ...]:
+        self[chunk] = tokens = tuple(_cut(chunk, before_a_number=False))
+        return tokens
+
+
+_TOKENS = _Tokens()
+
+
+def _cut(chunk: str, *, before_a_number: bool) -> Iterator[str]:
+    """Yield the tokens of one piece of text without spaces."""
+    simple = _SIMPLE.fullmatch(chunk)
+    if simple and not (chunk[-1] == "." and _is_abbreviation(simple[1], before_a_number)):
+        word = simple[1].lower()
+        yield from _SPLIT.get(word, (word,))
+        return
+    for token in _raw_tokens(chunk, before_a_number):
+        token = token.replace("’", "'")
+        if token not in PUNCTUATION and not _RUN.fullmatch(token):
+            yield token
+
+
+def _raw_tokens(chunk: str, before_a_number: bool) -> Iterator[str]:
+    patterns, negated = _of_ascii() if chunk.isascii() else _of_unicode()
+    if "://" in chunk:
+        patterns = (*patterns, _WEB)
+    if "@" in chunk:
+        patterns = (*patterns, _MAIL)
     start = 0
     while start < len(chunk):
-        if negation := _NOT.match(chunk, start):  # is n't
-            found = [part.lower() for part in negation.groups() if part]
-            end = negation.end()
+        if negation := negated.match(chunk, start):  # is n't
+            yield from (part.lower() for part in negation.groups() if part)
+            start = negation.end()
+            continue
+        end = max(match.end() for p in patterns if (match := p.match(chunk, start)))
+        number_follows = (
+            before_a_number if end + 1 == len(chunk) else chunk[end + 1 : end + 2].isdecimal()
+        )
+        if chunk[end : end + 1] == "." and _is_abbreviation(chunk[start:end], number_follows):
+            end += 1
+        token = chunk[start:end].lower()
+        if len(token) > 1 and token[0] in ":;=":  # an emoticon
+            yield "".join(_RENAMED.get(mark, mark) for mark in token)
         else:
-            end = max(match.end() for p in _PATTERNS if (match := p.match(chunk, start)))
-            number_follows = (
-                before_a_number if end + 1 == len(chunk) else chunk[end + 1 : end + 2].isdecimal()
-            )
-            if chunk[end : end + 1] == "." and _is_abbreviation(chunk[start:end], number_follows):
-                end += 1
-            token = chunk[start:end].lower()
-            found = list(_SPLIT.get(token, [_RENAMED.get(token, token)]))
-            if len(token) > 1 and token[0] in ":;=":  # an emoticon
-                found = ["".join(_RENAMED.get(mark, mark) for mark in token)]
-        tokens += [token.replace("’", "'") for token in found]
+            yield from _SPLIT.get(token, (_RENAMED.get(token, token),))
         start = end
-    return tuple(
-        token for token in tokens if token not in PUNCTUATION and not _RUN.fullmatch(token)
-    )
 
 
 def _is_abbreviation(word: str, before_a_number: bool) -> bool:
