@@ -3,13 +3,13 @@
 The composer knows no language; words and templates come from the phrasebook.
 """
 
-import random
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 from plainfilm.core import Finding, Side, Span, Status
+from plainfilm.text.writer.choice import Choice
 from plainfilm.text.writer.phrasebook import (
     Gender,
     Noun,
@@ -43,10 +43,10 @@ class Sentence:
 
 
 class Composer:
-    """Chooses words: one phrasebook, one source of randomness, one wording."""
+    """Composes sentences: one phrasebook, one source of choices, one wording."""
 
-    def __init__(self, book: Phrasebook, rng: random.Random, wording: Wording) -> None:
-        self.book, self.rng, self.wording = book, rng, wording
+    def __init__(self, book: Phrasebook, choice: Choice, wording: Wording) -> None:
+        self.book, self.choice, self.wording = book, choice, wording
 
     def term(self, finding: Finding) -> Term:
         """Return how ``finding`` is named."""
@@ -61,7 +61,7 @@ class Composer:
                 continue
             one, two = findings[i], findings[j]
             sentence = self._cause(one, two) or self._cause(two, one)
-            if not sentence and self.rng.random() < SHARED:
+            if not sentence and self.choice.chance(SHARED, "sides"):
                 sentence = self._sides(one, two)
             if sentence:
                 first[i] = sentence
@@ -84,15 +84,15 @@ class Composer:
         sentences = [self.sentence(f) for f in absent if f not in plain]
         for entry in self.book.together:
             members = [f for f in plain if f.observation in entry.absent and not f.detail]
-            if len(members) == len(entry.absent) and self.rng.random() < SHARED:
-                template = self.rng.choice(entry.sentences[self.wording])
-                sentences.append(_whole(template, members))
+            if len(members) == len(entry.absent) and self.choice.chance(SHARED, "together"):
+                template = self.choice.pick(entry.sentences[self.wording])
+                sentences.append(_whole(self._say(template), members))
                 plain = [f for f in plain if f not in members]
         listed = []
         for finding in plain:
             term = self.term(finding)
             own = "absent" in term.sentences and (clear or not term.clears_group)
-            if own and self.rng.random() < SHARED:
+            if own and self.choice.chance(SHARED, f"own {finding.observation}"):
                 sentences.append(self.sentence(finding))
             else:
                 listed.append(finding)
@@ -102,8 +102,7 @@ class Composer:
         """Return sentences that list plain absences, a few in each."""
         usual = list(self.book.terms)
         ordered = sorted(findings, key=lambda f: usual.index(f.observation))
-        if self.rng.random() > SHARED:
-            self.rng.shuffle(ordered)
+        ordered = self.choice.order(ordered, lambda f: f.observation, SHARED)
         chunks = [ordered[i : i + LONGEST_LIST] for i in range(0, len(ordered), LONGEST_LIST)]
         return [self._list(chunk) for chunk in chunks]
 
@@ -113,34 +112,39 @@ class Composer:
         term = self.term(finding)
         templates = self._eligible(term.sentences.get(key), finding)
         templates = templates or self._eligible(self.book.sentences[key], finding)
-        template = self.rng.choice(templates)
+        template = self.choice.pick(templates)
         slots: dict[str, list[Piece]] = {}
         form: Form = ("mass", "m")
         if "{np}" in template:
             phrase, form = self._noun_phrase(finding, self._noun(finding))
             slots["np"] = [(phrase, finding)]
         words = self.book.severities[finding.severity] if finding.severity else None
-        slots["severity"] = [(self.rng.choice(words.adjectives) if words else "", None)]
-        slots["severely"] = [(words.adverb if words else "", None)]
-        slots["side"] = [(self._side(finding), None)]
+        slots["severity"] = [(self.choice.pick(words.adjectives) if words else "", None)]
+        slots["severely"] = [(self.choice.expand(words.adverb) if words else "", None)]
+        slots["side"] = [(self.book.sides[finding.side][0] if finding.side else "", None)]
         sentence = self._fill(template, slots, form)
         return sentence if sentence.said else _whole(sentence.text, [finding])
+
+    def remark(self, name: str) -> Sentence:
+        """Return a sentence that names no finding."""
+        template = self.choice.pick(self.book.remarks[name].sentences[self.wording])
+        return _whole(self._say(template), [])
 
     def _list(self, findings: Sequence[Finding]) -> Sentence:
         named = [(self._noun_phrase(f, self._noun(f)), f) for f in findings]
         if len(named) == 1:
             (phrase, form), finding = named[0]
-            template = self.rng.choice(self.book.sentences["absent"][self.wording])
+            template = self.choice.pick(self.book.sentences["absent"][self.wording])
             return self._fill(template, {"np": [(phrase, finding)]}, form)
         pieces: list[Piece] = []
         last = self.book.join["or"]
         if len(named) > 2 and "serial" in self.book.join:
-            last = self.rng.choice([last, self.book.join["serial"]])
+            last = self.choice.pick([last, self.book.join["serial"]])
         for i, ((phrase, _), finding) in enumerate(named):
             if i:
                 pieces.append((last if i == len(named) - 1 else self.book.join["comma"], None))
             pieces.append((phrase, finding))
-        template = self.rng.choice(self.book.absent_lists[self.wording])
+        template = self.choice.pick(self.book.absent_lists[self.wording])
         return self._fill(template, {"list": pieces}, ("mass", "m"))
 
     def _cause(self, effect: Finding, cause: Finding) -> Sentence | None:
@@ -151,9 +155,9 @@ class Composer:
             return None
         for entry in self.book.causes:
             if effect.observation in entry.of and cause.observation in entry.causes:
-                template = self.rng.choice(entry.sentences[cause.status][self.wording])
+                template = self.choice.pick(entry.sentences[cause.status][self.wording])
                 phrase, form = self._noun_phrase(effect, self._noun(effect))
-                name = _number(self._noun(cause), bilateral=False)[1]
+                name = self._say(_number(self._noun(cause), bilateral=False)[1])
                 slots: dict[str, list[Piece]] = {"np": [(phrase, effect)], "cause": [(name, cause)]}
                 return self._fill(template, slots, form)
         return None
@@ -181,7 +185,7 @@ class Composer:
                 two,
             ),
         ]
-        template = self.rng.choice(self.book.sentences[key][self.wording])
+        template = self.choice.pick(self.book.sentences[key][self.wording])
         return self._fill(template, {"np": pieces}, ("many", noun.gender))
 
     def _eligible(self, sentences: Sentences | None, finding: Finding) -> list[str]:
@@ -207,38 +211,29 @@ class Composer:
         term = self.term(finding)
         denied = finding.status is Status.ABSENT and not finding.change
         nouns = (denied and term.absent) or term.nouns
-        severity = finding.severity
+        severity, place = finding.severity, finding.location
         return [
             noun
             for noun in nouns
             if severity is None or noun.severities is None or severity in noun.severities
+            if noun.at is None or place in noun.at
         ]
 
     def _noun(self, finding: Finding) -> Noun:
-        return self.rng.choice(self._fitting(finding))
+        return self.choice.pick(self._fitting(finding), _noun_text)
 
-    def _side(self, finding: Finding) -> str:
-        return self.rng.choice(self.book.sides[finding.side]) if finding.side else ""
+    def _say(self, text: str) -> str:
+        """Return ``text`` with its words chosen, and no space more than they need."""
+        return " ".join(self.choice.expand(text).split())
 
     def _noun_phrase(self, finding: Finding, noun: Noun) -> tuple[str, Form]:
         """Return "small right pleural effusion" and the noun's form."""
         both = finding.side is Side.BILATERAL
         number, name = _number(noun, bilateral=both)
-        side = self._side(finding)
-        before, after = "", ""
-        place = self.book.place(self.term(finding), finding.location) if finding.location else None
-        if place:
-            after_forms = [form for form in place.after if not (both and "{side}" in form)]
-            if both:
-                after_forms += place.both
-            forms = [(form, "") for form in place.before] + [("", form) for form in after_forms]
-            before, after = self.rng.choice(forms)
-            if "{side}" in after or (both and after in place.both) or place.implies:
-                of_place = _inflect(side, ("one", place.gender))
-                after, side = after.replace("{side}", of_place), ""
+        side, before, after = self._where(finding, both=both)
         severity = ""
         if finding.severity:
-            severity = self.rng.choice(self.book.severities[finding.severity].adjectives)
+            severity = self.choice.pick(self.book.severities[finding.severity].adjectives)
         phrase = self.book.noun_phrase.format(
             severity=severity,
             adjective=noun.adjective,
@@ -248,12 +243,32 @@ class Composer:
             after=after,
         )
         form = (number, noun.gender)
-        return _inflect(" ".join(phrase.split()), form), form
+        return _inflect(self._say(phrase), form), form
+
+    def _where(self, finding: Finding, *, both: bool) -> tuple[str, str, str]:
+        """Return the side as an adjective, and what stands before and after the noun."""
+        place = self.book.place(self.term(finding), finding.location) if finding.location else None
+        if finding.side is None and place is None:
+            return "", "", ""
+        plain = self.book.sides[finding.side][0] if finding.side else ""
+        if place is None:
+            assert finding.side is not None  # noqa: S101
+            adjectives = [(side, "", "") for side in self.book.sides[finding.side]]
+            behind = [("", "", after) for after in self.book.sides_after.get(finding.side, ())]
+            return self.choice.pick(adjectives + behind, " ".join)
+        after_forms = [form for form in place.after if not (both and "{side}" in form)]
+        if both:
+            after_forms += place.both
+        forms = [(form, "") for form in place.before] + [("", form) for form in after_forms]
+        before, after = self.choice.pick(forms, " ".join)
+        if "{side}" in after or (both and after in place.both) or place.implies:
+            return "", before, after.replace("{side}", _inflect(plain, ("one", place.gender)))
+        return plain, before, after
 
     def _fill(self, template: str, slots: Mapping[str, Sequence[Piece]], form: Form) -> Sentence:
         """Return ``template`` with its slots filled; a blank slot takes its space along."""
         pieces: list[Piece] = []
-        for part in re.split(r"({\w+})", template):
+        for part in re.split(r"({\w+})", re.sub(" {2,}", " ", self.choice.expand(template))):
             name = part[1:-1] if part.startswith("{") else ""
             if name in self.book.agreement:
                 pieces.append((_inflect(self.book.agreement[name][form[0]], form), None))
@@ -293,6 +308,10 @@ def _number(noun: Noun, *, bilateral: bool) -> tuple[Number, str]:
         order = ("many",)
     named = ((number, getattr(noun, number)) for number in order)
     return next((number, word) for number, word in named if word is not None)
+
+
+def _noun_text(noun: Noun) -> str:
+    return " ".join(filter(None, (noun.adjective, noun.one, noun.many, noun.mass)))
 
 
 def _whole(text: str, findings: Iterable[Finding]) -> Sentence:

@@ -52,16 +52,18 @@ def check_together(findings: Sequence[Finding], book: Phrasebook) -> None:
     """Check that ``findings`` can stand in one report.
 
     Raises:
-        InputError: one says No Finding and another an abnormality, or one denies what another
-            states.
+        InputError: one says No Finding and another an abnormality or a misplaced device, or one
+            denies what another states.
     """
     stated = [finding for finding in findings if finding.status is not Status.ABSENT]
     if any(finding.observation is Observation.NO_FINDING for finding in findings):
         normal = (Observation.NO_FINDING, Observation.SUPPORT_DEVICES)
         for other in stated:
             variant = book.terms[other.observation][other.detail or ""].variant
-            if other.observation not in normal and not variant:
+            wrong = misplaced(other, book)
+            if wrong or (other.observation not in normal and not variant):
                 name = other.detail or other.observation
+                name = f"a misplaced {name}" if wrong else name
                 raise InputError(f"No Finding contradicts {name}; leave one of them out")
     for finding in findings:
         if finding.status is not Status.ABSENT or finding.side or finding.location:
@@ -74,3 +76,29 @@ def check_together(findings: Sequence[Finding], book: Phrasebook) -> None:
                     f"{finding.observation} is given both as absent and as {other.status}; "
                     "give the absent one a side or leave it out"
                 )
+
+
+def check_remarks(remarks: Sequence[str], findings: Sequence[Finding], book: Phrasebook) -> None:
+    """Check that ``remarks`` can stand beside ``findings``.
+
+    Raises:
+        InputError: a remark is unknown, or wrong beside one of the findings.
+    """
+    stated = {
+        name
+        for finding in findings
+        if finding.status is not Status.ABSENT
+        for name in (finding.observation, finding.detail)
+    }
+    for remark in remarks:
+        if remark not in book.remarks:
+            near = difflib.get_close_matches(remark, book.remarks, n=3) or book.remarks
+            raise InputError(f"no remark {remark!r}; choose from {', '.join(near)}")
+        if wrong := sorted(book.remarks[remark].unless & stated):  # type: ignore[type-var]
+            raise InputError(f"the remark {remark!r} contradicts {', '.join(wrong)}")
+
+
+def misplaced(finding: Finding, book: Phrasebook) -> bool:
+    """Return whether a device's tip lies where it does not belong."""
+    term = book.terms[finding.observation][finding.detail or ""]
+    return finding.status is not Status.ABSENT and finding.location in term.misplaced

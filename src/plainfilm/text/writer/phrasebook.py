@@ -1,4 +1,8 @@
-"""The writer's language as data: models of ``language/<language>.yaml``, checked when loaded."""
+"""The writer's language as data: models of ``language/<language>*.yaml``, checked when loaded.
+
+Wherever words stand, ``<seen|noted|visible>`` is a choice among words; choices may be nested, and
+one of them may be empty.
+"""
 
 from functools import cache
 from importlib import resources
@@ -33,6 +37,8 @@ class Noun(Word):
     gender: Gender = "m"
     severities: tuple[Severity, ...] | None = None
     """The only severities it goes with; None for any."""
+    at: tuple[str, ...] | None = None
+    """The only places it goes with ("linear atelectasis" at the base); None for any or none."""
 
 
 class Term(Word):
@@ -51,6 +57,8 @@ class Term(Word):
     """A normal variant or a limit of the film, which No Finding may stand beside."""
     clears_group: bool = False
     """Its own sentences of absence sound as if its whole group were normal ("lungs are clear")."""
+    misplaced: tuple[str, ...] = ()
+    """Places where the tip of a device does not belong: told in the impression."""
 
 
 class Place(Word):
@@ -90,10 +98,26 @@ class Causes(Word):
 
 
 class ImpressionRules(Word):
-    """What an impression restates, most urgent first."""
+    """What an impression restates, most urgent first: observations, finer terms of Other, and
+    :data:`MISPLACED` for devices that do not lie where they belong."""
 
     at_most: int
-    order: tuple[Observation, ...]
+    order: tuple[str, ...]
+
+
+MISPLACED, IMPRESSION = "misplaced device", "impression"
+
+
+class Remark(Word):
+    """Sentences that name no finding: a normal trachea, a limit of the film, advice.
+
+    ``unless`` names the observations and finer terms beside which it would be wrong.
+    """
+
+    group: str
+    """Group of the findings section, or ``impression``."""
+    sentences: Sentences
+    unless: frozenset[str] = frozenset()
 
 
 class Phrasebook(Word):
@@ -105,6 +129,7 @@ class Phrasebook(Word):
     noun_phrase: str
     severities: dict[Severity, SeverityWords]
     sides: dict[Side, tuple[str, ...]]
+    sides_after: dict[Side, tuple[str, ...]] = Field(default_factory=dict)
     places: dict[str, dict[str, Place]]
     sentences: dict[str, Sentences]
     absent_lists: Sentences
@@ -113,6 +138,7 @@ class Phrasebook(Word):
     groups: dict[str, str]
     absences_merge: frozenset[str]
     impression: ImpressionRules
+    remarks: dict[str, Remark]
     terms: dict[Observation, dict[str, Term]]
 
     def place(self, term: Term, name: str) -> Place | None:
@@ -138,6 +164,7 @@ def load_phrasebook(language: str = "en") -> Phrasebook:
         raise InputError(f"the writer has no language {language!r}; it has {', '.join(known)}")
     grammar = yaml.safe_load((folder / f"{language}.yaml").read_text("utf-8"))
     entries = yaml.safe_load((folder / f"{language}_terms.yaml").read_text("utf-8"))
+    grammar["remarks"] = yaml.safe_load((folder / f"{language}_remarks.yaml").read_text("utf-8"))
     grammar["terms"] = {
         observation: {
             detail: {**{k: v for k, v in entry.items() if k != "terms"}, **term}

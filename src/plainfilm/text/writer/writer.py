@@ -2,7 +2,7 @@
 
 :func:`write` says each finding once in the findings section and restates the urgent ones in the
 impression; nothing is said that was not given. How things are said (terms, sentences, order of
-urgency) is data: ``writing/<language>.yaml`` and ``writing/<language>_terms.yaml``.
+urgency) is data: ``language/<language>.yaml``, ``_terms.yaml`` and ``_remarks.yaml``.
 
 What is written, precisely:
 
@@ -10,27 +10,40 @@ What is written, precisely:
   abnormal ones first, then what is absent. Plain absences may share a sentence.
 - "No acute cardiopulmonary abnormality" is written only for a given ``No Finding``; "the lungs are
   clear" only for a given absence of Lung Opacity. No findings give an empty report.
-- The impression restates the most urgent present and uncertain findings, word for word as complete
-  as in the findings. Without any: No Finding where given, else what is not urgent (including
-  devices), else the absences.
+- The impression restates the most urgent present and uncertain findings, as complete as in the
+  findings; a device whose tip lies where it does not belong is urgent. Without any: No Finding
+  where given, else what is not urgent (including devices), else the absences.
+- Remarks name no finding: a normal trachea, a limit of the film, advice. Those of the impression
+  stand at its end, the others at the end of their group.
 - A style without comparison leaves every ``change`` out, in the text and in the statements;
   a resolved finding is then an absent one.
 """
 
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
+
+from pydantic import Field
 
 from plainfilm.core import Finding, InputError, Observation, Report, Span, Status, Word
+from plainfilm.text.writer.choice import Choice
 from plainfilm.text.writer.composer import SHARED, Composer, Sentence
-from plainfilm.text.writer.consistency import check, check_together
-from plainfilm.text.writer.phrasebook import Phrasebook, Wording, load_phrasebook
+from plainfilm.text.writer.consistency import check, check_remarks, check_together, misplaced
+from plainfilm.text.writer.phrasebook import (
+    IMPRESSION,
+    MISPLACED,
+    Phrasebook,
+    Wording,
+    load_phrasebook,
+)
 
 
 class Style(Word):
     """How an institution writes.
 
-    ``order`` names the groups in the order they are written; those left out follow.
+    ``order`` names the groups in the order they are written; those left out follow. ``dialect`` is
+    a number that stands for a choice of words: of several phrases that say the same, each dialect
+    has its favourites, which it takes more often than the others. 0 has none.
     """
 
     layout: Literal["prose", "structured"] = "prose"
@@ -38,26 +51,39 @@ class Style(Word):
     impression: bool = True
     comparison: bool = True
     order: tuple[str, ...] = ()
+    dialect: int = Field(default=0, ge=0)
     language: str = "en"
 
 
 STYLES: Mapping[str, Style] = {
-    "teaching": Style(),
-    "community": Style(wording="terse", order=("heart", "lungs", "pleura", "bones", "devices")),
-    "structured": Style(layout="structured", wording="terse"),
-    "checklist": Style(layout="structured", wording="wordy", comparison=False),
-    "emergency": Style(wording="terse", impression=False, comparison=False),
+    "teaching": Style(dialect=11),
+    "community": Style(
+        wording="terse", order=("heart", "lungs", "pleura", "bones", "devices"), dialect=12
+    ),
+    "structured": Style(layout="structured", wording="terse", dialect=13),
+    "checklist": Style(layout="structured", wording="wordy", comparison=False, dialect=14),
+    "emergency": Style(wording="terse", impression=False, comparison=False, dialect=15),
 }
 """Ready-made styles, as of different institutions."""
 
 
-def write(findings: Sequence[Finding], rng: random.Random, style: Style | None = None) -> Report:
+def write(
+    findings: Sequence[Finding],
+    rng: random.Random,
+    style: Style | None = None,
+    *,
+    remarks: Sequence[str] = (),
+    template: bool = False,
+) -> Report:
     """Return a report that says ``findings`` and nothing else.
 
     Args:
         findings: what to say; their sentences and spans are ignored.
         rng: picks among phrasings; the same state writes the same report.
         style: how the institution writes; ``Style()`` if None.
+        remarks: names of sentences that say no finding, from the phrasebook's remarks.
+        template: whether what is normal is told as from a template: in the words that the style's
+            dialect likes best, so that reports of the same normal film are the same text.
 
     Returns:
         The report. Its statements are the given findings in their order, with the first sentence
@@ -65,7 +91,8 @@ def write(findings: Sequence[Finding], rng: random.Random, style: Style | None =
 
     Raises:
         InputError: a finding cannot be expressed (unknown detail or place, a severity, side or
-            change that it does not take), or two findings contradict each other.
+            change that it does not take), a remark is unknown, or two of them contradict each
+            other.
     """
     style = style or Style()
     book = load_phrasebook(style.language)
@@ -76,17 +103,24 @@ def write(findings: Sequence[Finding], rng: random.Random, style: Style | None =
     for finding in given:
         check(finding, book)
     check_together(given, book)
+    check_remarks(remarks, given, book)
     distinct = list({finding.statement: finding for finding in given}.values())
     told = [f for f in distinct if f.observation is not Observation.NO_FINDING]
     if not told or not style.impression:
         told = distinct
-    composer = Composer(book, rng, style.wording)
-    merge = style.layout == "prose" and rng.random() < SHARED
-    sections = _sections(composer, told, order, merge=merge)
+    free, fixed = Choice(rng, style.dialect), Choice(None, style.dialect)
+    composers = Composers(
+        Composer(book, free, style.wording),
+        Composer(book, fixed if template else free, style.wording),
+    )
+    merge = style.layout == "prose" and composers.normal.choice.chance(SHARED, "merge")
+    sections = _sections(composers, told, order, remarks, merge=merge)
     findings_text, located = _join_sections(sections, book, style)
     impression_text = ""
     if style.impression:
-        sentences = _impression(Composer(book, rng, "terse"), distinct)
+        wording: Wording = "wordy" if fixed.chance(WORDY_IMPRESSION, "impression") else "terse"
+        composers = Composers(*(Composer(book, one.choice, wording) for one in composers))
+        sentences = _impression(composers, distinct, remarks)
         numbered = style.layout == "structured" and len(sentences) > 1
         labels = [f"{n}. " if numbered else "" for n in range(1, len(sentences) + 1)]
         impression_text, more = _join(zip(labels, sentences, strict=True), len(findings_text) + 1)
@@ -98,51 +132,85 @@ def write(findings: Sequence[Finding], rng: random.Random, style: Style | None =
     )
 
 
+WORDY_IMPRESSION = 0.25
+"""Share of dialects that write whole sentences in the impression."""
+
+
+class Composers(NamedTuple):
+    """Who writes of what is abnormal, and of what is normal."""
+
+    abnormal: Composer
+    normal: Composer
+
+
 def _plain(finding: Finding, style: Style) -> Finding:
     change = finding.change if style.comparison else None
     return finding.model_copy(update={"change": change, "sentence": None, "spans": ()})
 
 
 def _sections(
-    composer: Composer, findings: Sequence[Finding], order: Sequence[str], *, merge: bool
+    composers: Composers,
+    findings: Sequence[Finding],
+    order: Sequence[str],
+    remarks: Sequence[str],
+    *,
+    merge: bool,
 ) -> list[tuple[str, list[Sentence]]]:
     """Return (group, sentences) in order; ``merge`` lets the absences of groups share one."""
+    book = composers.normal.book
     pooled: list[Finding] = []
     sections = []
-    merging = [group for group in order if group in composer.book.absences_merge] if merge else []
+    merging = [group for group in order if group in book.absences_merge] if merge else []
     for group in order:
-        members = [f for f in findings if composer.term(f).group == group]
+        members = [f for f in findings if composers.normal.term(f).group == group]
         abnormal = [f for f in members if f.status is not Status.ABSENT]
-        sentences = composer.state(_by_urgency(abnormal, composer.book))
-        own, plain = composer.deny(members, clear=not abnormal)
+        sentences = composers.abnormal.state(_by_urgency(abnormal, book))
+        own, plain = composers.normal.deny(members, clear=not abnormal)
         sentences += own
         pooled += plain
         if group not in merging[:-1]:
-            sentences += composer.list_absences(pooled)
+            sentences += composers.normal.list_absences(pooled)
             pooled = []
+        own_remarks = [name for name in remarks if book.remarks[name].group == group]
+        sentences += [composers.normal.remark(name) for name in own_remarks]
         sections.append((group, sentences))
     return sections
 
 
-def _impression(composer: Composer, findings: Sequence[Finding]) -> list[Sentence]:
-    """Return what the impression says of ``findings``, most urgent first."""
-    rules = composer.book.impression
+def _impression(
+    composers: Composers, findings: Sequence[Finding], remarks: Sequence[str]
+) -> list[Sentence]:
+    """Return what the impression says of ``findings``, most urgent first, and its remarks."""
+    book = composers.normal.book
     abnormal = [f for f in findings if f.status is not Status.ABSENT]
-    urgent = [f for f in abnormal if f.observation in rules.order]
+    urgent = [f for f in abnormal if _urgency(f, book) is not None]
     normal = [f for f in abnormal if f.observation is Observation.NO_FINDING]
     chosen = urgent or normal or abnormal
     if chosen:
-        return composer.state(_by_urgency(chosen, composer.book)[: rules.at_most])
-    own, plain = composer.deny(findings, clear=True)
-    return [*own, *composer.list_absences(plain)][:1]
+        composer = composers.normal if chosen is normal else composers.abnormal
+        sentences = composer.state(_by_urgency(chosen, book)[: book.impression.at_most])
+    else:
+        own, plain = composers.normal.deny(findings, clear=True)
+        sentences = [*own, *composers.normal.list_absences(plain)][:1]
+    closing = [name for name in remarks if book.remarks[name].group == IMPRESSION]
+    return sentences + [composers.abnormal.remark(name) for name in closing]
+
+
+def _urgency(finding: Finding, book: Phrasebook) -> int | None:
+    """Return the place of a finding in the order of urgency; None where it is not urgent."""
+    order = book.impression.order
+    if misplaced(finding, book):
+        return order.index(MISPLACED)
+    names = (finding.detail, finding.observation)
+    return next((order.index(name) for name in names if name in order), None)
 
 
 def _by_urgency(findings: Sequence[Finding], book: Phrasebook) -> list[Finding]:
-    order = book.impression.order
-    last = len(order)
-    return sorted(
-        findings, key=lambda f: order.index(f.observation) if f.observation in order else last
-    )
+    def place(finding: Finding) -> int:
+        urgency = _urgency(finding, book)
+        return len(book.impression.order) if urgency is None else urgency
+
+    return sorted(findings, key=place)
 
 
 Located = list[tuple[tuple[str | None, ...], str, Span]]
@@ -152,9 +220,11 @@ Located = list[tuple[tuple[str | None, ...], str, Span]]
 def _join_sections(
     sections: Iterable[tuple[str, list[Sentence]]], book: Phrasebook, style: Style
 ) -> tuple[str, Located]:
+    headings, structured = Choice(None, style.dialect), style.layout == "structured"
+
     def labelled() -> Iterator[tuple[str, Sentence]]:
         for group, sentences in sections:
-            heading = f"{book.groups[group]}: " if style.layout == "structured" else ""
+            heading = f"{headings.expand(book.groups[group])}: " if structured else ""
             for i, sentence in enumerate(sentences):
                 yield ("" if i else heading), sentence
 
