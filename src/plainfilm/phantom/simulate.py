@@ -1,6 +1,5 @@
 """One simulated study from two numbers: films, masks, measures, and the report of its truth."""
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Integral
@@ -15,17 +14,29 @@ from plainfilm.phantom.film.develop import develop
 from plainfilm.phantom.film.lateral import render_lateral
 from plainfilm.phantom.film.pathology import finding_masks
 from plainfilm.phantom.film.projection import project
-from plainfilm.phantom.reporting.change import Seen, compare, report_change
-from plainfilm.phantom.reporting.clinical import draw_table
+from plainfilm.phantom.reporting.background import (
+    Constitution,
+    draw_constitution,
+    earlier_constitution,
+    find_background,
+)
+from plainfilm.phantom.reporting.change import Seen, compare
+from plainfilm.phantom.reporting.complaints import draw_complaint
 from plainfilm.phantom.reporting.context import (
     check_language,
     comparison_of,
-    draw_indication,
     technique_of,
+    write_indication,
 )
-from plainfilm.phantom.reporting.institutions import INSTITUTIONS, Institution, choose_institution
-from plainfilm.phantom.reporting.truth import findings_of
-from plainfilm.text.writer import write
+from plainfilm.phantom.reporting.institutions import (
+    INSTITUTIONS,
+    Institution,
+    choose_institution,
+)
+from plainfilm.phantom.reporting.mention import Earlier
+from plainfilm.phantom.reporting.table import VALUES, Table, draw_table
+from plainfilm.phantom.reporting.tell import tell
+from plainfilm.phantom.reporting.truth import truth_of
 
 
 @dataclass(frozen=True)
@@ -64,6 +75,11 @@ class PhantomStudy:
         """Return what the frontal film shows."""
         return Seen(self.truth, self.measures, self.study.images[0].view)
 
+    @property
+    def earlier(self) -> Earlier:
+        """Return what a later report compares with."""
+        return Earlier(self.seen, self.findings)
+
 
 VIEWS = (("frontal",), ("frontal", "lateral"))
 """The views that a study can have."""
@@ -77,7 +93,7 @@ def simulate(
     size: int = 256,
     *,
     prevalence: Mapping[str, float] | None = None,
-    institution: str | None = None,
+    institution: str | Sequence[str] | None = None,
     views: Sequence[str] = ("frontal",),
     prior: bool = False,
     language: str = "en",
@@ -85,9 +101,10 @@ def simulate(
     """Return study ``index`` of the series ``seed``, its films ``size`` × ``size``.
 
     The same three numbers give the same study, bit for bit, in any order and any process; another
-    ``size`` shows the same patient. ``prevalence`` replaces entries of :data:`PREVALENCE`.
-    ``institution`` names who reports (:data:`INSTITUTIONS`); drawn by its share where left out. It
-    changes the words and what is mentioned, never the film.
+    ``size`` shows the same patient. ``prevalence`` replaces the institution's shares of diseases
+    (names of :data:`PREVALENCE`). ``institution`` names who films and reports: an institution, a
+    group, or several of them (:func:`plainfilm.phantom.reporting.institutions.find_institutions`),
+    of which one is drawn by its share; all that are seen where left out.
 
     With ``views=("frontal", "lateral")`` a left lateral film of the same patient and disease is
     the second image; what is stated still follows the sizes on the frontal one, and nothing else
@@ -113,22 +130,30 @@ def simulate(
         _check_whole(what, value, least, most)
     check_views(views)
     check_language(language)
-    chances = chances_of(prevalence)
-    streams = np.random.SeedSequence([seed, index]).spawn(8)
-    who, how, noise, words, place, clinic, side = map(np.random.default_rng, streams[:7])
-    case = draw_case(who, how, chances)
+    chances_of(prevalence)  # what cannot be had is said first
+    streams = np.random.SeedSequence([seed, index]).spawn(9)
+    who, how, noise, words, place, clinic, side, past, self = map(np.random.default_rng, streams)
     writer = choose_institution(place, institution)
+    shares = writer.prevalence
+    if prevalence:
+        shares = {name: share for name, share in shares.items() if name != "normal"}
+        shares |= prevalence
+    chances = chances_of(shares, writer.acquisition.bedside)
+    case = draw_case(who, how, chances, writer.acquisition)
+    constitution = draw_constitution(self, tuple(VALUES))
     name = f"phantom-{seed}-{index}"
     before, days = None, 0
     if prior:
-        past, *own = map(np.random.default_rng, streams[7].spawn(5))
+        past, *own = past.spawn(5)
         days = draw_days(past, case)
-        shares = {**PREVALENCE, **(prevalence or {})}
-        then = evolve(case, past, days, [name for name, share in shares.items() if share])
-        before = _examine(then, size, views, name + PRIOR, writer, own, language)
+        possible = [name for name, share in shares.items() if share]
+        then = evolve(case, past, days, possible, writer.acquisition)
+        earlier = earlier_constitution(past, constitution, days)
+        before = _examine(then, size, views, name + PRIOR, writer, earlier, own, language)
     return _examine(
-        case, size, views, name, writer, (noise, words, clinic, side), language, before, days
-    )
+        case, size, views, name, writer, constitution, (noise, words, clinic, side), language,
+        before, days,
+    )  # fmt: skip
 
 
 def _examine(
@@ -137,14 +162,22 @@ def _examine(
     views: Sequence[str],
     name: str,
     writer: Institution,
+    constitution: Constitution,
     streams: Sequence[np.random.Generator],
     language: str,
     before: PhantomStudy | None = None,
     days: int = 0,
 ) -> PhantomStudy:
-    """Return a whole study; ``streams`` are of noise, words, table and lateral film."""
+    """Return a whole study; ``streams`` are of noise, words, clinic and lateral film."""
     noise, words, clinic, side = streams
-    made = render(case, size, noise, words, name, writer, before, language)
+    why, asking, ward = clinic.spawn(3)
+    background = find_background(case, constitution)
+    complaint = draw_complaint(why, background, writer.asks)
+    table = draw_table(ward, case.patient, background, constitution, complaint, writer.tests)
+    made = render(
+        case, size, noise, words, name, writer, before, language, table,
+        infected="lung infection" in background.acute,
+    )  # fmt: skip
     study, lateral_masks = made.study, {}
     images = study.images
     if "lateral" in views:
@@ -152,14 +185,17 @@ def _examine(
             case.patient, case.disease, case.exposure, size, side, f"{name}-lateral"
         )
         images, lateral_masks = (*images, image), seen.masks
+    dialect = writer.style.dialect
     context = {
         "images": images,
-        "table": draw_table(clinic, case.patient, case.disease, case.exposure),
-        "indication": draw_indication(clinic, case.disease, language)
-        if writer.indication
+        "table": table,
+        "indication": write_indication(
+            asking, complaint, case.patient, background, writer.requests, dialect, language
+        ),
+        "technique": technique_of(case.exposure, views, dialect, language)
+        if writer.technique
         else None,
-        "technique": technique_of(case.exposure, views, language) if writer.technique else None,
-        "comparison": comparison_of(days, language) if before and writer.compares else None,
+        "comparison": comparison_of(days, dialect, language) if before and writer.compares else None,
         "prior": before.study if before else None,
     }
     study = study.model_copy(update=context)
@@ -189,22 +225,27 @@ def render(
     institution: Institution = INSTITUTIONS["teaching"],
     before: PhantomStudy | None = None,
     language: str = "en",
+    table: Table | None = None,
+    *,
+    infected: bool = False,
 ) -> PhantomStudy:
-    """Project, develop, measure and describe ``case``, compared with the study ``before``."""
+    """Project, develop, measure and describe ``case``, compared with the study ``before``.
+
+    ``table`` is what the radiologist may read besides; ``infected`` says whether what is opaque in
+    the lungs is pneumonia.
+    """
     patient, exposure = case.patient, case.exposure
     grid = Grid.square(size, exposure.field_mm, exposure.left_mm, exposure.top_mm)
     seen = project(patient, case.disease, exposure, grid)
     lungs = seen.masks["left lung"] | seen.masks["right lung"]
     pixels = develop(seen.attenuation, exposure, grid, noise, lungs)
-    measures = seen.measures
-    truth, said = findings_of(patient, case.disease, exposure, measures, words, institution)
+    measures = seen.measures | {"rotation_deg": float(np.rad2deg(exposure.rotation_rad))}
+    truth = truth_of(patient, case.disease, exposure, measures, infected=infected)
+    now = Seen(truth, measures, exposure.view)
+    earlier = before.earlier if before else None
+    report = tell(words, now, table or {}, institution, language=language, before=earlier)
     if before is not None:
-        now = Seen(truth, measures, exposure.view)
-        if institution.compares:
-            said = report_change(said, now, before.seen, before.findings, institution.compares)
         truth = compare(now, before.seen)
-    letters = random.Random(int(words.integers(2**63)))  # noqa: S311
-    report = write(said, letters, institution.style_in(language))
     image = Image(
         pixels=pixels,
         view=exposure.view,

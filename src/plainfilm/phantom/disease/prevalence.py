@@ -115,10 +115,11 @@ class Chances:
         return frozenset(found), bool(devices)
 
 
-def chances_of(prevalence: Mapping[str, float] | None = None) -> Chances:
+def chances_of(prevalence: Mapping[str, float] | None = None, bedside: float = BEDSIDE) -> Chances:
     """Return the chances with which ``prevalence`` replaces entries of :data:`PREVALENCE`.
 
     Where ``normal`` is left out it keeps its share as far as the others leave room for it.
+    ``bedside`` is the share of films taken at the bedside, where people are sicker.
 
     Raises:
         InputError: an entry is unknown or no share, or the shares exclude one another.
@@ -142,13 +143,17 @@ def chances_of(prevalence: Mapping[str, float] | None = None) -> Chances:
             f"with these prevalences {low:.3g} to {high:.3g} of all studies are normal, got "
             f"normal={normal:.3g}: change it or leave it out"
         )
-    return _solve(tuple(shares.items()), float(normal), float(given.get("devices", DEVICES)))
+    return _solve(
+        tuple(shares.items()), float(normal), float(given.get("devices", DEVICES)), bedside
+    )
 
 
-@lru_cache(maxsize=16)
-def _solve(shares: tuple[tuple[str, float], ...], normal: float, devices: float) -> Chances:
+@lru_cache(maxsize=64)
+def _solve(
+    shares: tuple[tuple[str, float], ...], normal: float, devices: float, bedside: float
+) -> Chances:
     """Return the bases with which the shares come out, by fixed-point iteration."""
-    contexts, weights = _contexts()
+    contexts, weights = _contexts(bedside)
     sick_base = _base(SICK, 1 - normal, contexts, weights)
     sick = _probit(sick_base + _effects([SICK]) @ contexts.T)[0]
     offsets = _effects([WITH_DEVICES]) @ contexts.T
@@ -183,14 +188,14 @@ def _solve(shares: tuple[tuple[str, float], ...], normal: float, devices: float)
     return Chances(names, bases, sick_base, device_base)
 
 
-def _contexts() -> tuple[Floats, Floats]:
+def _contexts(bedside: float) -> tuple[Floats, Floats]:
     """Return (age, male, bedside) ``(n, 3)`` and their weights."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(15)
     rows = [
-        (age, male, bedside, weight * sex * place)
+        (age, male, at_bed, weight * sex * place)
         for age, weight in zip(nodes, weights / weights.sum(), strict=True)
         for male, sex in ((0.0, FEMALE), (1.0, 1 - FEMALE))
-        for bedside, place in ((0.0, 1 - BEDSIDE), (1.0, BEDSIDE))
+        for at_bed, place in ((0.0, 1 - bedside), (1.0, bedside))
     ]
     table = np.array(rows)
     return table[:, :3], table[:, 3]

@@ -18,7 +18,8 @@ from plainfilm.phantom.anatomy.patient import (
 )
 from plainfilm.phantom.disease.disease import Disease, draw_disease
 from plainfilm.phantom.disease.follow_up import earlier_disease
-from plainfilm.phantom.disease.prevalence import BEDSIDE, PREVALENCE, Chances
+from plainfilm.phantom.disease.prevalence import PREVALENCE, Chances
+from plainfilm.phantom.film.acquisition import TYPICAL, Acquisition
 from plainfilm.phantom.film.exposure import Exposure, draw_exposure
 
 
@@ -31,9 +32,15 @@ class Case:
     exposure: Exposure
 
 
-def draw_case(who: np.random.Generator, how: np.random.Generator, chances: Chances) -> Case:
-    """Draw a patient, what is wrong, and how the film is taken."""
-    bedside = bool(how.random() < BEDSIDE)
+def draw_case(
+    who: np.random.Generator,
+    how: np.random.Generator,
+    chances: Chances,
+    place: Acquisition = TYPICAL,
+) -> Case:
+    """Draw a patient, what is wrong, and how the film is taken at a ``place``, of whose share of
+    bedside films ``chances`` must know."""
+    bedside = bool(how.random() < place.bedside)
     patient = draw_patient(who)
     age = (patient.age - AGE) / AGE_SPREAD
     has, devices = chances.draw(who, age, patient.sex == "F", bedside)
@@ -60,7 +67,11 @@ def draw_days(rng: np.random.Generator, case: Case) -> int:
 
 
 def evolve(
-    case: Case, rng: np.random.Generator, days: int, possible: Collection[str] = tuple(PREVALENCE)
+    case: Case,
+    rng: np.random.Generator,
+    days: int,
+    possible: Collection[str] = tuple(PREVALENCE),
+    place: Acquisition = TYPICAL,
 ) -> Case:
     """Return the patient of ``case`` as he or she was ``days`` before, and how that film was taken.
 
@@ -69,6 +80,7 @@ def evolve(
         rng: draws the courses and the exposure.
         days: time between the two.
         possible: diseases that may have come and gone (names of PREVALENCE).
+        place: where both films are taken.
     """
     was_bedside = case.exposure.view is View.AP
     bedside = was_bedside == bool(rng.random() < SAME_PLACE[case.exposure.view])

@@ -70,7 +70,7 @@ class Seen:
 
     def match(self, finding: Finding) -> Finding | None:
         """Return the present or uncertain finding that is the same as one of another film."""
-        alike = (other for other in _parts(self.truth) if _key(other) == _key(finding))
+        alike = (other for other in parts_of(self.truth) if key_of(other) == key_of(finding))
         return next(alike, None)
 
 
@@ -86,7 +86,7 @@ def compare(now: Seen, before: Seen) -> tuple[Finding, ...]:
 def _gone(now: Seen, before: Seen) -> list[Finding]:
     """Return what was there ``before``, as absent and resolved."""
     gone = {
-        _key(part): Finding(
+        key_of(part): Finding(
             observation=part.observation,
             detail=part.detail,
             status=Status.ABSENT,
@@ -94,7 +94,7 @@ def _gone(now: Seen, before: Seen) -> list[Finding]:
             location=None if part.observation is Observation.SUPPORT_DEVICES else part.location,
             change=Change.RESOLVED,
         )
-        for part in _parts(before.truth)
+        for part in parts_of(before.truth)
         if part.status is Status.PRESENT and now.match(part) is None and _left(part, now, before)
     }
     return list(gone.values())
@@ -104,11 +104,11 @@ def with_change(
     finding: Finding, now: Seen, before: Seen, told: Collection[Change] = tuple(Change)
 ) -> list[Finding]:
     """Return ``finding`` with its change since ``before`` where that is among those ``told``."""
-    changes = [_change(part, now, before) for part in _parts([finding])]
+    changes = [_change(part, now, before) for part in parts_of([finding])]
     changes = [change if change in told else None for change in changes]
     if len(set(changes)) == 1:
         return [finding.model_copy(update={"change": changes[0]})]
-    parts = zip(_parts([finding]), changes, strict=True)
+    parts = zip(parts_of([finding]), changes, strict=True)
     return [part.model_copy(update={"change": change}) for part, change in parts]
 
 
@@ -136,9 +136,9 @@ def report_change(
             with_change(finding, now, before, told) if finding.statement in drawn else [finding]
         )
     ]
-    known = {_key(part) for part in _parts(said_before) if part.status is not Status.ABSENT}
+    known = {key_of(part) for part in parts_of(said_before) if part.status is not Status.ABSENT}
     resolves = Change.RESOLVED in told
-    gone = [finding for finding in _gone(now, before) if resolves and _key(finding) in known]
+    gone = [finding for finding in _gone(now, before) if resolves and key_of(finding) in known]
     whole = {finding.observation for finding in gone if not (finding.side or finding.location)}
     found = [f for f in found if not (f.status is Status.ABSENT and f.observation in whole)]
     return (*found, *gone)
@@ -148,7 +148,7 @@ def _change(part: Finding, now: Seen, before: Seen) -> Change | None:
     if part.status is not Status.PRESENT:
         return None
     if part.observation is Observation.PNEUMONIA:
-        for opacity in _parts(now.truth):
+        for opacity in parts_of(now.truth):
             place = (opacity.side, opacity.location) == (part.side, part.location)
             if opacity.observation in OPACITIES and place:
                 return _change(opacity, now, before)
@@ -172,7 +172,7 @@ def _left(part: Finding, now: Seen, before: Seen) -> bool:
     return LIMITS[part.observation].change(sizes[0], sizes[1]) is Change.IMPROVED
 
 
-def _parts(findings: Iterable[Finding]) -> list[Finding]:
+def parts_of(findings: Iterable[Finding]) -> list[Finding]:
     """Return the findings, each bilateral one as its left and its right."""
     return [
         finding if side is finding.side else finding.model_copy(update={"side": side})
@@ -181,7 +181,7 @@ def _parts(findings: Iterable[Finding]) -> list[Finding]:
     ]
 
 
-def _key(finding: Finding) -> tuple[str | None, ...]:
+def key_of(finding: Finding) -> tuple[str | None, ...]:
     """Return what two films' findings share if they are the same one."""
     if finding.observation in BY_DETAIL:
         return finding.observation, finding.detail, finding.side

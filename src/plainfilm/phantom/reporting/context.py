@@ -1,122 +1,148 @@
-"""What stands around a report, by language: why and how the film was taken, what it compares to."""
+"""What stands around a report, by language: why and how the films were taken, what they are
+compared with. The words are data: ``language/<language>.yaml``."""
 
+import random
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
+from functools import cache
+from importlib import resources
+from typing import Literal
 
 import numpy as np
+import yaml
+from pydantic import ValidationError
 
-from plainfilm.core import InputError, View
-from plainfilm.phantom.disease.disease import Disease
+from plainfilm.core import InputError, View, Word, describe
+from plainfilm.phantom.anatomy.patient import Patient
 from plainfilm.phantom.film.exposure import Exposure
+from plainfilm.phantom.reporting.background import Background
+from plainfilm.phantom.reporting.complaints import COMPLAINTS
+from plainfilm.text.writer.choice import Choice
+
+LANGUAGES = ("en", "es")
+"""Those that the phantom reports in."""
+
+Phrasings = tuple[str, ...]
+
+
+class Phrases(Word):
+    """The phrases of one language; ``language/en.yaml`` explains each entry."""
+
+    complaints: dict[str, Phrasings]
+    questions: dict[str, Phrasings]
+    sentences: dict[Literal["plain", "who", "question", "history"], Phrasings]
+    who: dict[Literal["M", "F"], Phrasings]
+    blank: str
+    history: dict[str, Phrasings]
+    technique: dict[Literal["pa", "ap", "pa lateral", "ap lateral"], Phrasings]
+    comparison: dict[Literal["day", "before"], Phrasings]
+    units: tuple[str, str, str, str]
+    unit: tuple[str, str, str, str]
 
 
 @dataclass(frozen=True)
-class Phrases:
-    """The phrases of one language."""
+class Requests:
+    """How an institution's clinicians ask: shares of the indications that are there at all, and
+    that name the patient's age and sex, a history, a question."""
 
-    complaints: Mapping[str, tuple[str, ...]]
-    """Why films are taken, by what is behind it; as many of each in every language."""
-    upright: str
-    portable: str
-    lateral: tuple[str, str]
-    """Upright and lying, with a lateral film."""
-    day_before: str
-    before: str
-    """With a number and a unit."""
-    units: tuple[str, str, str, str]
-    """Days, weeks, months, years."""
+    written: float = 0.95
+    who: float = 0.4
+    history: float = 0.15
+    question: float = 0.2
+    blank_age: bool = False
+    """Whether ages were taken out of its texts."""
 
 
-PHRASES: Mapping[str, Phrases] = MappingProxyType({
-    "en": Phrases(
-        complaints=MappingProxyType({
-            "heart": ("Shortness of breath.", "Dyspnea on exertion, leg swelling.", "Orthopnea."),
-            "infection": ("Fever and cough.", "Productive cough.", "Fever of unknown source."),
-            "air": ("Sudden chest pain.", "Acute dyspnea and chest pain."),
-            "injury": ("Fall.", "Chest trauma.", "Motor vehicle collision."),
-            "tumour": ("Weight loss.", "Smoker with a cough.", "Hemoptysis."),
-            "devices": ("Line and tube placement.", "Intensive care, daily film."),
-            "none": ("Cough.", "Chest pain.", "Preoperative film.", "Shortness of breath.",
-                     "Check-up."),
-        }),
-        upright="Upright PA view of the chest.",
-        portable="Portable AP view of the chest.",
-        lateral=("Upright PA and lateral views of the chest.",
-                 "AP and lateral views of the chest."),
-        day_before="Chest film of the day before.",
-        before="Chest film of {} {} before.",
-        units=("days", "weeks", "months", "years"),
-    ),
-    "es": Phrases(
-        complaints=MappingProxyType({
-            "heart": ("Disnea.", "Disnea de esfuerzo, edema en las piernas.", "Ortopnea."),
-            "infection": ("Fiebre y tos.", "Tos productiva.", "Fiebre sin foco."),
-            "air": ("Dolor torácico súbito.", "Disnea aguda y dolor torácico."),
-            "injury": ("Caída.", "Traumatismo torácico.", "Accidente de tráfico."),
-            "tumour": ("Pérdida de peso.", "Fumador con tos.", "Hemoptisis."),
-            "devices": ("Colocación de vías y tubos.", "Cuidados intensivos, control diario."),
-            "none": ("Tos.", "Dolor torácico.", "Preoperatorio.", "Disnea.", "Revisión."),
-        }),
-        upright="Radiografía PA de tórax en bipedestación.",
-        portable="Radiografía AP portátil de tórax.",
-        lateral=("Radiografías PA y lateral de tórax en bipedestación.",
-                 "Radiografías AP y lateral de tórax."),
-        day_before="Radiografía de tórax del día anterior.",
-        before="Radiografía de tórax de hace {} {}.",
-        units=("días", "semanas", "meses", "años"),
-    ),
-})  # fmt: skip
-"""What can be said in each language that the phantom reports in."""
+@cache
+def load_phrases(language: str) -> Phrases:
+    """Return the phrases of a language.
 
-UNSPECIFIC = 0.35
-"""Share of indications that have nothing to do with what is found."""
+    Raises:
+        InputError: the phantom does not report in it, or its file is wrong.
+    """
+    check_language(language)
+    folder = resources.files("plainfilm.phantom.reporting") / "language"
+    entries = yaml.safe_load((folder / f"{language}.yaml").read_text("utf-8"))
+    try:
+        phrases = Phrases.model_validate(entries)
+    except ValidationError as error:
+        raise InputError(f"reporting/language/{language}: {describe(error)}") from error
+    if phrases.complaints.keys() != COMPLAINTS.keys():
+        differ = sorted(phrases.complaints.keys() ^ COMPLAINTS.keys())
+        raise InputError(f"reporting/language/{language}: complaints differ in {differ}")
+    return phrases
 
 
 def check_language(language: str) -> None:
     """Raise InputError where the phantom does not report in ``language``."""
-    if language not in PHRASES:
-        raise InputError(f"no language {language!r}: the phantom reports in {', '.join(PHRASES)}")
+    if language not in LANGUAGES:
+        raise InputError(f"no language {language!r}: the phantom reports in {', '.join(LANGUAGES)}")
 
 
-def draw_indication(rng: np.random.Generator, disease: Disease, language: str = "en") -> str:
-    """Return why the film was taken; it hints at the disease, and often does not."""
-    behind = [
-        name
-        for name, there in (
-            ("heart", disease.edema > 0),
-            ("infection", bool(disease.opacities)),
-            ("air", disease.pneumothorax is not None),
-            ("injury", disease.fracture is not None),
-            ("tumour", any(not lesion.calcified for lesion in disease.lesions)),
-            ("devices", bool(disease.devices)),
-        )
-        if there
-    ]
-    unspecific = rng.random() < UNSPECIFIC or not behind
-    group = "none" if unspecific else behind[int(rng.integers(len(behind)))]
-    complaints = PHRASES[language].complaints[group]
-    return complaints[int(rng.integers(len(complaints)))]
+def write_indication(
+    rng: np.random.Generator,
+    complaint: str,
+    patient: Patient,
+    background: Background,
+    requests: Requests,
+    dialect: int = 0,
+    language: str = "en",
+) -> str | None:
+    """Return why the film was taken, in words; None where nothing was written.
+
+    The same draws are made in every language, so that a study has as much of an indication in each.
+    """
+    phrases = load_phrases(language)
+    written, who, history, question = rng.random(4)
+    told = sorted(background.chronic & phrases.history.keys())
+    known = told[int(rng.integers(len(told)))] if told else None
+    choice = Choice(random.Random(int(rng.integers(2**63))), dialect)  # noqa: S311
+    if written >= requests.written:
+        return None
+    text = choice.expand(choice.pick(phrases.complaints[complaint]))
+    if who < requests.who:
+        age = phrases.blank if requests.blank_age else str(patient.age)
+        person = choice.expand(choice.pick(phrases.who["F" if patient.sex == "F" else "M"]))
+        sentence = choice.expand(choice.pick(phrases.sentences["who"]))
+        text = sentence.format(who=person.format(age=age), complaint=text)
+    else:
+        text = choice.expand(choice.pick(phrases.sentences["plain"])).format(complaint=text)
+    if known and history < requests.history:
+        past = choice.expand(choice.pick(phrases.history[known]))
+        sentence = choice.expand(choice.pick(phrases.sentences["history"]))
+        text = sentence.format(base=text, history=past)
+    if complaint in phrases.questions and question < requests.question:
+        asked = choice.expand(choice.pick(phrases.questions[complaint]))
+        sentence = choice.expand(choice.pick(phrases.sentences["question"]))
+        text = sentence.format(base=text, question=asked)
+    return text[0].upper() + text[1:] + "."
 
 
 def technique_of(
-    exposure: Exposure, views: Collection[str] = ("frontal",), language: str = "en"
+    exposure: Exposure,
+    views: Collection[str] = ("frontal",),
+    dialect: int = 0,
+    language: str = "en",
 ) -> str:
     """Return how the films were taken, as reports say it; ``exposure`` is of the frontal one."""
-    phrases = PHRASES[language]
-    upright = exposure.view is View.PA
+    kind: Literal["pa", "ap"] = "pa" if exposure.view is View.PA else "ap"
+    key: Literal["pa", "ap", "pa lateral", "ap lateral"] = kind
     if "lateral" in views:
-        return phrases.lateral[0 if upright else 1]
-    return phrases.upright if upright else phrases.portable
+        key = "pa lateral" if kind == "pa" else "ap lateral"
+    choice = Choice(None, dialect)
+    return choice.expand(choice.pick(load_phrases(language).technique[key])) + "."
 
 
-def comparison_of(days: int, language: str = "en") -> str:
+def comparison_of(days: int, dialect: int = 0, language: str = "en") -> str:
     """Return which earlier film a report compares with, taken ``days`` before."""
-    phrases = PHRASES[language]
+    phrases, choice = load_phrases(language), Choice(None, dialect)
     if days == 1:
-        return phrases.day_before
-    *units, years = phrases.units
-    for unit, length, most in zip(units, (1, 7, 30), (14, 60, 720), strict=True):
-        if days <= most:
-            return phrases.before.format(round(days / length), unit)
-    return phrases.before.format(round(days / 365), years)
+        return choice.expand(choice.pick(phrases.comparison["day"])) + "."
+    limits = ((1, 14), (7, 60), (30, 720), (365, None))
+    place, length = next(
+        (i, length) for i, (length, most) in enumerate(limits) if most is None or days <= most
+    )
+    number = round(days / length)
+    unit = phrases.unit[place] if number == 1 else phrases.units[place]
+    text = choice.expand(choice.pick(phrases.comparison["before"]))
+    return text.format(number=number, unit=unit) + "."

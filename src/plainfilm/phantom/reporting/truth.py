@@ -1,6 +1,7 @@
-"""From what was drawn and measured to what a radiologist states: the findings of a study.
+"""From what was drawn and measured to the truth of a film, as findings.
 
-Every threshold between words is a number here, applied to a measure of the film.
+Every threshold between words is a number here, applied to a measure of the film. What of it a
+report says is decided in :mod:`plainfilm.phantom.reporting.mention`.
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,6 @@ from plainfilm.phantom.disease.devices import SIDED
 from plainfilm.phantom.disease.disease import MASS_MM, Disease
 from plainfilm.phantom.film.device_shapes import tip_on_film
 from plainfilm.phantom.film.exposure import Exposure
-from plainfilm.phantom.reporting.institutions import Institution
 
 SIDES = {side: Side(name) for side, name in SIDE_NAMES.items()}
 
@@ -56,45 +56,23 @@ def grade(value: float, limits: tuple[float, ...], words: Step) -> Severity:
     return words[int(np.searchsorted(limits, value, side="left"))]
 
 
-def findings_of(
+def truth_of(
     patient: Patient,
     disease: Disease,
     exposure: Exposure,
-    measures: dict[str, float],
-    rng: np.random.Generator,
-    institution: Institution,
-) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
-    """Return the truth, and what is said: of what is drawn all that reaches the institution's
-    limits, and some of what is absent. What is drawn is never denied by name; where nothing drawn
-    is said, No Finding is."""
-    found = [
-        *_heart(exposure, measures, disease, rng),
-        *_lungs(disease, measures),
+    measures: Mapping[str, float],
+    *,
+    infected: bool = False,
+) -> tuple[Finding, ...]:
+    """Return everything that is drawn; ``infected`` says that opacities are pneumonia."""
+    return (
+        *_heart(exposure, measures, disease),
+        *_lungs(disease, measures, infected=infected),
         *_pleura(disease, measures),
         *_devices(patient, disease, exposure),
-    ]
-    found += _bones(disease, measures) + _incidental(disease, measures)
-    drawn = tuple(f for f in found if f.status is not Status.ABSENT)
-    said = {finding.observation for finding in found}
-    found = [
-        f
-        for f in found
-        if _reaches(f, measures, institution.limits)
-        and not rng.random() < institution.omits.get(f.detail or "", 0.0)
-    ]
-    nothing = all(
-        f.observation is Observation.SUPPORT_DEVICES or f.status is Status.ABSENT for f in found
+        *_bones(disease, measures),
+        *_incidental(disease, measures),
     )
-    found += [
-        Finding(observation=observation, status=Status.ABSENT)
-        for observation, chance in ABSENCES.items()
-        if observation not in said
-        and rng.random() < chance * institution.absences
-        and (observation is not Observation.LUNG_OPACITY or not said & LUNG_OBSERVATIONS)
-    ]
-    if nothing:
-        found.append(Finding(observation=Observation.NO_FINDING))
-    return drawn, tuple(found)
 
 
 MEASURED: Mapping[str, str] = {
@@ -102,6 +80,7 @@ MEASURED: Mapping[str, str] = {
     Observation.PNEUMOTHORAX: "pneumothorax_rim_mm",
     Observation.LUNG_LESION: "lesion_diameter_mm",
     Observation.PLEURAL_OTHER: "pleural_thickness_mm",
+    Observation.EDEMA: "edema_water_ml",
     "mediastinal shift": "mediastinal_shift_mm",
     "hiatal hernia": "hernia_diameter_mm",
     "scoliosis": "cobb_angle_deg",
@@ -111,37 +90,19 @@ MEASURED: Mapping[str, str] = {
 """The measure of a detail or observation, without its side, which decides whether it is said."""
 
 
-def _reaches(finding: Finding, measures: dict[str, float], limits: Mapping[str, float]) -> bool:
-    """Return whether a finding is as large as an institution's limit, on either of its sides."""
+def size_of(finding: Finding, measures: Mapping[str, float]) -> tuple[str, float] | None:
+    """Return the name of a finding's measure, without its side, and its size on the larger side;
+    None for a finding that has none."""
     measure = MEASURED.get(finding.detail or "") or MEASURED.get(finding.observation)
-    if measure is None or finding.status is Status.ABSENT:
-        return True
+    if measure is None:
+        return None
     sides = ("left_", "right_") if finding.side is Side.BILATERAL else (f"{finding.side}_",)
     names = [f"{side if finding.side else ''}{measure}" for side in sides]
-    return max(abs(measures[name]) for name in names) >= limits.get(measure, 0.0)
-
-
-LUNG_OBSERVATIONS = {
-    Observation.LUNG_OPACITY, Observation.CONSOLIDATION, Observation.EDEMA, Observation.PNEUMONIA,
-    Observation.ATELECTASIS, Observation.LUNG_LESION,
-}  # fmt: skip
-ABSENCES = {
-    Observation.PNEUMOTHORAX: 0.85,
-    Observation.PLEURAL_EFFUSION: 0.85,
-    Observation.CONSOLIDATION: 0.55,
-    Observation.LUNG_OPACITY: 0.6,
-    Observation.ENLARGED_CARDIOMEDIASTINUM: 0.5,
-    Observation.EDEMA: 0.35,
-    Observation.FRACTURE: 0.2,
-    Observation.LUNG_LESION: 0.15,
-    Observation.PNEUMONIA: 0.15,
-    Observation.SUPPORT_DEVICES: 0.03,
-}
-"""How often the absence of an observation is stated."""
+    return measure, max(abs(measures[name]) for name in names)
 
 
 def _heart(
-    exposure: Exposure, measures: dict[str, float], disease: Disease, rng: np.random.Generator
+    exposure: Exposure, measures: Mapping[str, float], disease: Disease
 ) -> list[Finding]:
     excess = measures["cardiothoracic_ratio"] - HEART_LIMIT[exposure.view]
     found = []
@@ -150,8 +111,6 @@ def _heart(
                              severity=grade(excess, HEART_STEPS, GRADES)))  # fmt: skip
     elif excess > -BORDERLINE:
         found.append(Finding(observation=Observation.CARDIOMEGALY, status=Status.UNCERTAIN))
-    elif rng.random() < 0.85:
-        found.append(Finding(observation=Observation.CARDIOMEGALY, status=Status.ABSENT))
     if abs(measures.get("mediastinal_shift_mm", 0.0)) >= SHIFT_MM:
         found.append(Finding(observation=Observation.OTHER, detail="mediastinal shift"))
     if disease.mediastinum_mm:
@@ -162,7 +121,9 @@ def _heart(
     return found
 
 
-def _lungs(disease: Disease, measures: dict[str, float]) -> list[Finding]:
+def _lungs(
+    disease: Disease, measures: Mapping[str, float], *, infected: bool
+) -> list[Finding]:
     found = []
     if disease.edema:
         water = measures["edema_water_ml"]
@@ -173,9 +134,8 @@ def _lungs(disease: Disease, measures: dict[str, float]) -> list[Finding]:
         place = {"side": SIDES[opacity.side], "location": opacity.zone}
         name = Observation.CONSOLIDATION if opacity.consolidation else Observation.LUNG_OPACITY
         found.append(Finding(observation=name, **place))
-        if opacity.pneumonia != "no":
-            status = Status.UNCERTAIN if opacity.pneumonia == "possible" else Status.PRESENT
-            found.append(Finding(observation=Observation.PNEUMONIA, status=status, **place))
+        if infected:
+            found.append(Finding(observation=Observation.PNEUMONIA, **place))
     for lesion in disease.lesions:
         if lesion.calcified:
             detail = "calcified granuloma"
@@ -194,7 +154,7 @@ def _lungs(disease: Disease, measures: dict[str, float]) -> list[Finding]:
     return found
 
 
-def _pleura(disease: Disease, measures: dict[str, float]) -> list[Finding]:
+def _pleura(disease: Disease, measures: Mapping[str, float]) -> list[Finding]:
     found = []
     amounts = {
         side: grade(measures[f"{SIDE_NAMES[side]}_effusion_ml"], EFFUSION_ML, AMOUNTS)
@@ -226,7 +186,7 @@ def _pleura(disease: Disease, measures: dict[str, float]) -> list[Finding]:
     return found
 
 
-def _bones(disease: Disease, measures: dict[str, float]) -> list[Finding]:
+def _bones(disease: Disease, measures: Mapping[str, float]) -> list[Finding]:
     found = [
         Finding(observation=Observation.FRACTURE, location="rib", detail=detail, side=SIDES[at[0]])
         for at, detail in ((disease.fracture, None), (disease.healed_fracture, "healed fracture"))
@@ -246,7 +206,7 @@ INCIDENTAL: Mapping[str, tuple[tuple[float, ...], Step]] = {
 """Detail to the limits between its words."""
 
 
-def _incidental(disease: Disease, measures: dict[str, float]) -> list[Finding]:
+def _incidental(disease: Disease, measures: Mapping[str, float]) -> list[Finding]:
     found = [
         Finding(observation=Observation.OTHER, detail=detail,
                 severity=grade(measures[MEASURED[detail]], *steps))

@@ -145,16 +145,17 @@ class Composer:
                 pieces.append((last if i == len(named) - 1 else self.book.join["comma"], None))
             pieces.append((phrase, finding))
         template = self.choice.pick(self.book.absent_lists[self.wording])
-        return self._fill(template, {"list": pieces}, ("mass", "m"))
+        nearest = 0 if template.index("{list}") > template.find("{is}") > -1 else -1
+        return self._fill(template, {"list": pieces}, named[nearest][0][1])
 
     def _cause(self, effect: Finding, cause: Finding) -> Sentence | None:
         """Return "right basilar opacity, possibly pneumonia" if that says both, else None."""
         here = (effect.side, effect.location) == (cause.side, cause.location)
-        plain = not (cause.severity or cause.change or cause.detail or effect.change)
+        plain = not (cause.severity or cause.change or effect.change)
         if effect.status is not Status.PRESENT or not here or not plain:
             return None
         for entry in self.book.causes:
-            if effect.observation in entry.of and cause.observation in entry.causes:
+            if effect.observation in entry.of and (cause.detail or cause.observation) in entry.causes:
                 template = self.choice.pick(entry.sentences[cause.status][self.wording])
                 phrase, form = self._noun_phrase(effect, self._noun(effect))
                 name = self._say(_number(self._noun(cause), bilateral=False)[1])
@@ -176,11 +177,13 @@ class Composer:
         if not noun.many or not fits or key in self.term(one).sentences:
             return None
         pieces: list[Piece] = [
-            (self._noun_phrase(one, noun.model_copy(update={"one": ""}))[0], one),
+            (self._noun_phrase(one, noun.model_copy(update={"one": ""}), plain=True)[0], one),
             (self.book.join["and"], None),
             (
                 self._noun_phrase(
-                    two, noun.model_copy(update={"one": None, "mass": None, "adjective": ""})
+                    two,
+                    noun.model_copy(update={"one": None, "mass": None, "adjective": ""}),
+                    plain=True,
                 )[0],
                 two,
             ),
@@ -226,11 +229,17 @@ class Composer:
         """Return ``text`` with its words chosen, and no space more than they need."""
         return " ".join(self.choice.expand(text).split())
 
-    def _noun_phrase(self, finding: Finding, noun: Noun) -> tuple[str, Form]:
-        """Return "small right pleural effusion" and the noun's form."""
+    def _noun_phrase(
+        self, finding: Finding, noun: Noun, *, plain: bool = False
+    ) -> tuple[str, Form]:
+        """Return "small right pleural effusion" and the noun's form; ``plain`` keeps the side
+        before the noun."""
         both = finding.side is Side.BILATERAL
         number, name = _number(noun, bilateral=both)
-        side, before, after = self._where(finding, both=both)
+        if plain and finding.side:
+            side, before, after = self.book.sides[finding.side][0], "", ""
+        else:
+            side, before, after = self._where(finding, both=both)
         severity = ""
         if finding.severity:
             severity = self.choice.pick(self.book.severities[finding.severity].adjectives)

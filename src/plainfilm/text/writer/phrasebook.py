@@ -93,7 +93,8 @@ class Causes(Word):
     """Sentences that name what a finding is due to, by the status of the cause."""
 
     of: frozenset[Observation]
-    causes: frozenset[Observation]
+    causes: frozenset[str]
+    """Observations and finer terms."""
     sentences: dict[Status, Sentences]
 
 

@@ -1,0 +1,254 @@
+"""Rows of a table that no model wrote: what can be answered blind, and what perfect vision would
+answer.
+
+*Indication only* and *table only* never look at a film. Each fits one logistic regression an
+observation to the training split (words of the indication; values of the clinical table and which
+of them were measured), decides which observations to report so that the training split's F1 is
+highest, and copies the training report that reports just these. Where such a row comes near a
+model, the model may have learned to read its prompt.
+
+*Perfect vision* (simulated studies alone) knows what is drawn and writes it as the institution
+does, with its own choice of words; *perfect vision, another institution* sees as well and writes
+as another one does. Between them lies what is lost by not knowing the house style.
+"""
+
+import re
+import zlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from plainfilm.core import OBSERVATIONS, Finding, InputError, UncertaintyPolicy, View, binarize
+from plainfilm.data import Row
+from plainfilm.data.examples import target_report
+from plainfilm.text import labels
+
+INDICATION, TABLE = "indication only", "table only"
+VISION, VISION_ELSEWHERE = "perfect vision", "perfect vision, another institution"
+
+Floats = npt.NDArray[np.float64]
+RAREST_WORD = 5
+"""A word or pair of words in fewer training indications is left out."""
+PENALTY = 3.0
+"""Weight of the squared coefficients in a logistic regression on standardised features."""
+
+
+def blind_answers(
+    training: Sequence[Row], tests: Sequence[Row], target: str, language: str = "en"
+) -> dict[str, dict[str, str]]:
+    """Return the answers of the blind rows: name → study id → text of a training report.
+
+    Args:
+        training: studies whose reports are learned from and copied.
+        tests: the studies to answer.
+        target: the part of the report that is scored.
+        language: of the reports.
+    """
+    texts = [target_report(row, target).text for row in training]
+    truth = report_labels(texts, language)
+    answers = {}
+    for name, features in FEATURES.items():
+        known, asked = features(training, tests)
+        chances = [_chances(known, truth, rows) for rows in (known, asked)]
+        wanted = chances[1] >= _thresholds(chances[0], truth)
+        chosen = _matching(wanted, truth, texts)
+        answers[name] = {
+            row.study_id: texts[index] for row, index in zip(tests, chosen, strict=True)
+        }
+    return answers
+
+
+def blind_chances(
+    training: Sequence[Row], tests: Sequence[Row], target: str, language: str = "en"
+) -> dict[str, Floats]:
+    """Return how likely each blind row thinks each observation: name → ``(tests, 14)``."""
+    truth = report_labels([target_report(row, target).text for row in training], language)
+    return {
+        name: _chances(known, truth, asked)
+        for name, (known, asked) in (
+            (name, features(training, tests)) for name, features in FEATURES.items()
+        )
+    }
+
+
+def report_labels(texts: Sequence[str], language: str = "en") -> npt.NDArray[np.bool_]:
+    """Return which observations the reports call present or possible, ``(reports, 14)``."""
+    read = {text: labels(text, language=language) for text in set(texts)}
+    return np.array([binarize(read[text], UncertaintyPolicy.POSITIVE) for text in texts])
+
+
+def _words(training: Sequence[Row], tests: Sequence[Row]) -> tuple[Floats, Floats]:
+    """Return which words and pairs of words the indications have."""
+    said = [[_terms(row.indication or "") for row in rows] for rows in (training, tests)]
+    counts = Counter(term for terms in said[0] for term in terms)
+    often = sorted(term for term, number in counts.items() if number >= RAREST_WORD)
+    place = {term: i for i, term in enumerate(often)}
+    matrices = []
+    for rows in said:
+        matrix = np.zeros((len(rows), len(place)))
+        for i, terms in enumerate(rows):
+            matrix[i, [place[term] for term in terms if term in place]] = 1
+        matrices.append(matrix)
+    return _standardised(matrices[0], matrices[1])
+
+
+def _terms(text: str) -> set[str]:
+    words = re.findall(r"\w+", text.lower()) or ["(nothing)"]
+    return {*words, *(" ".join(pair) for pair in zip(words, words[1:], strict=False))}
+
+
+def _values(training: Sequence[Row], tests: Sequence[Row]) -> tuple[Floats, Floats]:
+    """Return the values of the tables, the mean where there is none, their squares, and which of
+    them were measured; a value that spreads over decades counts by its logarithm."""
+    names = sorted({name for row in training for name in row.table})
+    columns: list[list[Floats]] = [[], []]
+    for name in names:
+        cells = [[row.table.get(name) for row in rows] for rows in (training, tests)]
+        for kind in sorted({cell for cell in cells[0] if isinstance(cell, str)}):
+            for i in (0, 1):
+                columns[i].append(np.array([cell == kind for cell in cells[i]], dtype=np.float64))
+        numbers = [_numbers(one) for one in cells]
+        if not np.isfinite(numbers[0]).any():
+            continue
+        low, high = np.nanpercentile(numbers[0], [5, 95])
+        if low > 0 and high > 5 * low:
+            numbers = [np.log(np.maximum(one, low / 10)) for one in numbers]
+        mean, spread = np.nanmean(numbers[0]), np.nanstd(numbers[0]) or 1.0
+        for i in (0, 1):
+            there = np.isfinite(numbers[i])
+            value = np.where(there, (numbers[i] - mean) / spread, 0.0)
+            columns[i] += [value, np.square(value) * there, there.astype(np.float64)]
+    empty = [np.zeros((len(rows), 0)) for rows in (training, tests)]
+    known, asked = (
+        np.stack(one, axis=1) if one else none for one, none in zip(columns, empty, strict=True)
+    )
+    return _standardised(known, asked)
+
+
+FEATURES: Mapping[str, Callable[[Sequence[Row], Sequence[Row]], tuple[Floats, Floats]]] = {
+    INDICATION: _words,
+    TABLE: _values,
+}
+"""Blind row to what it reads of training and test studies."""
+
+
+def _numbers(cells: Sequence[float | str | None]) -> Floats:
+    return np.array([cell if isinstance(cell, int | float) else np.nan for cell in cells])
+
+
+def _standardised(known: Floats, asked: Floats) -> tuple[Floats, Floats]:
+    mean, spread = known.mean(axis=0), known.std(axis=0)
+    spread = np.where(spread > 0, spread, 1.0)
+    return (known - mean) / spread, (asked - mean) / spread
+
+
+def _chances(known: Floats, truth: npt.NDArray[np.bool_], asked: Floats) -> Floats:
+    """Return the chance of each observation in ``asked``, by one logistic regression each."""
+    columns = [asked @ weights + bias for weights, bias in map(lambda y: _fit(known, y), truth.T)]
+    return 1 / (1 + np.exp(-np.stack(columns, axis=1)))
+
+
+def _fit(features: Floats, present: npt.NDArray[np.bool_]) -> tuple[Floats, float]:
+    """Return weights and bias of a logistic regression with a ridge penalty, by Newton's method."""
+    design = np.concatenate([features, np.ones((len(features), 1))], axis=1)
+    penalty = np.full(design.shape[1], PENALTY)
+    penalty[-1] = 1e-3
+    beta = np.zeros(design.shape[1])
+    for _ in range(25):
+        chance = 1 / (1 + np.exp(-np.clip(design @ beta, -30, 30)))
+        slope = design.T @ (chance - present) + penalty * beta
+        curvature = (design * (chance * (1 - chance))[:, None]).T @ design + np.diag(penalty)
+        step = np.linalg.solve(curvature, slope)
+        beta = beta - step
+        if np.abs(step).max() < 1e-6:
+            break
+    return beta[:-1], float(beta[-1])
+
+
+def _thresholds(chances: Floats, truth: npt.NDArray[np.bool_]) -> Floats:
+    """Return for each observation the chance from which it is reported: that of the best F1."""
+    best = np.ones(truth.shape[1])
+    for column in range(truth.shape[1]):
+        order = np.argsort(-chances[:, column])
+        hits = np.cumsum(truth[order, column])
+        f1 = 2 * hits / (np.arange(1, len(order) + 1) + truth[:, column].sum())
+        best[column] = chances[order[int(f1.argmax())], column] if hits[-1] else np.inf
+    return best
+
+
+def _matching(
+    wanted: npt.NDArray[np.bool_], truth: npt.NDArray[np.bool_], texts: Sequence[str]
+) -> list[int]:
+    """Return for each set of observations a report of that set, or of the one that differs least;
+    of several the commonest."""
+    common = Counter(texts)
+    order = sorted(range(len(texts)), key=lambda i: -common[texts[i]])
+    known = truth[order]
+    found = {}
+    for row in {tuple(row) for row in wanted.tolist()}:
+        found[row] = order[int((known != np.array(row)).sum(axis=1).argmin())]
+    return [found[tuple(row)] for row in wanted.tolist()]
+
+
+def vision_answers(
+    rows: Sequence[Row], priors: Mapping[str, Row], target: str, language: str = "en"
+) -> dict[str, dict[str, str]]:
+    """Return what perfect vision answers, in the institution's style and in another's.
+
+    The other institution is one of those in ``rows``, or, where these are of one alone, of all
+    that are seen. Reports are drawn anew from the truth: what one radiologist mentions another
+    leaves out, and words differ, so that even this row does not reach 1.
+
+    Args:
+        rows: simulated studies, with their truth, measures and institution.
+        priors: study id → row of the earlier studies that ``rows`` name.
+        target: the part of the report that is scored.
+        language: of the reports.
+
+    Raises:
+        InputError: a study has no truth, or none of its own institution.
+    """
+    from plainfilm.phantom.reporting.institutions import INSTITUTIONS, SEEN
+
+    there = sorted({row.institution for row in rows if row.institution})
+    names = there if len(there) > 1 else list(SEEN)
+    answers: dict[str, dict[str, str]] = {VISION: {}, VISION_ELSEWHERE: {}}
+    for row in rows:
+        if row.truth is None or row.measures is None or row.institution not in INSTITUTIONS:
+            raise InputError(f"{row.study_id} is no simulated study: its truth is not known")
+        seed = zlib.crc32(row.study_id.encode())
+        others = [name for name in names if name != row.institution]
+        elsewhere = others[seed % len(others)]
+        for name, institution in ((VISION, row.institution), (VISION_ELSEWHERE, elsewhere)):
+            answers[name][row.study_id] = _told(
+                row, priors.get(row.prior_study_id or ""), institution, target, language, seed
+            )
+    return answers
+
+
+def _told(
+    row: Row, prior: Row | None, institution: str, target: str, language: str, seed: int
+) -> str:
+    """Return the truth of a study in an institution's words."""
+    from plainfilm.core import Report
+    from plainfilm.phantom.reporting.change import Seen
+    from plainfilm.phantom.reporting.institutions import INSTITUTIONS
+    from plainfilm.phantom.reporting.mention import Earlier
+    from plainfilm.phantom.reporting.tell import tell
+
+    def seen(one: Row) -> Seen:
+        return Seen(tuple(one.truth or ()), dict(one.measures or {}), View(one.views[0]))
+
+    said: tuple[Finding, ...] = tuple(prior.statements or ()) if prior else ()
+    report = tell(
+        np.random.default_rng([seed, 1]),
+        seen(row),
+        dict(row.table),
+        INSTITUTIONS[institution],
+        language=language,
+        before=Earlier(seen(prior), said) if prior else None,
+    )
+    impression = report.impression if target == "findings+impression" else ""
+    return Report(findings=report.findings, impression=impression).text
