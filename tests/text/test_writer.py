@@ -43,9 +43,13 @@ def texts(findings: list[Finding], style: Style | None = None, seeds: int = 60) 
 
 @pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
 def test_each_attribute_is_in_the_text(style: Style) -> None:
+    effusion = r"small .*(effusion|fluid)"
+    line = r"(PICC|peripherally inserted).*(superior vena cava|SVC)"
     for text in texts([EFFUSION, PICC], style):
-        assert re.search(r"small right pleural effusion", text, re.IGNORECASE)
-        assert re.search(r"left PICC .*superior vena cava", text, re.IGNORECASE)
+        said = [s for s in re.split(r"(?<=\.) ", text) if re.search(effusion, s, re.IGNORECASE)]
+        assert said and all("right" in s for s in said)
+        said = [s for s in re.split(r"(?<=\.) ", text) if re.search(line, s, re.IGNORECASE)]
+        assert said and all("left" in s.lower() for s in said)
 
 
 def test_phrasing_varies_with_the_generator_and_repeats_with_its_state() -> None:
@@ -103,24 +107,24 @@ def test_statements_are_the_given_findings_with_their_words() -> None:
         for seed in range(40):
             report = write(given, random.Random(seed), style)
             assert [f.statement for f in report.statements] == [f.statement for f in given], name
-            for finding, word in zip(
-                report.statements, ("pneumothorax", "PICC", "effusion"), strict=True
-            ):
+            words = (r"pneumothora(x|ces)", r"PICC|peripherally inserted", r"effusion|fluid")
+            for finding, word in zip(report.statements, words, strict=True):
                 assert finding.sentence is not None
                 assert finding.sentence in report.text
                 for start, end in finding.spans:
-                    assert word in report.text[start:end]
+                    assert re.search(word, report.text[start:end], re.IGNORECASE)
                     assert "." not in report.text[start:end]
 
 
 def test_the_urgent_is_restated_in_the_impression_and_located_there_too() -> None:
-    report = write([PICC, NO_PNEUMOTHORAX, EFFUSION], random.Random(3))
-    assert "effusion" in report.impression.lower()
-    assert "PICC" not in report.impression
-    effusion = report.statements[2]
-    starts = [start for start, _ in effusion.spans]
-    assert len(starts) == 2
-    assert starts[0] < len(report.findings) < starts[1]
+    for seed in range(20):
+        report = write([PICC, NO_PNEUMOTHORAX, EFFUSION], random.Random(seed))
+        assert re.search("effusion|fluid", report.impression)
+        assert not re.search("PICC|central", report.impression)
+        effusion = report.statements[2]
+        starts = [start for start, _ in effusion.spans]
+        assert len(starts) == 2
+        assert starts[0] < len(report.findings) < starts[1]
 
 
 def test_the_most_urgent_comes_first_in_the_impression() -> None:
@@ -128,8 +132,11 @@ def test_the_most_urgent_comes_first_in_the_impression() -> None:
     pneumothorax = Finding(observation=Observation.PNEUMOTHORAX, side=Side.LEFT)
     style = STYLES["structured"]
     impression = write([opacity, EFFUSION, pneumothorax], random.Random(0), style).impression
-    found = re.findall(r"\d\. .*?(pneumothorax|effusion|opacity)", impression)
-    assert found == ["pneumothorax", "effusion", "opacity"]
+    items = re.split(r"\d\. ", impression)[1:]
+    assert "pneumothorax" in items[0].lower()
+    assert re.search("effusion|fluid", items[1])
+    assert "left" in items[2]
+    assert len(items) == 3
 
 
 def test_plain_absences_share_a_sentence() -> None:
@@ -137,7 +144,8 @@ def test_plain_absences_share_a_sentence() -> None:
         Finding(observation=o, status=Status.ABSENT)
         for o in (Observation.PNEUMOTHORAX, Observation.PLEURAL_EFFUSION)
     ]
-    expected = r"(pneumothorax or pleural effusion|pleural effusion or pneumothorax)\b"
+    air, fluid = r"pneumothora(x|ces)", r"(pleural )?(effusions?|fluid)"
+    expected = rf"({air} or {fluid}|{fluid} or {air})\b"
     for text in texts(absent, Style(impression=False)):
         assert re.search(expected, text), text
 
@@ -146,44 +154,46 @@ def test_a_normal_report_needs_no_finding_or_explicit_absences() -> None:
     assert write([], random.Random(0)) == Report()
     for seed in range(20):
         report = write([NORMAL], random.Random(seed))
-        assert "acute" in report.findings
-        assert "acute" in report.impression
+        assert re.search("acute|active", report.findings)
+        assert re.search("acute|active", report.impression)
         beside = write([NORMAL, NO_PNEUMOTHORAX], random.Random(seed))
-        assert "acute" not in beside.findings
-        assert "acute" in beside.impression
-        assert "acute" not in write([NO_PNEUMOTHORAX], random.Random(seed)).text
+        assert not re.search("acute|active", beside.findings)
+        assert re.search("acute|active", beside.impression)
+        alone = write([NO_PNEUMOTHORAX], random.Random(seed)).text
+        assert not re.search("acute|active", alone)
 
 
 def test_a_cause_shares_its_opacity_s_sentence_only_at_the_same_place() -> None:
     place = {"side": Side.RIGHT, "location": "lower lobe"}
     opacity = finding(Observation.LUNG_OPACITY, **place)
     pneumonia = finding(Observation.PNEUMONIA, status="uncertain", **place)
-    joined = r"(right lower lobe\b.*, (which may represent|suspicious for) pneumonia\.)"
+    joined = r"right lower lobe\b[^.]*, [^.]*(pneumonia|infection|infectious process)"
     assert any(re.search(joined, text) for text in texts([opacity, pneumonia]))
     elsewhere = pneumonia.model_copy(update={"side": Side.LEFT})
     severe = pneumonia.model_copy(update={"severity": "severe"})
     for other in (elsewhere, severe):
         for text in texts([opacity, other]):
-            assert not re.search(r"represent|suspicious", text), text
+            assert not re.search(r"represent|suspicious for|consistent", text), text
     for seed in range(30):
         report = write([opacity, pneumonia], random.Random(seed))
         (start, end), *_ = report.statements[1].spans
-        assert "pneumonia" in report.text[start:end].lower()
+        assert re.search("pneumonia|infecti", report.text[start:end].lower())
 
 
 def test_two_sides_may_share_a_sentence() -> None:
     left = finding(Observation.PLEURAL_EFFUSION, side="left", severity="moderate")
-    shared = "small right and moderate left pleural effusions"
+    shared = r"small right and moderate left (pleural effusions|effusions|pleural fluid collections)"
     written = texts([EFFUSION, left])
-    assert any(shared in text.lower() for text in written)
-    assert any(shared not in text.lower() for text in written)
+    assert any(re.search(shared, text, re.IGNORECASE) for text in written)
+    assert any(not re.search(shared, text, re.IGNORECASE) for text in written)
     report = next(
         r
         for seed in range(60)
         if "mall right and" in (r := write([EFFUSION, left], random.Random(seed))).findings
     )
     said = [report.text[slice(*f.spans[0])].lower() for f in report.statements]
-    assert said == ["small right", "moderate left pleural effusions"]
+    assert said[0] == "small right"
+    assert re.fullmatch("moderate left (pleural )?(effusions|fluid collections)", said[1])
 
 
 def test_no_finding_stands_beside_devices_and_variants() -> None:
@@ -211,9 +221,10 @@ def test_a_style_without_comparison_drops_change_from_text_and_statements() -> N
 
 
 def test_a_style_orders_the_groups() -> None:
-    report = write([PICC, EFFUSION], random.Random(0), Style(order=("pleura", "devices")))
-    assert report.findings.index("effusion") < report.findings.index("PICC")
-    with pytest.raises(InputError, match=r"no such groups: \['plura'\]; a style orders devices, "):
+    for text in texts([PICC, EFFUSION], Style(order=("pleura", "devices"))):
+        fluid, line = (re.search(p, text) for p in ("ffusion|fluid", "PICC|eripherally"))
+        assert fluid and line and fluid.start() < line.start()
+    with pytest.raises(InputError, match=r"no such groups: \['plura'\]; a style orders film, "):
         write([], random.Random(0), Style(order=("plura",)))
 
 
@@ -288,8 +299,9 @@ def test_what_cannot_be_written_is_refused_in_one_line(
 
 def test_an_absence_on_one_side_does_not_contradict_the_other() -> None:
     left = finding(Observation.PLEURAL_EFFUSION, status="absent", side="left")
-    text = write([EFFUSION, left], random.Random(0)).findings
-    assert re.search(r"no .*left pleural effusion", text, re.IGNORECASE)
+    for text in texts([EFFUSION, left]):
+        assert re.search(r"\bno (evidence|.*(effusion|fluid))", text, re.IGNORECASE)
+        assert re.search(r"\bleft", text)
 
 
 def test_an_unknown_language_lists_the_known() -> None:
@@ -297,10 +309,10 @@ def test_an_unknown_language_lists_the_known() -> None:
         write([EFFUSION], random.Random(0), Style(language="klingon"))
 
 
-def test_the_vocabulary_stays_small() -> None:
+def test_the_vocabulary_has_the_breadth_of_real_reports() -> None:
     book = load_phrasebook()
-    said = str([book.sentences, book.terms, book.places, book.together, book.absent_lists])
-    assert len(set(re.findall(r"[a-z]{2,}", said.lower()))) < 600
+    said = str([book.sentences, book.terms, book.places, book.together, book.remarks])
+    assert 500 < len(set(re.findall(r"[a-z]{2,}", said.lower()))) < 2000
 
 
 def test_a_phrasebook_with_a_mistake_names_it(monkeypatch: pytest.MonkeyPatch) -> None:

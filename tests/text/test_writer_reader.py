@@ -106,7 +106,8 @@ def _random_findings(
     if location and (only := places[location].only or places[location].implies):
         side = only
     if status is Status.ABSENT:
-        severity, change = None, rng.choice([None, None, None, Change.RESOLVED])
+        gone = [Change.RESOLVED] if Change.RESOLVED in term.changes else []
+        severity, change = None, rng.choice([None, None, None, *gone])
         plain = rng.random() < 0.8 or side is Side.BILATERAL
         side, location = (None, None) if plain else (side, location)
     finding = Finding(

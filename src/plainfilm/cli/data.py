@@ -53,10 +53,12 @@ def phantom(
         ),
     ] = None,
     institution: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            help="Who writes all reports: teaching, community, structured, checklist or emergency; "
-            "drawn for each study if left out.",
+            metavar="NAME",
+            help="Who films and reports: an institution, or a group: named, seen, held-out, all "
+            "(seen:8 for its first eight). Give it several times for several; one is drawn for "
+            "each study. All that are seen if left out; an unknown name lists all.",
             show_default=False,
         ),
     ] = None,

@@ -21,6 +21,8 @@ class Study(Word):
     indication: str | None = None
     comparison: str | None = None
     technique: str | None = None
+    style: str | None = None
+    """How the institution reports, in words for a prompt, where that is known."""
     table: dict[str, float | str | None] = Field(default_factory=dict)
     prior: Study | None = None
     report: Report | None = None

@@ -65,6 +65,7 @@ SCHEMA = pa.schema(
         pa.field("measures", pa.string()),
         pa.field("structures", pa.string()),
         pa.field("lateral_masks", pa.string()),
+        pa.field("style", pa.string()),
     ]
 )
 """Columns of the manifest; ``table``, ``statements``, ``truth`` and ``measures`` are JSON."""
@@ -99,6 +100,8 @@ class Row:
     """File of masks in the 212 classes of ``plainfilm.core.classes``, on the frontal film."""
     lateral_masks: str | None = None
     """File of the lateral film's masks."""
+    style: str | None = None
+    """How the institution reports, in words for a prompt."""
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
@@ -230,6 +233,7 @@ class Dataset:
             indication=row.indication,
             comparison=row.comparison,
             technique=row.technique,
+            style=row.style,
             table=dict(row.table),
             prior=prior,
             report=Report(

@@ -35,7 +35,7 @@ from plainfilm.phantom.reporting.institutions import (
 )
 from plainfilm.phantom.reporting.mention import Earlier
 from plainfilm.phantom.reporting.table import VALUES, Table, draw_table
-from plainfilm.phantom.reporting.tell import tell
+from plainfilm.phantom.reporting.tell import style_in_words, tell
 from plainfilm.phantom.reporting.truth import truth_of
 
 
@@ -196,6 +196,7 @@ def _examine(
         if writer.technique
         else None,
         "comparison": comparison_of(days, dialect, language) if before and writer.compares else None,
+        "style": style_in_words(writer.name, language),
         "prior": before.study if before else None,
     }
     study = study.model_copy(update=context)

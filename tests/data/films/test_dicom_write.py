@@ -75,8 +75,9 @@ def test_uids_belong_to_the_study_and_its_pixels(phantom):
 
 def test_institutions_differ_in_polarity_not_in_what_is_shown(tmp_path):
     shown, kinds = [], set()
+    one = simulate(5, 3, 64)
     for institution in ("teaching", "community"):
-        phantom = simulate(5, 3, 64, institution=institution)
+        phantom = replace(one, institution=institution)
         path = tmp_path / f"{institution}.dcm"
         path.write_bytes(film_dicom(phantom))
         kinds.add(pydicom.dcmread(path).PhotometricInterpretation)

@@ -24,6 +24,7 @@ from plainfilm.phantom.disease.disease import Disease
 from plainfilm.phantom.film.device_shapes import course, tip_on_film
 from plainfilm.phantom.film.pathology import DEVICE_CLASSES, device_class
 from plainfilm.phantom.film.structures import structure_masks
+from plainfilm.phantom.reporting.institutions import NAMED
 from plainfilm.phantom.simulate import Case, PhantomStudy, render
 from plainfilm.text import read
 from plainfilm.text.writer import Style, write
@@ -159,7 +160,7 @@ def test_how_far_a_tip_lies_is_measured():
     assert measure(line) == pytest.approx(course(patient, line)[-1, 1] - carina)
 
 
-@pytest.mark.parametrize("institution", INSTITUTIONS)
+@pytest.mark.parametrize("institution", NAMED)
 def test_every_report_tells_the_position_and_is_read_back(institution):
     for index, (name, tip) in enumerate(ENDS):
         device = Device(name, SIDES[index % 2], tip)

@@ -15,6 +15,7 @@ from plainfilm.phantom.anatomy.tissue import LUNG
 from plainfilm.phantom.disease.disease import Collapse, Disease, Opacity, Pneumothorax
 from plainfilm.phantom.film.incidental import hernia
 from plainfilm.phantom.film.scene import make_scene
+from plainfilm.phantom.reporting.institutions import NAMED
 from plainfilm.phantom.simulate import render
 from plainfilm.text import read
 from plainfilm.text.writer import write
@@ -247,7 +248,7 @@ def test_classes_of_the_table():
         assert masks[name].any()
 
 
-@pytest.mark.parametrize("institution", INSTITUTIONS)
+@pytest.mark.parametrize("institution", NAMED)
 def test_every_sign_is_read_back(institution):
     for number, (sign, disease) in enumerate(SIGNS.items()):
         phantom = rendered(CASES[number % 3], disease, institution, words=number)
@@ -266,7 +267,7 @@ def test_every_sign_is_read_back(institution):
 def test_what_is_incidental_is_left_out_by_some_and_blocks_no_finding_where_it_is_said(sign):
     """A finding of these alone is no normal film; unsaid, it is in the truth alone."""
     case, seen = CASES[0], set()
-    for institution in INSTITUTIONS:
+    for institution in NAMED:
         for words in range(6):
             phantom = rendered(case, SIGNS[sign], institution, words)
             assert len(phantom.truth) == 1
@@ -274,8 +275,9 @@ def test_what_is_incidental_is_left_out_by_some_and_blocks_no_finding_where_it_i
             nothing = any(f.observation is Observation.NO_FINDING for f in phantom.findings)
             present = [f for f in phantom.findings if f.status is not Status.ABSENT]
             assert nothing != said or len(present) > 1
-            absent = {f.observation for f in phantom.findings if f.status is Status.ABSENT}
-            assert phantom.truth[0].observation not in absent
+            absent = {(f.observation, f.detail) for f in phantom.findings
+                      if f.status is Status.ABSENT}  # fmt: skip
+            assert (phantom.truth[0].observation, phantom.truth[0].detail) not in absent
             seen.add(said)
         if institution == "teaching":
             assert seen == {True}

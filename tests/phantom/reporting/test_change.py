@@ -12,6 +12,7 @@ from plainfilm.phantom.disease.disease import Disease
 from plainfilm.phantom.film.case import evolve
 from plainfilm.phantom.reporting.change import LIMITS, Seen, compare, report_change
 from plainfilm.phantom.reporting.context import comparison_of
+from plainfilm.phantom.reporting.institutions import NAMED
 from plainfilm.phantom.simulate import render
 from plainfilm.text import read
 from plainfilm.text.writer import STYLES
@@ -106,7 +107,7 @@ def series():
     """Pairs of every institution."""
     return [
         simulate(17, index, SIZE, institution=name, prior=True)
-        for name in INSTITUTIONS
+        for name in NAMED
         for index in range(24)
     ]
 
@@ -133,10 +134,15 @@ def test_the_film_is_the_same_with_and_without_an_earlier_one(series):
         )  # fmt: skip
         assert (alone.case, alone.measures) == (phantom.case, phantom.measures)
         assert all(np.array_equal(alone.masks[name], phantom.masks[name]) for name in alone.masks)
-        stated = {(f.observation, f.location) for f in phantom.findings
-                  if f.status is not Status.ABSENT}  # fmt: skip
-        assert stated == {(f.observation, f.location) for f in alone.findings
-                          if f.status is not Status.ABSENT}  # fmt: skip
+        stated, without, before = (
+            {(f.observation, f.location) for f in one.findings if f.status is not Status.ABSENT}
+            for one in (phantom, alone, phantom.prior)
+        )
+        known = {observation for observation, _ in before}  # what was reported is not left out now
+        stated, without = ({one for one in both if one[0] is not Observation.NO_FINDING}
+                           for both in (stated, without))  # fmt: skip
+        assert without <= stated
+        assert {observation for observation, _ in stated - without} <= known
         if not INSTITUTIONS[phantom.institution].compares:
             assert alone.study.report == phantom.study.report
 
@@ -157,7 +163,8 @@ def test_an_earlier_study_is_of_the_same_patient(series):
 
 
 def test_an_institution_compares_or_does_not(series):
-    for name, institution in INSTITUTIONS.items():
+    for name in NAMED:
+        institution = INSTITUTIONS[name]
         assert bool(institution.compares) == STYLES[name].comparison
         own = [phantom for phantom in series if phantom.institution == name]
         said = {f.change for phantom in own for f in phantom.findings} - {None}

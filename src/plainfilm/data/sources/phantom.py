@@ -20,12 +20,11 @@ from plainfilm.phantom.disease.prevalence import chances_of
 from plainfilm.phantom.film.case import has_prior
 from plainfilm.phantom.film.structures import PARTS, structure_masks
 from plainfilm.phantom.reporting.context import check_language
+from plainfilm.phantom.reporting.institutions import find_institutions
 from plainfilm.phantom.simulate import PRIOR, check_views
 
 FORMATS = {"png": ".png", "dicom": ".dcm"}
 """Kind of film file → its suffix."""
-INVERTED = ("community", "checklist")
-"""Institutions whose DICOM films are MONOCHROME1."""
 TUBE_VOLTAGE_KV = 110.0
 """What the phantom's attenuation holds for (``plainfilm.phantom.film.lungs``)."""
 
@@ -37,7 +36,7 @@ def prepare_phantom(
     seed: int = 0,
     size: int = 256,
     prevalence: Mapping[str, float] | None = None,
-    institution: str | None = None,
+    institution: str | Sequence[str] | None = None,
     film_format: str = "png",
     structures: bool = False,
     views: Sequence[str] = ("frontal",),
@@ -54,7 +53,9 @@ def prepare_phantom(
         seed: the series; each study depends on it and on its own number only.
         size: side of the films in pixels.
         prevalence: shares of the studies that replace those of ``plainfilm.phantom.PREVALENCE``.
-        institution: who writes all reports; drawn for each study where left out.
+        institution: who films and reports: institutions or groups of them
+            (:func:`plainfilm.phantom.reporting.institutions.find_institutions`), one drawn for each
+            study; all that are seen where left out.
         film_format: ``png`` (8 bits), or ``dicom`` (12 bits with a full header).
         structures: whether to keep every study's masks in the 212-class table too.
         views: of each study: ``frontal`` alone, or ``frontal`` and ``lateral``.
@@ -67,8 +68,7 @@ def prepare_phantom(
         raise InputError(f"studies must be at least 1, got {studies}")
     given = dict(sorted((prevalence or {}).items()))
     chances_of(given)  # what cannot be had is said before anything is made
-    if institution not in (None, *INSTITUTIONS):
-        raise InputError(f"no institution {institution!r}; choose from {', '.join(INSTITUTIONS)}")
+    places = None if institution is None else find_institutions(institution)
     if film_format not in FORMATS:
         raise InputError(f"no film format {film_format!r}; choose from {', '.join(FORMATS)}")
     check_views(views)
@@ -77,7 +77,7 @@ def prepare_phantom(
         raise InputError(f"priors must lie in [0, 1], got {priors!r}")
     source: dict[str, Any] = {"kind": "phantom", "studies": studies, "seed": seed, "size": size}
     source |= {"prevalence": given} if given else {}
-    source |= {"institution": institution} if institution else {}
+    source |= {"institution": list(places)} if places else {}
     source |= {"format": film_format} if film_format != "png" else {}
     source |= {"structures": True} if structures else {}
     source |= {"views": list(views)} if len(views) > 1 else {}
@@ -89,7 +89,7 @@ def prepare_phantom(
         if paired:
             items[f"phantom-{seed}-{index}{PRIOR}"] = index, True
         items[f"phantom-{seed}-{index}"] = index, paired
-    options = Options(seed, size, tuple(given.items()), institution, tuple(views), language)
+    options = Options(seed, size, tuple(given.items()), places, tuple(views), language)
     return prepare(
         out,
         items,
@@ -111,7 +111,7 @@ class Options(NamedTuple):
     seed: int
     size: int
     prevalence: tuple[tuple[str, float], ...]
-    institution: str | None
+    institution: tuple[str, ...] | None
     views: tuple[str, ...]
     language: str
 
@@ -159,6 +159,7 @@ def _build(
         indication=study.indication,
         comparison=study.comparison,
         technique=study.technique,
+        style=study.style,
         truth=simulated.truth,
         measures=simulated.measures,
         structures=f"structures/{study_id}.npz" if structures else None,
@@ -187,7 +188,7 @@ def film_dicom(simulated: PhantomStudy, number: int = 0) -> bytes:
         source_to_detector_mm=camera.source_mm,
         source_to_patient_mm=camera.source_mm - camera.gap_mm,
     )
-    inverted = simulated.institution in INVERTED
+    inverted = INSTITUTIONS[simulated.institution].acquisition.inverted
     photometric = "MONOCHROME1" if inverted else "MONOCHROME2"
     patient_id = simulated.study.id.removesuffix(PRIOR)
     return dicom_bytes(

@@ -94,6 +94,13 @@ DIALECTS = 100
 P = Observation
 _ALL_NORMAL = (P.CARDIOMEGALY, P.ENLARGED_CARDIOMEDIASTINUM, P.LUNG_OPACITY, P.PLEURAL_EFFUSION,
                P.PNEUMOTHORAX)  # fmt: skip
+
+def _films(number: int, *, inverted: bool = False) -> Acquisition:
+    """Return how an institution that is written by hand takes its films."""
+    drawn = draw_acquisition(np.random.default_rng([613, number]), BEDSIDE)
+    return replace(drawn, inverted=inverted)
+
+
 _HAND = (
     Institution(
         "teaching", 0.14, STYLES["teaching"], 4, denies=(*_ALL_NORMAL, P.CONSOLIDATION),
@@ -101,7 +108,7 @@ _HAND = (
     ),
     Institution(
         "community", 0.12, STYLES["community"], 2, compares=CHANGED, technique=False,
-        denies=_ALL_NORMAL, template=0.7, hedges=0.4,
+        denies=_ALL_NORMAL, template=0.7, hedges=0.4, acquisition=_films(1, inverted=True),
         limits={"effusion_ml": 40, "pneumothorax_rim_mm": 10, "lesion_diameter_mm": 8,
                 "pleural_thickness_mm": 9, "cobb_angle_deg": 14},
         omits={"aortic calcification": 0.4, "healed fracture": 0.3, "flattened diaphragm": 0.5},
@@ -110,12 +117,13 @@ _HAND = (
     Institution(
         "structured", 0.10, STYLES["structured"], 3, absences=1.2, template=0.8,
         denies=(*_ALL_NORMAL, P.CONSOLIDATION, P.EDEMA), remarks=("bones",), hedges=0.3,
+        acquisition=_films(2),
         limits={"effusion_ml": 25, "lesion_diameter_mm": 7, "aortic_calcification_mm": 20},
         omits={"flattened diaphragm": 0.3},
     ),
     Institution(
         "checklist", 0.08, STYLES["checklist"], 2, absences=1.2, compares=NEVER, template=0.9,
-        denies=(*_ALL_NORMAL, P.EDEMA), hedges=0.2,
+        denies=(*_ALL_NORMAL, P.EDEMA), hedges=0.2, acquisition=_films(3, inverted=True),
         limits={"effusion_ml": 40, "lesion_diameter_mm": 7, "pleural_thickness_mm": 8.5,
                 "cobb_angle_deg": 12},
         omits={"aortic calcification": 0.3}, requests=Requests(who=0.8, question=0.4),
@@ -123,7 +131,7 @@ _HAND = (
     Institution(
         "emergency", 0.06, STYLES["emergency"], 5, absences=0.8, technique=False, compares=NEVER,
         denies=(P.LUNG_OPACITY, P.PLEURAL_EFFUSION, P.PNEUMOTHORAX), template=0.4, hedges=0.5,
-        requests=Requests(written=0.0), tests=0.5,
+        requests=Requests(written=0.0), tests=0.5, acquisition=_films(4),
         case_mix={"fracture": 1.3, "pneumothorax": 1.3}, asks={"injury": 1.5},
         limits={"effusion_ml": 60, "pneumothorax_rim_mm": 11, "lesion_diameter_mm": 10,
                 "pleural_thickness_mm": 11, "cobb_angle_deg": 25, "hernia_diameter_mm": 50},

@@ -1,12 +1,13 @@
 """A film's truth as an institution's report, and an institution's style in words."""
 
 import random
+from functools import cache
 
 import numpy as np
 
 from plainfilm.core import Finding, Observation, Report
 from plainfilm.phantom.reporting.change import Seen
-from plainfilm.phantom.reporting.institutions import ALWAYS, Institution
+from plainfilm.phantom.reporting.institutions import ALWAYS, INSTITUTIONS, Institution
 from plainfilm.phantom.reporting.mention import Earlier, absence, mention
 from plainfilm.phantom.reporting.table import Table
 from plainfilm.text.writer import write
@@ -84,6 +85,12 @@ def describe_style(institution: Institution, language: str = "en") -> str:
     normal = normal_report(institution, language)
     sentences.append(f"A normal film: {' '.join(normal.text.split())}")
     return " ".join(sentences)
+
+
+@cache
+def style_in_words(name: str, language: str = "en") -> str:
+    """Return :func:`describe_style` of the institution of a name."""
+    return describe_style(INSTITUTIONS[name], language)
 
 
 def normal_report(institution: Institution, language: str = "en", radiologist: int = 0) -> Report:
