@@ -153,7 +153,7 @@ PINNED = [
 PINNED_PRESENT = [
     ["No Finding"],
     ["Cardiomegaly", "Edema", "Pleural Effusion", "Other"],
-    ["Pleural Effusion", "Pleural Effusion", "Support Devices", "Support Devices", "Other"],
+    ["Pleural Effusion", "Pleural Effusion", "Support Devices", "Support Devices"],
     ["No Finding"],
     ["No Finding"],
     ["No Finding"],

@@ -47,9 +47,11 @@ def test_each_attribute_is_in_the_text(style: Style) -> None:
     line = r"(PICC|peripherally inserted).*(superior vena cava|SVC)"
     for text in texts([EFFUSION, PICC], style):
         said = [s for s in re.split(r"(?<=\.) ", text) if re.search(effusion, s, re.IGNORECASE)]
-        assert said and all("right" in s for s in said)
+        assert said
+        assert all("right" in s for s in said)
         said = [s for s in re.split(r"(?<=\.) ", text) if re.search(line, s, re.IGNORECASE)]
-        assert said and all("left" in s.lower() for s in said)
+        assert said
+        assert all("left" in s.lower() for s in said)
 
 
 def test_phrasing_varies_with_the_generator_and_repeats_with_its_state() -> None:
@@ -182,7 +184,9 @@ def test_a_cause_shares_its_opacity_s_sentence_only_at_the_same_place() -> None:
 
 def test_two_sides_may_share_a_sentence() -> None:
     left = finding(Observation.PLEURAL_EFFUSION, side="left", severity="moderate")
-    shared = r"small right and moderate left (pleural effusions|effusions|pleural fluid collections)"
+    shared = (
+        r"small right and moderate left (pleural effusions|effusions|pleural fluid collections)"
+    )
     written = texts([EFFUSION, left])
     assert any(re.search(shared, text, re.IGNORECASE) for text in written)
     assert any(not re.search(shared, text, re.IGNORECASE) for text in written)
@@ -223,7 +227,9 @@ def test_a_style_without_comparison_drops_change_from_text_and_statements() -> N
 def test_a_style_orders_the_groups() -> None:
     for text in texts([PICC, EFFUSION], Style(order=("pleura", "devices"))):
         fluid, line = (re.search(p, text) for p in ("ffusion|fluid", "PICC|eripherally"))
-        assert fluid and line and fluid.start() < line.start()
+        assert fluid
+        assert line
+        assert fluid.start() < line.start()
     with pytest.raises(InputError, match=r"no such groups: \['plura'\]; a style orders film, "):
         write([], random.Random(0), Style(order=("plura",)))
 

@@ -12,6 +12,7 @@ does, with its own choice of words; *perfect vision, another institution* sees a
 as another one does. Between them lies what is lost by not knowing the house style.
 """
 
+import itertools
 import re
 import zlib
 from collections import Counter
@@ -20,7 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from plainfilm.core import OBSERVATIONS, Finding, InputError, UncertaintyPolicy, View, binarize
+from plainfilm.core import Finding, InputError, UncertaintyPolicy, View, binarize
 from plainfilm.data import Row
 from plainfilm.data.examples import target_report
 from plainfilm.text import labels
@@ -96,7 +97,7 @@ def _words(training: Sequence[Row], tests: Sequence[Row]) -> tuple[Floats, Float
 
 def _terms(text: str) -> set[str]:
     words = re.findall(r"\w+", text.lower()) or ["(nothing)"]
-    return {*words, *(" ".join(pair) for pair in zip(words, words[1:], strict=False))}
+    return {*words, *(" ".join(pair) for pair in itertools.pairwise(words))}
 
 
 def _values(training: Sequence[Row], tests: Sequence[Row]) -> tuple[Floats, Floats]:
@@ -146,7 +147,7 @@ def _standardised(known: Floats, asked: Floats) -> tuple[Floats, Floats]:
 
 def _chances(known: Floats, truth: npt.NDArray[np.bool_], asked: Floats) -> Floats:
     """Return the chance of each observation in ``asked``, by one logistic regression each."""
-    columns = [asked @ weights + bias for weights, bias in map(lambda y: _fit(known, y), truth.T)]
+    columns = [asked @ weights + bias for weights, bias in (_fit(known, y) for y in truth.T)]
     return 1 / (1 + np.exp(-np.stack(columns, axis=1)))
 
 
@@ -216,12 +217,13 @@ def vision_answers(
     names = there if len(there) > 1 else list(SEEN)
     answers: dict[str, dict[str, str]] = {VISION: {}, VISION_ELSEWHERE: {}}
     for row in rows:
-        if row.truth is None or row.measures is None or row.institution not in INSTITUTIONS:
+        own = row.institution
+        if row.truth is None or row.measures is None or own not in INSTITUTIONS or own is None:
             raise InputError(f"{row.study_id} is no simulated study: its truth is not known")
         seed = zlib.crc32(row.study_id.encode())
-        others = [name for name in names if name != row.institution]
+        others = [name for name in names if name != own]
         elsewhere = others[seed % len(others)]
-        for name, institution in ((VISION, row.institution), (VISION_ELSEWHERE, elsewhere)):
+        for name, institution in ((VISION, own), (VISION_ELSEWHERE, elsewhere)):
             answers[name][row.study_id] = _told(
                 row, priors.get(row.prior_study_id or ""), institution, target, language, seed
             )

@@ -8,7 +8,7 @@ import numpy as np
 
 from plainfilm.core import Finding, Image, InputError, Observation, Provenance, Status, Study
 from plainfilm.phantom.anatomy.solids import Grid, Mask
-from plainfilm.phantom.disease.prevalence import PREVALENCE, chances_of
+from plainfilm.phantom.disease.prevalence import chances_of
 from plainfilm.phantom.film.case import Case, draw_case, draw_days, evolve
 from plainfilm.phantom.film.develop import develop
 from plainfilm.phantom.film.lateral import render_lateral
@@ -195,7 +195,9 @@ def _examine(
         "technique": technique_of(case.exposure, views, dialect, language)
         if writer.technique
         else None,
-        "comparison": comparison_of(days, dialect, language) if before and writer.compares else None,
+        "comparison": comparison_of(days, dialect, language)
+        if before and writer.compares
+        else None,
         "style": style_in_words(writer.name, language),
         "prior": before.study if before else None,
     }

@@ -87,6 +87,7 @@ class Background:
 
     @property
     def conditions(self) -> frozenset[str]:
+        """Return chronic and acute conditions."""
         return self.chronic | self.acute
 
 
@@ -114,7 +115,7 @@ STILL_DAYS = 14
 def earlier_constitution(
     rng: np.random.Generator, constitution: Constitution, days: int
 ) -> Constitution:
-    """Return a patient's constitution ``days`` before: acute conditions were others, if long ago."""
+    """Return a patient's constitution ``days`` before; long ago, acute conditions were others."""
     drawn = dict(zip(ACUTE, rng.random(len(ACUTE)).tolist(), strict=True))
     if days <= STILL_DAYS:
         return constitution

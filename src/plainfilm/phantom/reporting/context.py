@@ -2,7 +2,7 @@
 compared with. The words are data: ``language/<language>.yaml``."""
 
 import random
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources

@@ -95,6 +95,7 @@ P = Observation
 _ALL_NORMAL = (P.CARDIOMEGALY, P.ENLARGED_CARDIOMEDIASTINUM, P.LUNG_OPACITY, P.PLEURAL_EFFUSION,
                P.PNEUMOTHORAX)  # fmt: skip
 
+
 def _films(number: int, *, inverted: bool = False) -> Acquisition:
     """Return how an institution that is written by hand takes its films."""
     drawn = draw_acquisition(np.random.default_rng([613, number]), BEDSIDE)
@@ -273,7 +274,9 @@ def _draw_denials(rng: np.random.Generator) -> tuple[str, ...]:
         P.CONSOLIDATION: 0.45, P.PLEURAL_EFFUSION: 0.85, P.PNEUMOTHORAX: 0.75, P.EDEMA: 0.25,
         P.LUNG_LESION: 0.1, P.FRACTURE: 0.08, P.PNEUMONIA: 0.06, "bone abnormality": 0.25,
     }  # fmt: skip
-    found: tuple[str, ...] = tuple(str(name) for name, chance in chances.items() if rng.random() < chance)
+    found: tuple[str, ...] = tuple(
+        str(name) for name, chance in chances.items() if rng.random() < chance
+    )
     return found or (P.LUNG_OPACITY,)
 
 

@@ -44,9 +44,8 @@ Table = dict[str, float | str | None]
 class Value:
     """How one value comes about.
 
-    ``by`` maps a condition or sign to what it adds: middle and spread. A concentration (``lognormal``)
-    has factors as spreads: the middle half of patients with the condition lies within about two
-    thirds of ``spread`` on the logarithmic scale.
+    ``by`` maps a condition or sign to what it adds: the median, and the standard deviation over
+    patients and days; for a concentration (``lognormal``) that of the logarithm.
     """
 
     typical: float
@@ -114,7 +113,7 @@ LABORATORY: Mapping[str, Value] = MappingProxyType({
     }, age=0.2, digits=1, asked=-0.6,
        asked_for={"infection": 2.2, "cough": 1.0, "dyspnea": 0.6, "follow-up pneumonia": 1.5}),
     "white_cells_10e9_per_l": Value(6.9, 0.22, 0.11, 1.5, 45, {
-        "lung infection": (2.9, 1.0), "airway infection": (1.2, 0.8),
+        "lung infection": (2.3, 1.05), "airway infection": (1.2, 0.8),
         "other infection": (3.6, 0.8), "injury": (1.6, 0.8), "operation": (2.6, 0.7),
         "heart failure": (0.8, 0.8), "embolism": (1.0, 0.8), "smoking": (0.9, 0.7),
         "coronary syndrome": (1.2, 0.8), "bedside": (0.7, 0.8),
@@ -174,7 +173,7 @@ def draw_table(
         tests: what the institution adds to the log odds that a value is measured.
     """
     table: Table = {"age_years": float(patient.age), "sex": patient.sex}
-    known = {name: 1.0 for name in background.conditions} | {
+    known = dict.fromkeys(background.conditions, 1.0) | {
         name: strength for name, strength in background.signs.items() if strength
     }
     ill = sum(weight * known.get(name, 0.0) for name, weight in ILL.items())

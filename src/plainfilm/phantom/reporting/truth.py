@@ -101,9 +101,7 @@ def size_of(finding: Finding, measures: Mapping[str, float]) -> tuple[str, float
     return measure, max(abs(measures[name]) for name in names)
 
 
-def _heart(
-    exposure: Exposure, measures: Mapping[str, float], disease: Disease
-) -> list[Finding]:
+def _heart(exposure: Exposure, measures: Mapping[str, float], disease: Disease) -> list[Finding]:
     excess = measures["cardiothoracic_ratio"] - HEART_LIMIT[exposure.view]
     found = []
     if excess > BORDERLINE:
@@ -121,9 +119,7 @@ def _heart(
     return found
 
 
-def _lungs(
-    disease: Disease, measures: Mapping[str, float], *, infected: bool
-) -> list[Finding]:
+def _lungs(disease: Disease, measures: Mapping[str, float], *, infected: bool) -> list[Finding]:
     found = []
     if disease.edema:
         water = measures["edema_water_ml"]

@@ -155,7 +155,10 @@ class Composer:
         if effect.status is not Status.PRESENT or not here or not plain:
             return None
         for entry in self.book.causes:
-            if effect.observation in entry.of and (cause.detail or cause.observation) in entry.causes:
+            if (
+                effect.observation in entry.of
+                and (cause.detail or cause.observation) in entry.causes
+            ):
                 template = self.choice.pick(entry.sentences[cause.status][self.wording])
                 phrase, form = self._noun_phrase(effect, self._noun(effect))
                 name = self._say(_number(self._noun(cause), bilateral=False)[1])

@@ -94,7 +94,7 @@ def check_remarks(remarks: Sequence[str], findings: Sequence[Finding], book: Phr
         if remark not in book.remarks:
             near = difflib.get_close_matches(remark, book.remarks, n=3) or book.remarks
             raise InputError(f"no remark {remark!r}; choose from {', '.join(near)}")
-        if wrong := sorted(book.remarks[remark].unless & stated):  # type: ignore[type-var]
+        if wrong := sorted(book.remarks[remark].unless & stated):
             raise InputError(f"the remark {remark!r} contradicts {', '.join(wrong)}")
 
 
