@@ -204,3 +204,32 @@ def test_long_work_tries_its_folder_first(
     status, _, err = call(capsys, *command, "-o", str(tmp_path / "file" / "out"))
     assert status == 1
     assert "cannot be written (Not a directory)" in err
+
+
+def test_two_trainings_in_one_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from plainfilm.core.files import locked
+    from plainfilm.training.table_plan import recipes_folder
+
+    recipe = recipes_folder() / "radscribe" / "tiny.yaml"
+    with locked(tmp_path) as free:
+        assert free
+        status, _, err = call(capsys, "train", str(recipe), "-o", str(tmp_path))
+    assert (status, err.count("\n")) == (1, 1)
+    assert "another process is training in" in err
+
+
+def test_names_and_words_that_are_no_utf_8(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import os
+
+    odd = os.fsdecode(b"M\xfcller")
+    path = tmp_path / f"{odd}.png"
+    path.write_bytes(film(tmp_path / "a.png").read_bytes())
+    status, out, err = call(
+        capsys, "report", str(path), str(tmp_path / f"{odd}.dcm"), "--format", "json",
+        "--indication", odd,
+    )  # fmt: skip
+    assert status == 1
+    assert json.loads(out)[0]["study"]["id"] == "M\\xfcller"
+    assert "there is no such file" in err

@@ -233,6 +233,12 @@ def test_tampered_cards(dataset, content):
         Dataset(dataset.path)
 
 
+def test_two_patients_rows_name_one_file(dataset):
+    rewritten(dataset, images=["images/sb-0.png"])
+    with pytest.raises(DatasetError, match=r"two patients' studies have the file images/sb-0\.png"):
+        Dataset(dataset.path)
+
+
 def test_rows_stay_inside_their_directory(dataset):
     with pytest.raises(DatasetError, match="is no file inside the dataset directory"):
         replace(dataset.rows[0], images=("../a.png",))

@@ -3,6 +3,7 @@
 Command files import their rooms inside the command, so that ``plainfilm --help`` stays quick.
 """
 
+import io
 import logging
 import os
 import sys
@@ -68,7 +69,7 @@ def main() -> None:
 
     So is a package that the command needs and that is not installed: the line names its extra.
     """
-    _silence_libraries()
+    _prepare_streams()
     try:
         app(prog_name="plainfilm")
     except PlainfilmError as error:
@@ -90,10 +91,13 @@ def main() -> None:
         sys.exit(1)
 
 
-def _silence_libraries() -> None:
-    """Keep libraries' warnings from the screen; plainfilm's own are shown."""
+def _prepare_streams() -> None:
+    """Keep libraries' warnings from the screen; plainfilm's own are shown, and any file's name."""
     warnings.simplefilter("ignore")
     warnings.simplefilter("default", PlainfilmWarning)
+    for stream in (sys.stdout, sys.stderr):  # a file's name may be no UTF-8
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     for name in ("pydicom", "PIL", "transformers", "matplotlib"):
         logging.getLogger(name).setLevel(logging.ERROR)
 

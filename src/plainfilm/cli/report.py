@@ -98,6 +98,8 @@ def report(
         output = None
     if output is not None:
         check_writable(output)
+    if indication is not None:
+        indication = printable(indication)
     refused: list[str] = []
     studies = _studies(files, refused, together=together, indication=indication)
     several = len(files) > 1 and not together

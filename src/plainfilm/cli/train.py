@@ -33,8 +33,10 @@ def train(
         torchrun --nproc-per-node 2 -m plainfilm train recipes/radscribe/tiny.yaml
     """
     import os
+    from contextlib import nullcontext
 
-    from plainfilm.core import check_folder
+    from plainfilm.core import TrainingError, check_folder
+    from plainfilm.core.files import locked
     from plainfilm.training.recipe import load_recipe
 
     resolved = load_recipe(recipe, tuple(change or ()))
@@ -42,6 +44,11 @@ def train(
     check_folder(run)
     from plainfilm.training.run import train as carry_out
 
-    model = carry_out(resolved, run, progress=not quiet, say=typer.echo)
-    if os.environ.get("RANK", "0") == "0":  # under torchrun, the first process speaks
+    first = os.environ.get("RANK", "0") == "0"  # under torchrun, the first process speaks
+    run.mkdir(parents=True, exist_ok=True)
+    with locked(run) if first else nullcontext(True) as free:
+        if not free:
+            raise TrainingError(f"another process is training in {run}: wait for it")
+        model = carry_out(resolved, run, progress=not quiet, say=typer.echo)
+    if first:
         typer.echo(f"the model is in {model}: plainfilm report FILM --model {run}")

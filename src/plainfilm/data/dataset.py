@@ -302,7 +302,12 @@ def _read_card(path: Path) -> DataCard:
 
 def _check_files(path: Path, rows: Sequence[Row]) -> None:
     """Raise DatasetError where a file is missing; looks into each folder once, not at each file."""
-    files = {file for row in rows for file in files_of(row)}
+    patients: dict[str, str] = {}
+    for row in rows:
+        for file in files_of(row):
+            if patients.setdefault(file, row.patient_id) != row.patient_id:
+                raise DatasetError(f"{path / MANIFEST}: two patients' studies have the file {file}")
+    files = patients.keys()
     there: set[str] = set()
     for folder in {file.rpartition("/")[0] for file in files}:
         try:

@@ -386,6 +386,29 @@ def test_missing_and_surplus_tails(film, twelve):
     assert "1024 bytes longer than the header says" in image.warnings[0]
 
 
+def test_bytes_that_came_in_between_are_said(film, chest):
+    content = film().read_bytes()
+    path = film(name="more.dcm")
+    at = len(content) - 60_000
+    path.write_bytes(content[:at] + b"x" + content[at:])
+    assert "bytes behind its pixels belong to nothing" in " ".join(read_image(path).warnings)
+    path.write_bytes(content + b"\0" * 512)
+    assert read_image(path).warnings == ()
+
+
+def test_stripes_are_damage(film, twelve):
+    striped = twelve.copy()
+    striped[:, 100:250:2] = 4095 - striped[:, 100:250:2]
+    with pytest.raises(ImageError, match="its rows or columns do not fit each other"):
+        read_image(film(striped))
+
+
+def test_damaged_exif_costs_only_the_orientation(tmp_path, chest):
+    path = saved(chest, "a.jpg", tmp_path, quality=95, exif=b"Exif\0\0MM\0*\xff\xff\xff\xffno")
+    image = read_image(path)
+    assert like(image, chest) > 0.99
+
+
 def test_a_lost_block_is_said(film, twelve, chest):
     stored = twelve.ravel().copy()
     stored[30000:] = np.roll(stored, 100)[30000:]  # 100 values came twice

@@ -50,17 +50,16 @@ def look_for_damage(
         _judge_empty(path, stored, empty, warnings)
     rows = np.asarray(pixels[:, :: max(1, pixels.shape[1] // _COLUMNS)], dtype=np.float32)
     contrast = float(rows.std()) + 1e-9
-    centred = rows - rows.mean(axis=1, keepdims=True)
-    deviation = np.sqrt(np.square(centred).mean(axis=1))
-    product = (centred[1:] * centred[:-1]).mean(axis=1)
-    alike = product / (deviation[1:] * deviation[:-1] + 1e-9)
-    textured = np.minimum(deviation[1:], deviation[:-1]) > _TEXTURED
+    centred, deviation, alike, textured = _neighbours(rows)
     noisy = float(((alike < _UNLIKE_AT_EDGE) & textured).mean())
+    columns = pixels[:: max(1, pixels.shape[0] // _COLUMNS)].T
+    _, _, beside, shaded = _neighbours(np.asarray(columns, dtype=np.float32))
+    striped = float(((beside < _UNLIKE_AT_EDGE) & shaded).mean())
     step = _step_between_rows(centred, deviation)
-    if noisy > _NOISY_REFUSED or step:
+    if max(noisy, striped) > _NOISY_REFUSED or step:
         how = f"each is moved by {step} against the one above" if step else "as in noise"
         raise ImageError(
-            f"{path}: is damaged (its rows do not fit each other, {how}); get it again"
+            f"{path}: is damaged (its rows or columns do not fit each other, {how}); get it again"
         )
     change = np.abs(np.diff(rows, axis=0)).mean(axis=1)
     around = np.lib.stride_tricks.sliding_window_view(
@@ -85,6 +84,22 @@ def look_for_damage(
         warnings.append(
             f"{noisy:.0%} of its rows do not resemble the row above: the file may be damaged"
         )
+    elif striped > _NOISY_FLAGGED:
+        warnings.append(
+            f"{striped:.0%} of its columns do not resemble the next: the file may be damaged"
+        )
+
+
+def _neighbours(
+    rows: Pixels,
+) -> tuple[Pixels, Pixels, Pixels, npt.NDArray[np.bool_]]:
+    """Return the rows without their means, their deviations, and for each row and the one below
+    their correlation and whether both show something."""
+    centred = rows - rows.mean(axis=1, keepdims=True)
+    deviation = np.sqrt(np.square(centred).mean(axis=1))
+    product = (centred[1:] * centred[:-1]).mean(axis=1)
+    alike = product / (deviation[1:] * deviation[:-1] + 1e-9)
+    return centred, deviation, alike, np.minimum(deviation[1:], deviation[:-1]) > _TEXTURED
 
 
 def _empty_rows(stored: npt.NDArray[Any]) -> tuple[int, int] | None:

@@ -32,6 +32,8 @@ class DicomFile:
     pixel_data: memoryview
     """The value of the element; for compressed pixels with its fragments' own framing."""
     pixel_vr: str
+    surplus: bool = False
+    """Whether what stands behind them is no element: bytes may have come in between."""
 
 
 def is_deflated(data: bytes) -> bool:
@@ -95,7 +97,11 @@ def parse(path: Path, data: bytes) -> DicomFile:
             f"{path}: is cut short ({len(data) - start} of {length} bytes of its pixels are there)"
             "; get it again"
         )
-    return DicomFile(dataset, memoryview(data)[start : start + length], vr.decode())
+    behind = len(data) - start - length
+    follows = behind >= 8 and whole(start + length, 2) >= _PIXEL_DATA[0]
+    filled = behind % 2 == 0 and not any(memoryview(data)[start + length :])  # up to some size
+    surplus = not follows and not filled
+    return DicomFile(dataset, memoryview(data)[start : start + length], vr.decode(), surplus)
 
 
 def _inflated(path: Path, data: bytes) -> bytes:

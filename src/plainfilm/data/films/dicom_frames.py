@@ -59,6 +59,8 @@ def read_cells(path: Path, file: DicomFile, warnings: list[str]) -> Cells:
     if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
         return _compressed(path, file, width, height, samples, bits, warnings)
     stored = _native(path, file, width * height * samples * bits // 8, warnings)
+    if file.surplus:
+        warnings.append("bytes behind its pixels belong to nothing: the file may be damaged")
     order = ">" if dataset.file_meta.TransferSyntaxUID == ExplicitVRBigEndian else "<"
     values = np.frombuffer(stored, dtype=f"{order}u{bits // 8}")
     if order == ">" and bits == 8 and file.pixel_vr == "OW":  # bytes swapped within words

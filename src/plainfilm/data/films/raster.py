@@ -124,7 +124,10 @@ def decode_picture(path: Path, data: bytes) -> Picture:
         else:
             found.values = _jpeg_values(data, picture, found.warnings)
         if picture.format != "PNG" or not found.text:
-            found.orientation = int(picture.getexif().get(_EXIF_ORIENTATION, 1))
+            try:
+                found.orientation = int(picture.getexif().get(_EXIF_ORIENTATION, 1))
+            except Exception:  # whatever Pillow stumbles over: the picture itself is whole
+                found.warnings.append("its EXIF data are damaged: which way is up was not said")
     return found
 
 
