@@ -201,3 +201,117 @@ def test_the_probe_as_json_has_signatures(files):
 def test_plots_need_a_folder_of_evaluate(folder):
     result = run("metrics", "plot", folder)
     assert "errors.json: cannot be read" in str(result.exception)
+
+
+@pytest.fixture
+def sites(tmp_path):
+    """A file with both sides and columns beside them, and a table of the studies."""
+    both = tmp_path / "both.csv"
+    with both.open("w", newline="") as file:
+        rows = [
+            (key, text, SAID[key], "north" if n % 2 else "south", n)
+            for n, (key, text) in enumerate(TRUTH.items())
+        ]
+        csv.writer(file).writerows([("id", "reference", "prediction", "Site", "age"), *rows])
+    table = tmp_path / "studies.csv"
+    with table.open("w", newline="") as file:
+        csv.writer(file).writerows(
+            [("study_id", "sex"), *((key, "F" if key == "c" else "") for key in TRUTH)]
+        )
+    return both, table
+
+
+def test_scores_by_any_column(sites):
+    both, table = sites
+    shown = printed("score", both, "--metrics", FEW, "--by", "Site")
+    assert "by Site: predictions" in shown
+    found = json.loads(printed("score", both, "--metrics", "rouge-l", "--by", "Site", "--json"))
+    groups = found["groups"]["predictions"]
+    assert set(groups) == {"north", "south"}
+    keys = list(TRUTH)[1::2]
+    alone = score({k: TRUTH[k] for k in keys}, {k: SAID[k] for k in keys}, ["rouge-l"])["rouge-l"]
+    assert groups["north"]["rouge-l"]["value"] == pytest.approx(alone.value)
+    by_sex = json.loads(
+        printed("score", both, "--metrics", "bleu-1", "--by", "sex", "--table", table, "--json")
+    )
+    counts = {
+        name: one["bleu-1"]["signature"]["count"]
+        for name, one in by_sex["groups"]["predictions"].items()
+    }
+    assert counts == {"F": 1, "unknown": 3}
+
+
+def test_a_column_that_is_not_there(sites, files):
+    both, table = sites
+    result = run("score", both, "--by", "view")
+    assert "no column 'view' to break scores down by: choose from Site, age" in str(
+        result.exception
+    )
+    result = run("score", both, "--by", "view", "--table", table)
+    assert "no column 'view': choose from study_id, sex" in str(result.exception)
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join(lines[:-1]))
+    result = run("score", both, "--by", "sex", "--table", table)
+    assert "lacks 1 of 4 studies: d <i>" in str(result.exception)
+    assert "it holds nothing but reports" in str(run("score", *files, "--by", "x").exception)
+
+
+def test_compare_by_column(sites):
+    both, _ = sites
+    found = json.loads(printed("compare", both, both, "--metrics", FEW, "--by", "Site", "--json"))
+    assert set(found["groups"]) == {"north", "south"}
+    assert found["groups"]["north"]["bleu-4"]["difference"] == 0
+    assert "by Site" in printed("compare", both, both, "--metrics", FEW, "--by", "Site")
+
+
+def test_compare_several(folder, tmp_path):
+    shown = printed("compare", folder, "--metrics", FEW)
+    assert "2 systems" in shown
+    assert "model [x]" in shown
+    assert "every pair" in shown
+    runs = []
+    for name, text in (("a", "No effusion."), ("b", "Clear lungs."), ("c", "Edema.")):
+        made = tmp_path / name
+        made.mkdir()
+        write_run(made, {"model": dict.fromkeys(TRUTH, text)})
+        runs.append(made)
+    found = json.loads(printed("compare", *runs, "--metrics", "rouge-l", "--json"))["rouge-l"]
+    assert set(found["letters"]) == {"a", "b", "c"}
+    assert len(found["pairs"]) == 3
+    result = run("compare", *runs, "--by", "x")
+    assert "are for two systems, got 3" in str(result.exception)
+
+
+@pytest.mark.parametrize("form", ["markdown", "latex", "csv"])
+def test_every_table_in_other_forms(form, files, folder):
+    mark = {"markdown": "| --- |", "latex": "\\toprule", "csv": ","}[form]
+    for argv in (
+        ["score", *files, "--metrics", FEW],
+        ["compare", folder, folder, "--metrics", FEW],
+        ["compare", folder, "--metrics", FEW],
+        ["metrics", "errors", *files],
+        ["metrics", "list"],
+        ["metrics", "probe", files[0], "--metrics", "rouge-l"],
+    ):
+        shown = printed(*argv, "--format", form)
+        assert mark.replace(" ", "") in shown.replace(" ", ""), argv
+        if form == "csv" and argv[0] == "score":
+            rows = list(csv.DictReader(shown.split("\n\n")[0].splitlines()))
+            expected = score(TRUTH, SAID, ["bleu-4"])["bleu-4"].value
+            assert float(rows[0]["predictions"]) == pytest.approx(expected)
+            assert rows[0]["signature"].startswith("bleu-4|version:")
+
+
+def test_positives_stand_beside_f1_by_observation(files):
+    shown = printed("score", *files, "--metrics", "micro-f1-14")
+    assert "positives" in shown
+
+
+def test_a_run_keeps_its_section_and_split(tmp_path):
+    made = tmp_path / "run"
+    made.mkdir()
+    write_run(made, {"model": SAID}, section="findings")
+    shown = printed("score", made, "--metrics", FEW)
+    assert "section:findings" in shown
+    assert "split:test" in shown
+    assert "section:findings" in printed("metrics", "errors", made)

@@ -224,6 +224,7 @@ def test_the_output_profile():
     profile = output_profile(pairs)
     assert (profile.duplicates, profile.most_common, profile.empty) == (0.5, 0.5, 1)
     assert (profile.words, profile.reference_words) == (1.25, 1.75)
+    assert (profile.looping, profile.repetition) == (0, 0)
     assert profile.length_ratio == 1.25 / 1.75
     assert output_profile(replace(pairs, block=3)) == profile
     assert str(profile).startswith("duplicates 50%, the most common one 50%, 1 empty; 1.2 words")
@@ -282,3 +283,10 @@ def test_a_run_holds_several_systems(tmp_path):
     assert read_systems(tmp_path, row="nearest") == ({"a": "x"}, {"nearest": {"a": "z"}})
     with pytest.raises(InputError, match="no row 'other': choose from model, nearest"):
         read_systems(tmp_path, row="other")
+
+
+def test_looping_drafts_are_counted():
+    pairs = align(["Clear lungs."] * 4, ["; " * 40, "No edema. " * 9, "Clear.", "No edema."])
+    profile = output_profile(pairs)
+    assert (profile.looping, profile.repetition) == (2, 0.5)
+    assert "1 empty, 2 looping; " in str(profile)

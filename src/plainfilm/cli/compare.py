@@ -1,31 +1,48 @@
-"""``plainfilm compare``: is the difference between two systems real?"""
+"""``plainfilm compare``: is the difference between systems real?"""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from plainfilm.cli.comparison_tables import (
+    comparison_entry,
+    comparison_sheet,
+    group_sheet,
+    pairs_sheet,
+    ranking_entry,
+    ranking_sheet,
+)
 from plainfilm.cli.options import (
+    By,
     CorpusFile,
     Metrics,
+    Missing,
+    MissingOption,
     Models,
+    Protocol,
+    Section,
+    StudyTable,
     Tokens,
     Uncertain,
     UncertainOption,
     Workers,
     protocol,
 )
+from plainfilm.cli.tables import Form, FormOption
 from plainfilm.core import InputError, MetricError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from plainfilm.core import Signature
-    from plainfilm.metrics.significance import Comparison, Repetition
+    from plainfilm.metrics.protocol import Scoring
+    from plainfilm.metrics.significance import Comparison
 
-_RUN = "A folder from plainfilm evaluate --output, or a file with references and predictions."
+_RUNS = (
+    "Two folders from plainfilm evaluate --output, or files with references and predictions; "
+    "several to compare them all, or one that holds several systems."
+)
 _NAMED = 3  # how many ids a message names
 
 
@@ -40,8 +57,7 @@ class _System(NamedTuple):
 
 
 def compare(
-    first: Annotated[Path, typer.Argument(help=_RUN, show_default=False)],
-    second: Annotated[Path, typer.Argument(help=_RUN, show_default=False)],
+    runs: Annotated[list[Path], typer.Argument(help=_RUNS, show_default=False)],
     metrics: Metrics = None,
     first_row: Annotated[
         str | None, typer.Option(help="The first system's row, where a run holds several.")
@@ -59,71 +75,213 @@ def compare(
     uncertain: UncertainOption = Uncertain.POSITIVE,
     language: Annotated[
         str | None,
-        typer.Option(help="Of the reports; that of the runs' own scores if left out, else en."),
+        typer.Option(help="Of the reports; what the runs' own scores say where left out."),
     ] = None,
+    missing: MissingOption = Missing.REFUSE,
+    section: Section = None,
     metric_model: Models = None,
     tokenizer: Tokens = "ptb",
     corpus: CorpusFile = None,
     workers: Workers = None,
+    by: By = None,
+    table: StudyTable = None,
+    form: FormOption = Form.TEXT,
     json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
-    """Compare two systems that wrote reports for the same studies.
+    """Compare systems that wrote reports for the same studies.
 
-    The p-value comes from paired randomisation (two-sided), corrected for the number of metrics
-    (Holm); the interval of the difference from the bootstrap. Where each system was trained several
-    times, name the further runs, and Welch's t-test compares the means of the runs (one-sided: is
-    the second better?).
+    The p-value comes from paired randomisation (two-sided), corrected for the number of tests
+    (Holm); the interval of the difference from the bootstrap. Where each of two systems was trained
+    several times, name the further runs, and Welch's t-test compares the means of the runs
+    (one-sided: is the second better?). Of more than two systems every pair is tested, and those
+    that share a letter can't be told apart.
 
         plainfilm compare runs/baseline runs/ours --metrics bleu-4,micro-f1-14
         plainfilm compare runs/ours runs/ours --second-row "nearest training report"
-    """
-    from json import dumps
-
-    from plainfilm.cli.tables import console, track
-    from plainfilm.metrics import significance
-    from plainfilm.metrics.files import read_run
+        plainfilm compare runs/a runs/b runs/c --format latex
+        plainfilm compare runs/baseline runs/ours --by institution
+    """  # fmt: skip
+    from plainfilm.cli.tables import track
 
     chosen = protocol(
         metrics, uncertain, metric_model, tokenizer=tokenizer, corpus=corpus, workers=workers
     )
-    systems = [
-        _System([first, *(first_run or [])], first_row),
-        _System([second, *(second_run or [])], second_row),
-    ]
-    stored = _stored_protocol(systems, chosen.metrics)
-    runs = [[read_run(path, system.row) for path in system.paths] for system in systems]
-    references = runs[0][0][0]
-    for system, read in zip(systems, runs, strict=True):
-        for path, (others, _) in zip(system.paths, read, strict=True):
-            _check_references(first, references, path, others)
-    written = [[said for _, said in read] for read in runs]
-    language = language or (stored and stored.language) or "en"
-    found = significance.compare(
-        references, written[0][0], written[1][0], chosen.metrics, samples=samples, track=track,
-        section=stored.section if stored else None, split=stored.split if stored else None,
-        language=language, **chosen.options,
-    )  # fmt: skip
-    repeated = {}
-    if first_run or second_run:
-        repeated = significance.repeated(
-            references,
-            written[0],
-            written[1],
-            chosen.metrics,
-            language=language,
-            track=track,
-            **chosen.options,
-        )
-    if json:
-        typer.echo(dumps({name: _entry(one, repeated.get(name)) for name, one in found.items()}))
+    how = _Options(chosen, samples, language, missing, section, form, json)
+    if len(runs) == 2:
+        systems = [
+            _System([runs[0], *(first_run or [])], first_row),
+            _System([runs[1], *(second_run or [])], second_row),
+        ]
+        _compare_two(systems, how, by, table, track)
         return
-    out = console()
-    out.print(_table(found, repeated, f"{len(references)} studies: {systems[1]} (second) "
-                     f"against {systems[0]} (first)"))  # fmt: skip
-    if repeated:
-        out.print("p is two-sided, of one run each; Welch p is one-sided, over the runs.")
-    for one in found.values():
-        out.print(str(one.signature), style="dim", soft_wrap=True)
+    if first_row or second_row or first_run or second_run or by:
+        raise InputError(
+            f"--first-row, --second-row, --first-run, --second-run and --by are for two systems, "
+            f"got {len(runs)}"
+        )
+    _compare_several(runs, how, track)
+
+
+class _Options(NamedTuple):
+    """How systems are compared and shown."""
+
+    chosen: Protocol
+    samples: int
+    language: str | None
+    missing: Missing
+    section: str | None
+    form: Form
+    json: bool
+
+    def scoring(self, systems: Sequence[_System], track: "object") -> "Scoring":
+        """Return how the systems are scored, in the way that their own scores say."""
+        from plainfilm.metrics import Scoring
+
+        stored = _stored_protocol(systems, self.chosen.metrics)
+        told = {
+            "language": self.language or (stored and stored.language) or "en",
+            "section": self.section or (stored and stored.section),
+            "split": stored and stored.split,
+            "track": track,
+        }
+        return Scoring.of(None, {**self.chosen.options, **told})  # type: ignore[typeddict-item]
+
+    def read(
+        self, path: Path, row: str | None, language: str
+    ) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+        """Return the references and the systems of a run, each by study id."""
+        from plainfilm.cli.reports import load_reports
+
+        found = load_reports(
+            path, row=row, section=self.section, missing=self.missing.value, language=language
+        ).reports
+        return found.references, found.systems  # type: ignore[return-value]
+
+
+def _compare_two(
+    systems: Sequence[_System],
+    how: _Options,
+    by: str | None,
+    table: Path | None,
+    track: "object",
+) -> None:
+    from json import dumps
+
+    from plainfilm.cli.tables import console, show
+    from plainfilm.metrics import significance
+
+    scoring = how.scoring(systems, track)
+    read = [
+        [how.read(path, system.row, scoring.language) for path in system.paths]
+        for system in systems
+    ]
+    first = systems[0].paths[0]
+    references = read[0][0][0]
+    for system, runs in zip(systems, read, strict=True):
+        for path, (others, _) in zip(system.paths, runs, strict=True):
+            _check_references(first, references, path, others)
+    written = [[next(iter(said.values())) for _, said in runs] for runs in read]
+    names = how.chosen.metrics
+    found = significance.compare(
+        references, written[0][0], written[1][0], names, samples=how.samples, scoring=scoring
+    )
+    repeated = {}
+    if max(map(len, written)) > 1:
+        repeated = significance.repeated(references, written[0], written[1], names, scoring=scoring)
+    groups = {}
+    if by is not None:
+        groups = _by_group(by, table, first, references, written, how, scoring)
+    if how.json:
+        printed: dict[str, object] = {
+            name: comparison_entry(one, repeated.get(name)) for name, one in found.items()
+        }
+        if groups:
+            printed["groups"] = {
+                group: {name: comparison_entry(one, None) for name, one in values.items()}
+                for group, values in groups.items()
+            }
+        typer.echo(dumps(printed))
+        return
+    title = f"{len(references)} studies: {systems[1]} (second) against {systems[0]} (first)"
+    sheets = [comparison_sheet(found, repeated, title)]
+    if groups:
+        sheets.append(group_sheet(groups, by or ""))
+    notes = ["p is two-sided, of one run each; Welch p is one-sided, over the runs."]
+    show(console(), sheets, how.form, notes if repeated else [])
+
+
+def _compare_several(runs: Sequence[Path], how: _Options, track: "object") -> None:
+    from json import dumps
+
+    from plainfilm.cli.tables import console, show
+    from plainfilm.metrics.ranking import rank
+
+    scoring = how.scoring([_System([path], None) for path in runs], track)
+    references: dict[str, str] = {}
+    systems: dict[str, dict[str, str]] = {}
+    for path in runs:
+        truth, said = how.read(path, None, scoring.language)
+        references = references or truth
+        _check_references(runs[0], references, path, truth)
+        if len(runs) == 1:
+            systems = said
+        else:
+            name = path.name if path.name not in systems else str(path)
+            systems[name] = next(iter(said.values()))
+    if len(systems) < max(2, len(runs)):
+        raise InputError(
+            f"{runs[0]}: holds one system: name another run to compare it with"
+            if len(runs) == 1
+            else f"a run is named twice: {', '.join(map(str, runs))}"
+        )
+    found = rank(references, systems, how.chosen.metrics, samples=how.samples, scoring=scoring)
+    if how.json:
+        typer.echo(dumps({name: ranking_entry(one) for name, one in found.items()}))
+        return
+    title = f"{len(references)} studies, {len(systems)} systems"
+    show(console(), [ranking_sheet(found, title), pairs_sheet(found)], how.form)
+
+
+def _by_group(
+    by: str,
+    table: Path | None,
+    run: Path,
+    references: Mapping[str, str],
+    written: Sequence[Sequence[Mapping[str, str]]],
+    how: _Options,
+    scoring: "Scoring",
+) -> "dict[str, dict[str, Comparison]]":
+    """Return the comparison of each group, p-values corrected over groups and metrics."""
+    from plainfilm.cli.reports import column_of, load_reports
+    from plainfilm.metrics import Corpus, significance
+    from plainfilm.metrics.breakdown import groups_of
+
+    values = column_of(load_reports(run, beside=[by], missing="empty"), by, table, run)
+    if scoring.corpus is None:  # document frequencies stay those of all studies
+        scoring = replace(scoring, corpus=Corpus(references.values()))
+    ids = list(references)
+    found = {}
+    for group, places in groups_of(values, len(ids)).items():
+        keys = [ids[place] for place in places]
+        truth, first, second = (
+            {key: texts[key] for key in keys}
+            for texts in (references, written[0][0], written[1][0])
+        )
+        found[group] = significance.compare(
+            truth, first, second, how.chosen.metrics, samples=how.samples, scoring=scoring
+        )
+    corrected = significance.holm({
+        f"{group}\0{name}": one.p_value
+        for group, values_ in found.items()
+        for name, one in values_.items()
+    })  # fmt: skip
+    return {
+        group: {
+            name: replace(one, corrected_p_value=corrected[f"{group}\0{name}"])
+            for name, one in values_.items()
+        }
+        for group, values_ in found.items()
+    }
 
 
 def _stored_protocol(systems: "Sequence[_System]", metrics: Sequence[str]) -> "Signature | None":
@@ -172,67 +330,3 @@ def _check_references(
             f"{first} and {path} hold different references: {'; '.join(problems)}: compare systems "
             "on the same studies"
         )
-
-
-def _entry(one: "Comparison", runs: "Repetition | None") -> dict[str, object]:
-    """Return a comparison for JSON, undefined values as null."""
-
-    def defined(value: float) -> float | None:
-        return None if value != value else value
-
-    entry: dict[str, object] = {
-        "first": defined(one.first),
-        "second": defined(one.second),
-        "difference": defined(one.difference),
-        "interval": [defined(bound) for bound in one.interval],
-        "p_value": defined(one.p_value),
-        "corrected_p_value": defined(one.corrected_p_value),
-        "signature": one.signature.to_dict(),
-    }
-    if runs is None:
-        return entry
-    return entry | {
-        "first_runs": [defined(value) for value in runs.first],
-        "second_runs": [defined(value) for value in runs.second],
-        "welch_p_value": defined(runs.p_value),
-        "corrected_welch_p_value": defined(runs.corrected_p_value),
-    }
-
-
-def _table(
-    found: "Mapping[str, Comparison]", repeated: "Mapping[str, Repetition]", title: str
-) -> "Table":
-    from plainfilm.cli.tables import cell, table
-
-    columns = ["metric", "first", "second", "difference", "95 % interval", "p", "p corrected"]
-    if repeated:
-        columns += ["first, all runs", "second, all runs", "Welch p", "Welch p corrected"]
-    shown = table(*columns, title=title)
-    for name, one in found.items():
-        low, high = one.interval
-        cells = [
-            cell(one.first, ".4f"),
-            cell(one.second, ".4f"),
-            cell(one.difference, "+.4f"),
-            cell(low, "+.4f") + (f" to {high:+.4f}" if high == high else ""),
-            cell(one.p_value, ".4f"),
-            cell(one.corrected_p_value, ".4f"),
-        ]
-        if repeated:
-            runs = repeated[name]
-            cells += [
-                _spread(runs.first),
-                _spread(runs.second),
-                cell(runs.p_value, ".4f"),
-                cell(runs.corrected_p_value, ".4f"),
-            ]
-        shown.add_row(name, *cells)
-    return shown
-
-
-def _spread(values: Sequence[float]) -> str:
-    """Return mean ± standard deviation over runs."""
-    from plainfilm.cli.tables import cell
-
-    mean = fmean(values)
-    return f"{mean:.4f} ± {stdev(values):.4f}" if mean == mean else cell(mean, ".4f")

@@ -18,6 +18,7 @@ from plainfilm.cli.options import (
     UncertainOption,
     protocol,
 )
+from plainfilm.cli.tables import Form, FormOption
 
 if TYPE_CHECKING:
     from plainfilm.metrics.error_table import ErrorTable
@@ -32,16 +33,18 @@ _SAID = "What a model wrote; left out where the first holds both."
 
 
 @metrics.command("list")
-def list_metrics() -> None:
+def list_metrics(form: FormOption = Form.TEXT) -> None:
     """List every metric with its range and its page in docs/metrics."""
-    from plainfilm.cli.tables import console, table
+    from plainfilm.cli.tables import console, show
+    from plainfilm.evaluation.tables import Sheet
     from plainfilm.metrics import DEFAULT_METRICS, METRICS
 
-    shown = table("metric", "worst", "best", "by default", "page")
-    for name, metric in METRICS.items():
-        default = "yes" if name in DEFAULT_METRICS else ""
-        shown.add_row(name, f"{metric.worst:g}", f"{metric.best:g}", default, f"{metric.card}.md")
-    console().print(shown)
+    rows = [
+        [name, f"{metric.worst:g}", f"{metric.best:g}",
+         "yes" if name in DEFAULT_METRICS else "", f"{metric.card}.md"]
+        for name, metric in METRICS.items()
+    ]  # fmt: skip
+    show(console(), [Sheet(["metric", "worst", "best", "by default", "page"], rows)], form)
 
 
 @metrics.command()
@@ -56,6 +59,7 @@ def probe(
     seed: Annotated[int, typer.Option(help="Seed of the choice of places.")] = 0,
     uncertain: UncertainOption = Uncertain.POSITIVE,
     metric_model: Models = None,
+    form: FormOption = Form.TEXT,
     json: Annotated[
         bool, typer.Option("--json", help="Print values before and after, with signatures.")
     ] = False,
@@ -69,7 +73,8 @@ def probe(
     """
     from json import dumps
 
-    from plainfilm.cli.tables import cell, console, table, track
+    from plainfilm.cli.tables import console, show, track
+    from plainfilm.evaluation.tables import Sheet, Value
     from plainfilm.metrics.files import read_reports
     from plainfilm.metrics.probe import probe as carry_out
 
@@ -80,19 +85,20 @@ def probe(
     if json:
         typer.echo(dumps({edit: one.to_dict() for edit, one in reactions.items()}, indent=1))
         return
-    shown = table(
-        "edit", "reports", *chosen.metrics,
-        title=f"share of the value lost by one edit: {len(texts)} reports of {reports}, "
-        f"seed {seed}",
-    )  # fmt: skip
-    for edit, reaction in reactions.items():
-        drops = (cell(reaction.drop(name), ".1%") for name in chosen.metrics)
-        shown.add_row(edit, str(reaction.applied), *drops)
-    out = console()
-    out.print(shown)
     widest = max(reactions.values(), key=lambda reaction: reaction.applied)
-    for signature in widest.signatures.values():
-        out.print(str(signature), style="dim", soft_wrap=True)
+    sheet = Sheet(
+        ["edit", "reports", *chosen.metrics],
+        [
+            [edit, str(one.applied), *(Value(one.drop(m), form=".1%") for m in chosen.metrics)]
+            for edit, one in reactions.items()
+        ],
+        f"share of the value lost by one edit: {len(texts)} reports of {reports}, seed {seed}",
+    )
+    out = console()
+    show(out, [sheet], form)
+    if form is Form.TEXT:
+        for signature in widest.signatures.values():
+            out.print(str(signature), style="dim", soft_wrap=True)
 
 
 @metrics.command()
@@ -114,6 +120,7 @@ def errors(
     films: Annotated[
         Path | None, typer.Option(help="The dataset that the studies are of: its films for --html.")
     ] = None,
+    form: FormOption = Form.TEXT,
     json: Annotated[bool, typer.Option("--json", help="Print shares and errors as JSON.")] = False,
 ) -> None:
     """Print what is wrong with predicted reports: the share of reports in each row.
@@ -164,10 +171,10 @@ def errors(
         return
     out = tables.console()
     if show is None:
-        for note in (f"{len(truth)} reports", *loaded.reports.notes):
-            out.print(note, soft_wrap=True)
-        out.print(tables.error_table(shares))
-        tables.print_signatures(out, list(next(iter(shares.values())).values())[:1])
+        notes = (f"{len(truth)} reports", *loaded.reports.notes)
+        tables.show(out, [tables.error_table(shares)], form, notes)
+        if form is Form.TEXT:
+            tables.print_signatures(out, list(next(iter(shares.values())).values())[:1])
     else:
         _print_reports(pairs, found, show)
 

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -43,6 +43,19 @@ Models = Annotated[
 Intervals = Annotated[
     bool,
     typer.Option("--intervals/--no-intervals", help="95 % bootstrap intervals (1000 samples)."),
+]
+By = Annotated[
+    str | None,
+    typer.Option(
+        "--by",
+        metavar="COLUMN",
+        help="Also score each institution, view, sex … by itself: a column of the references' "
+        "file, of --table, or of a run's studies.",
+    ),
+]
+StudyTable = Annotated[
+    Path | None,
+    typer.Option("--table", help="A table of the studies by id (CSV, JSON lines), for --by."),
 ]
 Row = Annotated[
     str | None,
@@ -102,13 +115,19 @@ class Protocol:
     """Fields of :class:`plainfilm.metrics.Scoring`, as keyword arguments."""
 
     @property
-    def by_observation(self) -> list[str]:
-        """The metrics of a table by observation, where a label metric is asked for."""
+    def classes(self) -> Literal[14, 5] | None:
+        """How many observations the first label metric has; None where none is asked for."""
         labels = [name for name in self.metrics if name.endswith(("-14", "-5"))]
         if not labels:
+            return None
+        return 14 if labels[0].endswith("-14") else 5
+
+    @property
+    def by_observation(self) -> list[str]:
+        """The metrics of a table by observation, where a label metric is asked for."""
+        if self.classes is None:
             return []
-        classes = labels[0].rpartition("-")[2]
-        return [f"macro-{measure}-{classes}" for measure in ("precision", "recall", "f1")]
+        return [f"macro-{measure}-{self.classes}" for measure in ("precision", "recall", "f1")]
 
     @property
     def scored(self) -> list[str]:

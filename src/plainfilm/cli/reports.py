@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,6 +53,39 @@ def load_reports(
         split or (stored and stored.split) or None,
         language,
     )
+
+
+def column_of(loaded: Loaded, column: str, table: Path | None, source: Path) -> "list[Any]":
+    """Return the values by which reports are grouped, one for each reference.
+
+    Args:
+        loaded: the reports.
+        column: of the references' file, or of ``table`` where there is one.
+        table: a table of the studies by id.
+        source: the references' file or run folder, for messages; a run folder may hold a table of
+            its studies.
+
+    Raises:
+        InputError: there is no such column, or it lacks a study.
+    """
+    from plainfilm.core import InputError
+    from plainfilm.metrics.files import STUDIES_FILE, read_column
+
+    references = loaded.reports.references
+    if table is None and (source / STUDIES_FILE).is_file():
+        table = source / STUDIES_FILE
+    if table is not None:
+        if isinstance(references, list):
+            raise InputError(f"{source}: its reports have no ids, by which {table} could be joined")
+        return read_column(table, column, references)
+    columns = loaded.reports.columns
+    if column not in columns:
+        there = f"choose from {', '.join(columns)}" if columns else "it holds nothing but reports"
+        raise InputError(
+            f"{source}: no column {column!r} to break scores down by: {there}, or name a table of "
+            "the studies (--table)"
+        )
+    return columns[column]
 
 
 def stored_protocol(path: Path) -> "Signature | None":

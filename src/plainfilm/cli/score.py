@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from plainfilm.cli.options import (
+    By,
     CorpusFile,
     Intervals,
     Language,
@@ -15,14 +16,19 @@ from plainfilm.cli.options import (
     Models,
     Row,
     Section,
+    StudyTable,
     Tokens,
     Uncertain,
     UncertainOption,
     Workers,
     protocol,
 )
+from plainfilm.cli.tables import Form, FormOption
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from plainfilm.core import Score
     from plainfilm.metrics.files import Reports
 
 
@@ -65,6 +71,9 @@ def score(
     split: Annotated[
         str | None, typer.Option(help="The data that is scored (test), for the signature.")
     ] = None,
+    by: By = None,
+    table: StudyTable = None,
+    form: FormOption = Form.TEXT,
     json: Annotated[
         bool, typer.Option("--json", help="Print values, parts and signatures as JSON.")
     ] = False,
@@ -77,18 +86,22 @@ def score(
 
         plainfilm score references.csv predictions.csv --metrics bleu-4,micro-f1-14
         plainfilm score rexrank.json --per-report values.csv
+        plainfilm score both.csv --by institution --format markdown
     """  # fmt: skip
     from json import dumps
 
-    from plainfilm.cli.reports import load_reports
+    from plainfilm.cli.reports import column_of, load_reports
     from plainfilm.cli.tables import (
         console,
+        group_table,
         observation_table,
-        print_signatures,
         score_table,
+        show,
         track,
     )
     from plainfilm.metrics import align
+    from plainfilm.metrics.breakdown import score_by
+    from plainfilm.metrics.clinical import positives
     from plainfilm.metrics.files import report_rows, write_rows
     from plainfilm.metrics.outputs import output_profile
     from plainfilm.metrics.registry import resolve
@@ -99,12 +112,13 @@ def score(
     )
     loaded = load_reports(
         references, predictions, row=row, section=section, split=split, missing=missing.value,
-        language=language,
+        language=language, beside=[by] if by else [],
     )  # fmt: skip
+    groups = None if by is None else column_of(loaded, by, table, references)
     truth, systems = loaded.reports.references, dict(loaded.reports.systems)
     if training is not None:
         systems |= _templates(training, truth)
-    scores, outputs, rows = {}, {}, []
+    scores, outputs, grouped, rows, counts = {}, {}, {}, [], None
     for name, said in systems.items():
         pairs = align(
             truth, said, section=loaded.section, split=loaded.split, language=loaded.language,
@@ -113,30 +127,39 @@ def score(
         scores[name] = score_pairs(
             pairs, resolve(chosen.scored), intervals=intervals, per_report=per_report is not None
         )
+        if groups is not None:
+            grouped[name] = score_by(pairs, resolve(chosen.metrics), groups, intervals=intervals)
+        if chosen.classes and counts is None:
+            counts = positives(pairs, classes=chosen.classes)
         outputs[name] = output_profile(pairs)
         rows += report_rows(name, pairs.ids, scores[name], chosen.metrics)
     if per_report is not None:
         write_rows(per_report, rows)
     if json:
         found = {
-            "scores": {
-                name: {metric: one.to_dict() for metric, one in values.items()}
-                for name, values in scores.items()
-            },
+            "scores": _as_dicts(scores),
             "outputs": {name: profile.to_dict() for name, profile in outputs.items()},
+            "groups": {name: _as_dicts(found) for name, found in grouped.items()},
             "notes": list(loaded.reports.notes),
         }
         typer.echo(dumps(found, indent=2))
         return
-    out = console()
-    for note in loaded.reports.notes:
-        out.print(note, style="dim", soft_wrap=True)
-    out.print(score_table(scores, chosen.metrics, f"{len(truth)} reports"))
-    for name, profile in outputs.items():
-        out.print(f"{name}: {profile}", soft_wrap=True)
+    sheets = [score_table(scores, chosen.metrics, f"{len(truth)} reports")]
+    for name, found_groups in grouped.items():
+        sheets.append(group_table(found_groups, chosen.metrics, by or "", name))
     if chosen.by_observation:
-        out.print(observation_table(scores, chosen.by_observation))
-    print_signatures(out, (next(iter(scores.values()))[name] for name in chosen.metrics))
+        sheets.append(observation_table(scores, chosen.by_observation, counts))
+    profiles = [f"{name}: {profile}" for name, profile in outputs.items()]
+    show(console(), sheets, form, [*loaded.reports.notes, *profiles])
+
+
+def _as_dicts(
+    scores: "Mapping[str, Mapping[str, Score]]",
+) -> dict[str, dict[str, dict[str, object]]]:
+    return {
+        name: {metric: one.to_dict() for metric, one in values.items()}
+        for name, values in scores.items()
+    }
 
 
 def _templates(training: Path, truth: "Reports") -> "dict[str, Reports]":

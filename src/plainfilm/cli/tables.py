@@ -1,12 +1,29 @@
-"""Scores as tables on a terminal, or in full width where the output is a file or a pipe."""
+"""Scores as tables: on a terminal, in full width in a file or a pipe, as Markdown, LaTeX or CSV."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Annotated
 
+import typer
 from rich.console import Console
 from rich.progress import track as progress
-from rich.table import Column, Table
 
 from plainfilm.core import OBSERVATIONS, Score
+from plainfilm.evaluation.tables import Sheet, Value
+
+
+class Form(StrEnum):
+    """How tables are printed."""
+
+    TEXT = "text"
+    MARKDOWN = "markdown"
+    LATEX = "latex"
+    CSV = "csv"
+
+
+FormOption = Annotated[
+    Form, typer.Option("--format", help="How tables are printed; anything but text prints no more.")
+]
 
 _WIDE = 10_000  # columns of a file or a pipe: nothing is cut or folded
 
@@ -27,77 +44,102 @@ def track(texts: Iterable[str], task: str) -> Iterable[str]:
     )
 
 
-def table(*columns: str, title: str | None = None, caption: str | None = None) -> Table:
-    """Return a table whose first column, the names, is never cut."""
-    first, *others = columns
-    return Table(Column(first, no_wrap=True), *others, title=title, caption=caption)
+def show(out: Console, sheets: Iterable[Sheet], form: Form, notes: Iterable[str] = ()) -> None:
+    """Print tables, and on a terminal or in a text the notes before and the signatures after."""
+    sheets = list(sheets)
+    if form is not Form.TEXT:
+        typer.echo("\n".join(sheet.shown(form) for sheet in sheets), nl=False)
+        return
+    for note in notes:
+        out.print(note, style="dim", soft_wrap=True)
+    for sheet in sheets:
+        out.print(sheet)
+    for signature in dict.fromkeys(one for sheet in sheets for one in sheet.signatures):
+        out.print(signature, style="dim", soft_wrap=True)
 
 
 def score_table(
     rows: Mapping[str, Mapping[str, Score]], metrics: Sequence[str], title: str
-) -> Table:
+) -> Sheet:
     """Return a table of scores: a row for each metric, a column for each system."""
-    found = table("", *rows, title=title, caption=_methods(rows, metrics))
-    for metric in metrics:
-        found.add_row(metric, *(_with_interval(scores[metric]) for scores in rows.values()))
-    return found
+    first = next(iter(rows.values()))
+    return Sheet(
+        ["metric", *rows],
+        [[metric, *(Value.of(scores[metric]) for scores in rows.values())] for metric in metrics],
+        title,
+        _methods(rows, metrics),
+        [str(first[metric].signature) for metric in metrics],
+    )
 
 
-def observation_table(rows: Mapping[str, Mapping[str, Score]], metrics: Sequence[str]) -> Table:
+def observation_table(
+    rows: Mapping[str, Mapping[str, Score]],
+    metrics: Sequence[str],
+    positives: Mapping[str, int] | None = None,
+) -> Sheet:
     """Return the values by observation: every measure of the first system, F1 of the others.
 
-    ``metrics`` names macro precision, recall and F1, whose parts are the observations.
+    Args:
+        rows: system → metric → score.
+        metrics: macro precision, recall and F1, whose parts are the observations.
+        positives: in how many references each observation is positive.
     """
     precision, recall, f1 = metrics
     system, *others = rows
     columns = [(system, precision), (system, recall), *((name, f1) for name in rows)]
     names = ["precision", "recall", "F1", *(f"F1, {name}" for name in others)]
-    found = table("", *names, title=f"by observation: {system}")
     parts = [rows[name][metric].parts for name, metric in columns]
-    for observation in map(str, OBSERVATIONS):
-        if observation in parts[0]:
-            found.add_row(observation, *(_cell(values[observation]) for values in parts))
-    return found
+    return Sheet(
+        ["observation", *(["positives"] if positives else []), *names],
+        [
+            [
+                observation,
+                *([str(positives[observation])] if positives else []),
+                *(Value(values[observation]) for values in parts),
+            ]
+            for observation in map(str, OBSERVATIONS)
+            if observation in parts[0]
+        ],
+        f"by observation: {system}",
+    )
 
 
-def error_table(shares: Mapping[str, Mapping[str, Score]]) -> Table:
+def error_table(shares: Mapping[str, Mapping[str, Score]]) -> Sheet:
     """Return the shares of reports with each kind of error, a column for each system."""
     first = next(iter(shares.values()))
-    found = table("errors: share of reports", *shares, caption=_methods(shares, list(first)))
-    for row in first:
-        found.add_row(row, *(_percent(scores[row]) for scores in shares.values()))
-    return found
+    return Sheet(
+        ["errors: share of reports", *shares],
+        [[row, *(Value.of(scores[row], ".1%") for scores in shares.values())] for row in first],
+        caption=_methods(shares, list(first)),
+    )
 
 
-def _methods(rows: Mapping[str, Mapping[str, Score]], metrics: Sequence[str]) -> str | None:
+def group_table(
+    groups: Mapping[str, Mapping[str, Score]], metrics: Sequence[str], column: str, system: str
+) -> Sheet:
+    """Return one system's scores by group: a row for each group, a column for each metric."""
+    return Sheet(
+        [column, "reports", *metrics],
+        [
+            [
+                group,
+                str(scores[metrics[0]].signature.count),
+                *(Value.of(scores[metric]) for metric in metrics),
+            ]
+            for group, scores in groups.items()
+        ],
+        f"by {column}: {system}",
+        _methods(groups, metrics),
+    )
+
+
+def _methods(rows: Mapping[str, Mapping[str, Score]], metrics: Sequence[str]) -> str:
     """Return how the intervals of a table were made, each way once."""
     methods = (scores[name].interval_method for scores in rows.values() for name in metrics)
-    return "; ".join(dict.fromkeys(filter(None, methods))) or None
+    return "; ".join(dict.fromkeys(filter(None, methods)))
 
 
 def print_signatures(console: Console, scores: Iterable[Score]) -> None:
     """Print the signature of each score, a line each."""
     for score in scores:
         console.print(str(score.signature), style="dim", soft_wrap=True)
-
-
-def _with_interval(score: Score) -> str:
-    """Return the value, its interval and the count of undefined parts, where there are any."""
-    value = _cell(score.value)
-    if score.interval and value != "undefined":
-        value += f" [{', '.join(map(_cell, score.interval))}]"
-    return f"{value} ({score.undefined} undefined)" if score.undefined else value
-
-
-def cell(value: float, form: str) -> str:
-    """Return a value in a format such as ``+.4f``; NaN is "undefined"."""
-    return "undefined" if value != value else format(value, form)  # NaN alone differs from itself
-
-
-def _percent(score: Score) -> str:
-    low, high = score.interval or (score.value, score.value)
-    return f"{score.value:.1%} [{low:.1%}, {high:.1%}]"
-
-
-def _cell(value: float) -> str:
-    return cell(value, ".3f")

@@ -139,6 +139,13 @@ def sembscore_values(pairs: Pairs, chexbert: Any) -> Array:
     return ratio((references * predictions).sum(axis=1), lengths)
 
 
+def positives(pairs: Pairs, *, classes: Literal[14, 5] = 14) -> dict[str, int]:
+    """Return in how many references each observation counts as positive."""
+    references, _ = _decisions(pairs, classes)
+    names = map(str, _OBSERVATIONS[classes])
+    return dict(zip(names, references.sum(axis=0).tolist(), strict=True))
+
+
 def _decisions(pairs: Pairs, classes: int) -> tuple[Decisions, Decisions]:
     """Return whether each observation counts as positive, per side (reports, classes)."""
     references, predictions = (

@@ -156,6 +156,8 @@ class Source:
             yield place, key, self._text(number, cells, columns)
 
     def _text(self, number: int, cells: Mapping[str, Any], columns: Sequence[Column]) -> str | None:
+        if not columns:
+            return None
         values = []
         for column in columns:
             name = next((name for name in column if name in cells), column[0])

@@ -28,9 +28,9 @@ from plainfilm.metrics.formats import (
 from plainfilm.metrics.sections import check_section, section_of
 
 __all__ = [
-    "ID_NAMES", "RUN_FILE", "SCORES_FILE", "Missing", "ReportSet", "Reports", "Side",
-    "read_pairs", "read_report_set", "read_reports", "read_run", "read_scores", "read_systems",
-    "report_rows", "write_pairs", "write_rows",
+    "ID_NAMES", "RUN_FILE", "SCORES_FILE", "STUDIES_FILE", "Missing", "ReportSet", "Reports",
+    "Side", "read_column", "read_pairs", "read_report_set", "read_reports", "read_run",
+    "read_scores", "read_systems", "report_rows", "write_pairs", "write_rows",
 ]  # fmt: skip
 
 Side = Literal["references", "predictions"]
@@ -43,6 +43,9 @@ RUN_FILE = "predictions.jsonl"
 """The file of a run folder that holds the references and the reports of every row."""
 SCORES_FILE = "scores.json"
 """The file of a run folder that holds the scores of every row."""
+
+STUDIES_FILE = "studies.jsonl"
+"""The file of a run folder that tells of its studies: institution, view and the like, by id."""
 
 _NAMED = 3  # how many entries a message names
 
@@ -161,6 +164,25 @@ def read_run(path: Path, row: str | None = None) -> tuple[dict[str, str], dict[s
         InputError: as for :func:`read_pairs`.
     """
     return cast(tuple[dict[str, str], dict[str, str]], read_pairs(path, row=row))
+
+
+def read_column(path: Path, column: str, ids: Iterable[str]) -> list[Any]:
+    """Return a column of a table of studies (CSV, JSON or JSON lines), a value for each id.
+
+    Raises:
+        InputError: the file cannot be read, has no such column, or lacks an id.
+    """
+    source = Source.read(path)
+    if column not in source.names:
+        raise InputError(f"{path}: no column {column!r}: choose from {', '.join(source.names)}")
+    values = {
+        key: entry.cells.get(column)
+        for entry, (_, key, _) in zip(source.entries, source.texts([]), strict=True)
+    }
+    ids = list(ids)
+    if gone := [key for key in ids if key not in values]:
+        raise InputError(f"{path}: lacks {len(gone)} of {len(ids)} studies: {_listed(gone)}")
+    return [values[key] for key in ids]
 
 
 def read_scores(folder: Path) -> dict[str, dict[str, Score]]:

@@ -1,7 +1,8 @@
-"""Output profile: how varied and how long a set of reports is, beside its references.
+"""Output profile: how varied, how repetitive and how long reports are, beside their references.
 
-A model that writes one template for every film can win on lexical metrics; the profile shows it,
-and so do the rows that need no film: the most common training report, and one drawn at random.
+A model that writes one template for every film can win on lexical metrics, and one that repeats
+itself loses little; the profile shows it, and so do the rows that need no film: the most common
+training report, and one drawn at random.
 """
 
 import random
@@ -11,6 +12,7 @@ from dataclasses import asdict, dataclass
 from statistics import fmean
 
 from plainfilm.metrics.pairs import Pairs
+from plainfilm.text.repetition import LOOPING, repetition
 
 MOST_COMMON = "most common report"
 RANDOM = "random training report"
@@ -26,6 +28,10 @@ class OutputProfile:
     """The share of predictions that are the most common one."""
     empty: int
     """Predictions without a word."""
+    looping: int
+    """Predictions a third of which, or more, repeats itself."""
+    repetition: float
+    """Mean share of a prediction that repeats itself."""
     words: float
     """Mean length of a prediction."""
     reference_words: float
@@ -38,8 +44,10 @@ class OutputProfile:
 
     def __str__(self) -> str:
         empty = f", {self.empty} empty" if self.empty else ""
+        looping = f", {self.looping} looping" if self.looping else ""
         return (
-            f"duplicates {self.duplicates:.0%}, the most common one {self.most_common:.0%}{empty}; "
+            f"duplicates {self.duplicates:.0%}, the most common one {self.most_common:.0%}"
+            f"{empty}{looping}; "
             f"{self.words:.1f} words against the references' {self.reference_words:.1f} "
             f"(ratio {self.length_ratio:.2f})"
         )
@@ -57,10 +65,13 @@ def output_profile(pairs: Pairs) -> OutputProfile:
         lengths += [(len(truth), len(said)) for truth, said in zip(*block.tokens, strict=True)]
     references, predictions = zip(*lengths, strict=True)
     texts = Counter(" ".join(text.split()) for text in pairs.predictions)
+    repeated = {text: repetition(text) for text in set(pairs.predictions)}
     return OutputProfile(
         duplicates=sum(count for count in texts.values() if count > 1) / len(pairs),
         most_common=max(texts.values()) / len(pairs),
         empty=predictions.count(0),
+        looping=sum(repeated[text] >= LOOPING for text in pairs.predictions),
+        repetition=fmean(repeated[text] for text in pairs.predictions),
         words=fmean(predictions),
         reference_words=fmean(references),
     )

@@ -67,8 +67,20 @@ def score_pairs(
     per_report: bool = False,
 ) -> dict[str, Score]:
     """Score pairs that are aligned already; arguments as for :func:`score`."""
+    measured = measure(pairs, metrics, rows=bool(intervals) or per_report)
+    return scores_of(pairs, metrics, measured, intervals=intervals, per_report=per_report)
+
+
+def scores_of(
+    pairs: Pairs,
+    metrics: Mapping[str, Metric],
+    measured: Mapping[str, Statistics],
+    *,
+    intervals: bool | Bootstrap = False,
+    per_report: bool = False,
+) -> dict[str, Score]:
+    """Return the scores of what was measured on ``pairs``; arguments as for :func:`score`."""
     bootstrap = Bootstrap() if intervals is True else intervals or None
-    measured = measure(pairs, metrics, rows=bool(bootstrap) or per_report)
     drawn = bootstrap.intervals(measured) if bootstrap else {}
     scores = {}
     for name, found in measured.items():

@@ -98,7 +98,7 @@ def compare(
     bootstrap = Bootstrap(samples=samples // 10, seed=seed)
     draws = [bootstrap.values(found) for found in measured]
     p_values = {
-        name: _randomisation(measured[0][name], measured[1][name], samples, seed) for name in chosen
+        name: randomisation(measured[0][name], measured[1][name], samples, seed) for name in chosen
     }
     corrected = holm(p_values)
     return {
@@ -118,7 +118,7 @@ def _value(statistics: Statistics) -> float:
     return float(statistics.value(statistics.totals))
 
 
-def _randomisation(first: Statistics, second: Statistics, samples: int, seed: int) -> float:
+def randomisation(first: Statistics, second: Statistics, samples: int, seed: int) -> float:
     """Return the share of random exchanges with a difference as great as the one seen.
 
     Exchanges that leave the difference undefined say nothing and do not count.
