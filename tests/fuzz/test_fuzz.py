@@ -83,7 +83,7 @@ def _memory() -> Iterator[None]:
 def test_films(tmp_path: Path) -> None:
     bases, truth = films(), chest().ravel()
     names = sorted(bases)
-    silent, read_wrong, count = [], 0, 0
+    silent, read_wrong, refused, count = [], 0, 0, 0
     path = tmp_path / "film"
     for seed, chance in steps("films", 20 * len(names)):
         name = names[seed % len(names)]
@@ -91,6 +91,7 @@ def test_films(tmp_path: Path) -> None:
         study = survives(seed, lambda: load_study(path))
         count += 1
         if study is None:
+            refused += 1
             continue
         image = study.images[0]  # type: ignore[attr-defined]
         right = image.pixels.size == truth.size
@@ -99,6 +100,10 @@ def test_films(tmp_path: Path) -> None:
         read_wrong += 1
         if all(warning.startswith("only ") for warning in image.warnings):
             silent.append((seed, name))
+    print(
+        f"{count} damaged films: {refused} refused, {count - refused - read_wrong} read right, "
+        f"{read_wrong - len(silent)} wrong and said, {len(silent)} wrong without a word"
+    )
     assert len(silent) < 0.01 * count, f"wrong without a word: {silent} of {count}"
     assert read_wrong < 0.05 * count
 

@@ -216,3 +216,75 @@ def test_command(tmp_path, reports, pngs):
     assert result.exit_code == 0, result.output
     assert "fingerprint" in result.output
     assert "left out: 1 (image files missing)" in result.output
+
+
+def members(path, *entries):
+    with tarfile.open(path, "w:gz") as tar:
+        for name, content, more in entries:
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            for key, value in more.items():
+                setattr(info, key, value)
+            tar.addfile(info, io.BytesIO(content))
+    return path
+
+
+def one(number=1, findings="Clear."):
+    return XML.format(number=number, findings=findings, images="", indication="").encode()
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ([("1.xml", one().replace(b"utf-8", b"utf-9"), {})], r"1\.xml is no well-formed XML"),
+        ([("1.xml", b"<a>" * 50_000, {})], r"1\.xml is no well-formed XML"),
+        (
+            [("1.xml", one(), {}), ("2.xml", one(findings="Other."), {})],
+            "2.xml has the id CXR1, as",
+        ),
+        ([("1.xml", one(findings="a " * 2**19), {})], "a report has at most 1048576"),
+        (
+            [("1.xml", b"", {"type": tarfile.SYMTYPE, "linkname": "1.xml"})],
+            r"holds no \.xml report",
+        ),
+        ([("1.xml", b"", {"type": tarfile.LNKTYPE, "linkname": "/etc/passwd"})], "holds no"),
+        ([("1.xml", one(number="9" * 5000), {})], "has no uId such as CXR1"),
+    ],
+)
+def test_hostile_archives(tmp_path, entries, message):
+    with pytest.raises(DatasetError, match=message) as caught:
+        read_reports(members(tmp_path / "r.tgz", *entries))
+    assert "\n" not in str(caught.value)
+
+
+def test_links_beside_reports_are_passed_over(tmp_path):
+    link = {"type": tarfile.SYMTYPE, "linkname": "/etc/passwd"}
+    path = members(tmp_path / "r.tgz", ("1.xml", one(), {}), ("2.xml", b"", link))
+    assert [report.study_id for report in read_reports(path)] == ["CXR1"]
+
+
+def test_what_an_archive_unpacks_to_is_limited(tmp_path, monkeypatch):
+    monkeypatch.setattr("plainfilm.data.sources.iu_xray._LARGEST_ARCHIVE", 2**16)
+    with pytest.raises(DatasetError, match="unpacks to more than 0 MiB"):
+        read_reports(members(tmp_path / "r.tgz", ("a.txt", b"x" * 2**20, {}), ("1.xml", one(), {})))
+
+
+@pytest.mark.parametrize("image", ["../a.png", "/etc/passwd", "a/../../b.png", "a\0.png", "", 7])
+def test_films_of_the_split_file_lie_in_their_folder(tmp_path, image):
+    groups = {"train": [{"id": "CXR1", "split": "train", "image_path": [image]}]}
+    with pytest.raises(DatasetError, match="CXR1: image_path must list files inside"):
+        read_r2gen_split(split_file(tmp_path / "annotation.json", groups))
+
+
+def test_a_split_file_nested_without_end(tmp_path):
+    (tmp_path / "annotation.json").write_text("[" * 100_000)
+    with pytest.raises(DatasetError, match="cannot be read as JSON"):
+        read_r2gen_split(tmp_path / "annotation.json")
+
+
+def test_a_film_that_cannot_be_read_costs_one_study(tmp_path, reports, pngs):
+    film = pngs / "CXR2_IM-0652-1001.png"
+    film.write_bytes(film.read_bytes()[:500])
+    dataset = prepare(tmp_path, images=pngs, reports=reports, target="findings+impression")
+    assert [row.study_id for row in dataset.rows] == ["CXR1", "CXR3"]
+    assert dataset.card.skipped["a film cannot be read"] == 1

@@ -30,6 +30,9 @@ from plainfilm.data.films.limits import check_size
 _COLOUR_SPACES = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 
 
+_MOST_DEEP_PIXELS = 25_000_000  # each takes some 40 bytes on its way
+
+
 @dataclass(frozen=True)
 class Cells:
     """Stored pixels, and how many bits of each the encoding itself vouches for."""
@@ -55,6 +58,11 @@ def read_cells(path: Path, file: DicomFile, warnings: list[str]) -> Cells:
     if samples not in (1, 3) or bits not in (8, 16, 32) or (samples == 3 and bits > 16):
         raise ImageError(
             f"{path}: has {samples} samples of {bits} bits a pixel; a film has one of 8 to 16"
+        )
+    if bits == 32 and width * height > _MOST_DEEP_PIXELS:
+        raise ImageError(
+            f"{path}: has {width} × {height} pixels of 32 bits; of such, at most "
+            f"{_MOST_DEEP_PIXELS / 1e6:.0f} million are read: give the film in 16 bits"
         )
     if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
         return _compressed(path, file, width, height, samples, bits, warnings)
