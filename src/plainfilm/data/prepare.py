@@ -133,10 +133,10 @@ def prepare(
                 transient=True,
             ):
                 journal.add(made)
-            kept, refused = _kept(journal.made(study_id) for study_id in items)
-            if inputs is not None:
-                read = _total(journal.made(study_id).read for study_id in items)
-                settings |= {"read": read, "seen": _total(keys.values())}
+            reads: list[str] = []
+            kept, refused = _kept((journal.made(study_id) for study_id in items), reads)
+        if inputs is not None:
+            settings |= {"read": _total(reads), "seen": _total(keys.values())}
         if not kept:
             shutil.rmtree(part)
             raise DatasetError(
@@ -263,12 +263,18 @@ def usable_id(study_id: str) -> bool:
     )
 
 
-def _kept(made: Iterable[Made]) -> tuple[list[tuple[Row, dict[str, str]]], dict[str, str]]:
-    """Return the rows that stay, with the digests of their files, and why the others don't."""
+def _kept(
+    made: Iterable[Made], reads: list[str]
+) -> tuple[list[tuple[Row, dict[str, str]]], dict[str, str]]:
+    """Return the rows that stay, with the digests of their files, and why the others don't.
+
+    ``reads`` gets the digest of what each study was made from.
+    """
     kept: list[tuple[Row, dict[str, str]]] = []
     refused: dict[str, str] = {}
     shown: dict[str, Row] = {}
     for one in made:
+        reads.append(one.read)
         if one.row is None:
             refused[one.study_id] = one.refused
             continue

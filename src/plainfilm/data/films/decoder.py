@@ -78,6 +78,16 @@ _child: _Child | None = None
 _lock = threading.Lock()
 
 
+def _after_fork() -> None:
+    """Let a forked process begin anew: another thread may have held the lock."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 def decode_apart(
     path: Path, request: dict[str, Any], data: bytes
 ) -> tuple[dict[str, Any], npt.NDArray[Any]]:
