@@ -75,6 +75,7 @@ def probe(
 
     from plainfilm.cli.tables import console, show, track
     from plainfilm.evaluation.tables import Sheet, Value
+    from plainfilm.metrics.error_table import ACCURATE
     from plainfilm.metrics.files import read_reports
     from plainfilm.metrics.probe import probe as carry_out
 
@@ -87,9 +88,13 @@ def probe(
         return
     widest = max(reactions.values(), key=lambda reaction: reaction.applied)
     sheet = Sheet(
-        ["edit", "reports", *chosen.metrics],
+        ["edit", "reports", *chosen.metrics, f"errors: {ACCURATE}"],
         [
-            [edit, str(one.applied), *(Value(one.drop(m), form=".1%") for m in chosen.metrics)]
+            [
+                edit,
+                str(one.applied),
+                *(Value(one.drop(name), form=".1%") for name in (*chosen.metrics, ACCURATE)),
+            ]
             for edit, one in reactions.items()
         ],
         f"share of the value lost by one edit: {len(texts)} reports of {reports}, seed {seed}",

@@ -11,7 +11,7 @@ and mend (``plainfilm/text/significance.yaml``). It is a convention of this tabl
 radiologist's judgement of the case.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -23,9 +23,8 @@ from plainfilm.metrics.clinical import labeler, matcher
 from plainfilm.metrics.pairs import Pairs
 from plainfilm.metrics.scoring import signature
 from plainfilm.metrics.statistics import share_of
-from plainfilm.text.contradictions import contradictions
+from plainfilm.text.contradictions import Contradiction
 from plainfilm.text.matching import Kind, Matching
-from plainfilm.text.readability import unreadable
 
 
 class ErrorKind(StrEnum):
@@ -152,23 +151,21 @@ def error_table(pairs: Pairs) -> ErrorTable:
     """Return the errors of each prediction against its reference."""
     return ErrorTable(
         {
-            key: tuple(_errors(matching, reference, prediction, pairs.language))
-            for key, matching, reference, prediction in zip(
-                pairs.ids, pairs.matchings, pairs.references, pairs.predictions, strict=True
+            key: tuple(_errors(matching, found, why))
+            for key, matching, found, why in zip(
+                pairs.ids, pairs.matchings, pairs.contradictions, pairs.unreadable, strict=True
             )
         }
     )
 
 
 def _errors(
-    matching: Matching, reference: str, prediction: str, language: str
+    matching: Matching, contradictions: Sequence[Contradiction], unreadable: str | None
 ) -> Iterator[ReportError]:
-    """Yield the errors of ``prediction``."""
     for difference in matching.differences:
         if kind := _KINDS.get((difference.kind, difference.significant)):
             yield ReportError(kind, difference.what)
-    for found in contradictions(matching.prediction, prediction, language):
+    for found in contradictions:
         yield ReportError(ErrorKind.CONTRADICTION, found.what)
-    why = unreadable(prediction, matching.prediction.findings, reference, language)
-    if why is not None:
-        yield ReportError(ErrorKind.UNREADABLE, why)
+    if unreadable is not None:
+        yield ReportError(ErrorKind.UNREADABLE, unreadable)

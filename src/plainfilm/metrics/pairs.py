@@ -16,6 +16,7 @@ from plainfilm.metrics.protocol import Scoring, Track, untracked
 from plainfilm.metrics.reading import read_in_batches
 
 if TYPE_CHECKING:
+    from plainfilm.text.contradictions import Contradiction
     from plainfilm.text.matching import Matching
     from plainfilm.text.statements import Said
 
@@ -177,6 +178,32 @@ class Pairs(Scoring):
             if pair not in made:
                 made[pair] = match(truth, said)
         return [made[pair] for pair in both]
+
+    @cached_property
+    def unreadable(self) -> list[str | None]:
+        """Why each prediction can't be read, in words; None where it can."""
+        from plainfilm.text.readability import unreadable
+
+        made: dict[tuple[str, str], str | None] = {}
+        for reference, prediction, said in zip(
+            self.references, self.predictions, self.said[1], strict=True
+        ):
+            if (reference, prediction) not in made:
+                made[reference, prediction] = unreadable(
+                    prediction, said.findings, reference, self.language
+                )
+        return [made[pair] for pair in zip(self.references, self.predictions, strict=True)]
+
+    @cached_property
+    def contradictions(self) -> "list[list[Contradiction]]":
+        """Where each prediction contradicts itself."""
+        from plainfilm.text.contradictions import contradictions
+
+        made: dict[int, list[Contradiction]] = {}
+        for text, said in zip(self.predictions, self.said[1], strict=True):
+            if id(said) not in made:
+                made[id(said)] = list(contradictions(said, text, self.language))
+        return [made[id(said)] for said in self.said[1]]
 
     def each(self, make: Callable[[Sequence[str]], Iterable[Made]], task: str) -> Both[Made]:
         """Return what ``make`` reads from every text, of references and of predictions.

@@ -91,6 +91,15 @@ METRICS: dict[str, Metric] = {
         f"finding-f1-{level}": Metric("finding:finding_f1", {"level": level}, "finding-f1")
         for level in ("detail", "side", "place", "severity", "change")
     },
+    "finding-match": Metric("matched:finding_match", card="finding-match"),
+    "matched-findings": Metric("matched:matched_findings", card="matched-findings"),
+    "error-score": Metric("matched:error_score", {"significant": False}, "error-score"),
+    "significant-error-score": Metric("matched:error_score", {"significant": True}, "error-score"),
+    **{
+        f"sentence-{measure}": Metric("matched:sentence_score", {"measure": measure}, "sentence-f1")
+        for measure in ("precision", "recall", "f1")
+    },
+    "temporal-f1": Metric("matched:temporal_f1", card="temporal-f1"),
 }
 
 DEFAULT_METRICS = (

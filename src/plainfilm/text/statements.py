@@ -225,9 +225,10 @@ def _sizes(findings: Sequence[Finding]) -> dict[int, set[float]]:
         stated = [i for i in indices if findings[i].status is not Status.ABSENT]
         names = {name_of(findings[i]) for i in stated}
         measured = set(measurements_mm(sentence))
-        if measured and len(names) == 1 and Observation.SUPPORT_DEVICES not in {
-            findings[i].observation for i in stated
-        }:  # fmt: skip
+        # A nodular opacity is both, and of one size.
+        one = len(names) == 1 or names <= {Observation.LUNG_LESION, Observation.LUNG_OPACITY}
+        devices = any(findings[i].observation is Observation.SUPPORT_DEVICES for i in stated)
+        if measured and one and not devices:
             found |= dict.fromkeys(stated, measured)
     return found
 
