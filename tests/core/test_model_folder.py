@@ -32,6 +32,12 @@ def test_a_folder_that_names_code_is_refused(tmp_path, name, values):
         refuse_code(tmp_path)
 
 
+def test_layers_without_end(tmp_path):
+    write(tmp_path, "config.json", {"decoder": {"num_layers": 10**6}})
+    with pytest.raises(ModelError, match="says num_layers 1000000; a network has at most 1000"):
+        refuse_code(tmp_path)
+
+
 def test_escapes_hide_no_code(tmp_path):
     (tmp_path / "config.json").write_text('{"\\u0061uto_map": {"AutoModel": "evil.M"}}')
     with pytest.raises(ModelError, match="asks for code"):

@@ -19,6 +19,7 @@ OFFLINE: dict[str, bool] = {"local_files_only": True, "trust_remote_code": False
 _CODE = ("auto_map", "custom_pipelines")
 _DATA = ("tokenizer.json", "vocab.json")  # large, and never looked at for code
 _LARGEST = 16 * 2**20
+_MOST_LAYERS = 1000  # a million of them take hours to build before any weight is missed
 
 
 @contextmanager
@@ -41,14 +42,22 @@ def loading(folder: Path, what: str = "the model") -> Iterator[None]:
 def refuse_code(folder: Path) -> None:
     """Raise ModelError where a JSON file of a folder names code that is to be run.
 
-    An empty ``auto_map``, as some trainers write it, names none.
+    An empty ``auto_map``, as some trainers write it, names none. A number of layers that only a
+    damaged file has is refused, too.
     """
     for path in sorted(folder.glob("*.json")):
-        if path.name not in _DATA and (found := _named_code(read_json(path))):
-            raise ModelError(
-                f"{path} asks for code of its own ({found}); plainfilm runs no code from a folder: "
-                "remove that entry if the model works without it"
-            )
+        if path.name in _DATA:
+            continue
+        for name, value in _entries(read_json(path)):
+            if name in _CODE and value:
+                raise ModelError(
+                    f"{path} asks for code of its own ({name}); plainfilm runs no code from a "
+                    "folder: remove that entry if the model works without it"
+                )
+            if "layer" in name and isinstance(value, int) and value > _MOST_LAYERS:
+                raise ModelError(
+                    f"{path} says {name} {value}; a network has at most {_MOST_LAYERS} layers"
+                )
 
 
 def read_json(path: Path) -> Any:
@@ -64,16 +73,13 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_bytes())
 
 
-def _named_code(values: Any) -> str | None:
-    """Return the entry that names code, at any depth."""
+def _entries(values: Any) -> Iterator[tuple[str, Any]]:
+    """Yield all entries of all objects in a JSON value, at any depth."""
     waiting = [values]
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict):
-            named = next((name for name in _CODE if value.get(name)), None)
-            if named is not None:
-                return named
+            yield from value.items()
             waiting += value.values()
         elif isinstance(value, list):
             waiting += value
-    return None

@@ -42,6 +42,8 @@ from plainfilm.data.splits import SPLITS
 
 _INSIDE = re.compile(r"[^/\\\x00-\x1f][^\\\x00-\x1f]*")
 """A relative path of the manifest; ``..`` is looked for besides."""
+_MOST_ROWS = 20_000_000
+"""Of a manifest; the largest public sets have a few hundred thousand studies."""
 MANIFEST, CARD, REFUSED = "manifest.parquet", "card.json", "refused.jsonl"
 
 SCHEMA = pa.schema(
@@ -325,8 +327,12 @@ def _check_files(path: Path, rows: Sequence[Row]) -> None:
 
 def _read_manifest(path: Path) -> list[Row]:
     with errors_as(DatasetError, f"cannot read {path / MANIFEST}", "prepare the dataset again"):
-        table = pq.read_table(path / MANIFEST)
-    known = [name for name in SCHEMA.names if name in table.column_names]
+        with pq.ParquetFile(path / MANIFEST) as file:
+            if file.metadata.num_rows > _MOST_ROWS:
+                raise ValueError(f"it says that it has {file.metadata.num_rows} rows")
+            table = file.read()
+        columns = set(table.column_names)
+    known = [name for name in SCHEMA.names if name in columns]
     missing = [field.name for field in SCHEMA if not field.nullable and field.name not in known]
     if missing:
         raise DatasetError(f"{path / MANIFEST} lacks the columns {', '.join(missing)}")

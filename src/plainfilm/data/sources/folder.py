@@ -37,6 +37,8 @@ COLUMNS: Mapping[str, str] = {
 """Columns of the CSV. Besides, each ``table.NAME`` is a clinical value; blank = not measured."""
 
 _TABLE = "table."
+_SHOWN = 100
+"""Mistakes of a table that are said at once; a wrong folder makes one of each line."""
 _REQUIRED = ("image", "patient_id")
 _PER_FILM = {"image", "view", "study_id"}
 
@@ -132,7 +134,8 @@ def read_table(table: Path) -> dict[str, _Study]:
             mistakes += _study_mistakes(study_id, group, groups)
         mistakes += _split_mistakes(groups)
     if mistakes:
-        raise DatasetError(f"{table}: {'; '.join(mistakes)}")
+        more = f"; and {len(mistakes) - _SHOWN} more" if len(mistakes) > _SHOWN else ""
+        raise DatasetError(f"{table}: {'; '.join(mistakes[:_SHOWN])}{more}")
     return {key: _study(table.parent, [values for _, values in group])
             for key, group in groups.items()}  # fmt: skip
 
