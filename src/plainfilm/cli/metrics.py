@@ -265,17 +265,37 @@ def convert(
 def install(
     metric: Annotated[str, typer.Argument(help="radgraph, ratescore or green.")],
     folder: Annotated[
-        Path, typer.Argument(help="Where to make it: a folder that is not there yet.")
+        Path,
+        typer.Argument(
+            help="Where to make it: a folder that is not there yet, or one to go on with."
+        ),
     ],
+    torch: Annotated[
+        str | None, typer.Option(help="The build of torch, as pip takes it: torch==2.13.0.")
+    ] = None,
+    torch_index: Annotated[
+        str | None,
+        typer.Option(help="Where torch comes from: https://download.pytorch.org/whl/cpu."),
+    ] = None,
+    checkpoint: Annotated[
+        list[Path] | None,
+        typer.Option(help="A checkpoint on this machine; of ratescore two, in its page's order."),
+    ] = None,
 ) -> None:
     """Make the environment that a metric of another package needs; this uses the network.
 
-        plainfilm metrics install radgraph environments/radgraph
+    Where it fails, what was fetched stays, and the same command goes on from there.
+
+        plainfilm metrics install radgraph environments/radgraph --torch torch==2.13.0
 
         plainfilm score references.csv predictions.csv --metrics radgraph-f1-partial \\
             --model radgraph=environments/radgraph
     """
     from plainfilm.metrics.external.bridge import install as make
 
-    name = make(metric, folder)
-    typer.echo(f"{name} answers; give --model {metric}={folder}")
+    name = make(metric, folder, torch=torch, torch_index=torch_index, checkpoints=checkpoint or [])
+    given = "".join(
+        f",{option}={path}"
+        for option, path in zip(("checkpoint", "synonyms"), checkpoint or [], strict=False)
+    )
+    typer.echo(f"{name} answers; give --model {metric}={folder}{given}")

@@ -1,6 +1,9 @@
 """The bridge with workers of our own, and plainfilm's worker with stand-ins for the packages."""
 
+import re
+import subprocess
 import sys
+import tarfile
 import textwrap
 import zipfile
 
@@ -161,18 +164,115 @@ def test_install_makes_an_environment_that_loads_by_name(tmp_path):
         install("radgraph", folder)
 
 
-def test_a_failed_installation_leaves_nothing(tmp_path, monkeypatch):
-    def without_pip(folder, with_pip):
-        places = Places(folder)
-        places.python.parent.mkdir(parents=True)
-        places.python.symlink_to(sys.executable)
+def without_pip(folder, with_pip):
+    """Make an environment that is this one."""
+    places = Places(folder)
+    places.python.parent.mkdir(parents=True)
+    places.python.symlink_to(sys.executable)
+
+
+def test_a_failed_installation_keeps_what_it_has_and_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("plainfilm.metrics.external.bridge.venv.create", without_pip)
+    folder = tmp_path / "new"
+    with pytest.raises(MetricError, match=r"No module named 'radgraph'.*run the installation aga"):
+        install("radgraph", folder, [])
+    (folder / "downloaded").touch()
+    with pytest.raises(ModelError, match="not complete: go on with: plainfilm metrics install rad"):
+        load_models([f"radgraph={folder}"])
+    with pytest.raises(MetricError, match="No module named 'radgraph'"):
+        install("radgraph", folder, [])
+    assert (folder / "downloaded").exists()
+    with pytest.raises(InputError, match="exists already: name a new folder"):
+        install("green", folder, [])
+    with pytest.raises(InputError, match="no environment for 'bleu': choose from radgraph"):
+        install("bleu", tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(InputError, match="exists already"):
+        install("radgraph", tmp_path, [])
+
+
+def test_pip_is_given_the_build_of_torch(tmp_path, monkeypatch):
+    calls = []
+
+    def run(command, **options):
+        calls.append(command[command.index("install") + 2 :])
+        return subprocess.CompletedProcess(command, 1 if len(calls) == 3 else 0)
 
     monkeypatch.setattr("plainfilm.metrics.external.bridge.venv.create", without_pip)
-    with pytest.raises(MetricError, match="No module named 'radgraph'"):
-        install("radgraph", tmp_path / "new", [])
-    assert not (tmp_path / "new").exists()
-    with pytest.raises(InputError, match="no environment for 'bleu': choose from radgraph"):
-        install("bleu", tmp_path / "new")
+    monkeypatch.setattr("plainfilm.metrics.external.bridge.subprocess.run", run)
+    with pytest.raises(MetricError, match="the worker could not start"):
+        install("ratescore", tmp_path / "a", torch="torch==2.13.0", torch_index="https://cpu")
+    assert calls[0] == ["--index-url", "https://cpu", "torch==2.13.0"]
+    assert calls[1][:2] == ["RaTEScore==0.6.0", "transformers<5"]
+    assert {"medspacy", "pandas", "torch==2.13.0"} <= set(calls[1])
+    with pytest.raises(MetricError, match=r"pip could not install .* what was fetched stays"):
+        install("radgraph", tmp_path / "b")
+
+
+HUB = """
+def hf_hub_download(repo_id, filename, **options):
+    raise OSError("no network\\nat all")
+"""
+RADGRAPH = """
+from huggingface_hub import hf_hub_download
+class RadGraph:
+    def __init__(self, model_type, model_cache_dir=None):
+        if model_cache_dir is None:
+            hf_hub_download(repo_id="StanfordAIMI/RRG_scorers", filename="radgraph-xl.tar.gz")
+        self.read = open(f"{model_cache_dir}/{model_type}/weights").read()
+    def __call__(self, texts):
+        return {str(i): {"entities": {"1": {"tokens": self.read, "label": "a", "relations": []}}}
+                for i, text in enumerate(texts)}
+"""
+
+
+@pytest.fixture
+def offline(tmp_path, monkeypatch):
+    """An installed environment whose package asks the model hub, which is not there."""
+    monkeypatch.setattr("plainfilm.metrics.external.bridge.venv.create", without_pip)
+    monkeypatch.setattr(Places, "command", lambda self, metric, *paths: [
+        sys.executable, str(WORKER), metric, *("" if p is None else str(p) for p in paths),
+    ])  # fmt: skip
+    packages = tmp_path / "packages"
+    info = packages / "radgraph-7.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: radgraph\nVersion: 7\n")
+    (packages / "radgraph.py").write_text(RADGRAPH)
+    (packages / "huggingface_hub.py").write_text(HUB)
+    monkeypatch.setenv("PYTHONPATH", str(packages))
+    return tmp_path / "environment"
+
+
+def test_a_failure_names_the_file_that_was_wanted(offline):
+    wanted = (
+        r"could not load radgraph-xl.tar.gz of huggingface.co/StanfordAIMI/RRG_scorers "
+        r"\(OSError: no network at all\): download it .* its path as checkpoint"
+    )
+    with pytest.raises(MetricError, match=wanted) as caught:
+        install("radgraph", offline, [])
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("form", ["folder", "archive"])
+def test_a_checkpoint_on_this_machine(offline, tmp_path, form):
+    made = tmp_path / "given/radgraph-xl"
+    made.mkdir(parents=True)
+    (made / "weights").write_text("edema")
+    path = made
+    if form == "archive":
+        path = tmp_path / "radgraph-xl.tar.gz"
+        with tarfile.open(path, "w:gz") as archive:
+            archive.add(made / "weights", "weights")
+    name = install("radgraph", offline, [], checkpoints=[path])
+    assert re.fullmatch(r"radgraph-7,radgraph-xl:[0-9a-f]{8}", name)
+    models = load_models([f"radgraph={offline},checkpoint={path}"])
+    assert models["radgraph"].ask([{"text": "x"}])[0]["1"]["tokens"] == "edema"
+    with pytest.raises(ModelError, match=r"no checkpoint of radgraph at .*gone"):
+        load_models([f"radgraph={offline},checkpoint={tmp_path / 'gone'}"])
 
 
 def test_it_says_how_to_get_what_is_missing():

@@ -9,7 +9,6 @@ checkpoints; afterwards nothing is fetched. The signature names what answered, a
 import json
 import math
 import os
-import shutil
 import subprocess
 import sys
 import venv
@@ -23,15 +22,18 @@ from typing import Any
 
 import numpy as np
 
-from plainfilm.core import InputError, MetricError, ModelError
+from plainfilm.core import InputError, MetricError, ModelError, write_atomically
 from plainfilm.metrics.pairs import Pairs
 from plainfilm.metrics.statistics import Statistics, mean_of
 
 WORKER = Path(__file__).parent / "worker/worker.py"
+STATE = "plainfilm-environment.json"
+"""The file of an environment that says what it is for, and whether it is complete."""
 
 REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "radgraph": ("radgraph==0.1.18", "transformers<5"),
-    "ratescore": ("RaTEScore==0.6.0", "transformers<5"),
+    # Its wheel asks for nothing, and imports these.
+    "ratescore": ("RaTEScore==0.6.0", "transformers<5", "torch", "medspacy", "pandas"),
     # Its releases carry no tag: this is the commit whose interface the worker calls.
     "green": (
         "green_score @ git+https://github.com/Stanford-AIMI/GREEN"
@@ -65,6 +67,8 @@ class Bridge:
         self._output: Any = self._process.stdout
         weakref.finalize(self, _end, self._process)
         header = self._receive("a line that says which metric answers")
+        if "error" in header:
+            raise MetricError(_not_loaded(header))
         try:
             self.name = f"{header['metric']}-{header['version']},{header['checkpoint']}"
         except KeyError as error:
@@ -106,19 +110,38 @@ class Bridge:
         return answer
 
 
-def load_radgraph(environment: str | Path) -> Bridge:
-    """Return RadGraph, running in the folder that ``plainfilm metrics install radgraph`` made."""
-    return _open("radgraph", Path(environment))
+def load_radgraph(environment: str | Path, *, checkpoint: Path | None = None) -> Bridge:
+    """Return RadGraph, running in the folder that ``plainfilm metrics install radgraph`` made.
+
+    Args:
+        environment: that folder.
+        checkpoint: ``radgraph-xl.tar.gz``, or the folder ``radgraph-xl`` that it unpacks to; where
+            left out, what the installation downloaded.
+    """
+    return _open("radgraph", Path(environment), checkpoint)
 
 
-def load_ratescore(environment: str | Path) -> Bridge:
-    """Return RaTEScore, running in the folder that ``plainfilm metrics install ratescore`` made."""
-    return _open("ratescore", Path(environment))
+def load_ratescore(
+    environment: str | Path, *, checkpoint: Path | None = None, synonyms: Path | None = None
+) -> Bridge:
+    """Return RaTEScore, running in the folder that ``plainfilm metrics install ratescore`` made.
+
+    Args:
+        environment: that folder.
+        checkpoint: the folder of ``RaTE-NER-Deberta``; where left out, what was downloaded.
+        synonyms: the folder of ``BioLORD-2023-C``, likewise.
+    """
+    return _open("ratescore", Path(environment), checkpoint, synonyms)
 
 
-def load_green(environment: str | Path) -> Bridge:
-    """Return GREEN, running in the folder that ``plainfilm metrics install green`` made."""
-    return _open("green", Path(environment))
+def load_green(environment: str | Path, *, checkpoint: Path | None = None) -> Bridge:
+    """Return GREEN, running in the folder that ``plainfilm metrics install green`` made.
+
+    Args:
+        environment: that folder.
+        checkpoint: the folder of ``GREEN-radllama2-7b``; where left out, what was downloaded.
+    """
+    return _open("green", Path(environment), checkpoint)
 
 
 def pair_score(pairs: Pairs, metric: str) -> Statistics:
@@ -166,54 +189,117 @@ class Places:
             "TRANSFORMERS_OFFLINE": flag,
         }
 
-    def command(self, metric: str) -> list[str]:
-        """Return what starts the worker."""
+    def command(self, metric: str, *checkpoints: Path | None) -> list[str]:
+        """Return what starts the worker; a checkpoint that is None is the downloaded one."""
         # -I: neither plainfilm's folders nor the user's are seen.
-        return [str(self.python), "-I", str(WORKER), metric]
+        paths = ["" if path is None else str(path.resolve()) for path in checkpoints]
+        return [str(self.python), "-I", str(WORKER), metric, *paths]
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the environment says of itself; empty where it says nothing."""
+        try:
+            found = json.loads((self.folder / STATE).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def write_state(self, metric: str, *, complete: bool) -> None:
+        """Say what the environment is for, and whether it is complete."""
+        state = {"metric": metric, "complete": complete}
+        write_atomically(self.folder / STATE, json.dumps(state))
 
 
-def install(metric: str, folder: Path, requirements: Sequence[str] | None = None) -> str:
+def install(
+    metric: str,
+    folder: Path,
+    requirements: Sequence[str] | None = None,
+    *,
+    torch: str | None = None,
+    torch_index: str | None = None,
+    checkpoints: Sequence[Path | None] = (),
+) -> str:
     """Make the environment of a metric in ``folder``, and return what its worker says it is.
 
-    pip and the worker's package fetch what they need. Where that fails, ``folder`` is removed, so
-    that it is whole or missing.
+    pip and the worker's package fetch what they need. Where that fails, what was fetched stays, and
+    the same call goes on from there.
 
     Args:
         metric: a name of ``REQUIREMENTS``.
-        folder: a new folder.
+        folder: a new folder, or one whose installation was not completed.
         requirements: what pip installs in place of ``REQUIREMENTS[metric]``.
+        torch: the build of torch, as pip takes it (``torch==2.13.0``); pip's choice where left out,
+            which on Linux comes with gigabytes of CUDA.
+        torch_index: the package index that torch comes from.
+        checkpoints: as for the metric's loader, in its order.
 
     Raises:
-        InputError: there is no such metric, or ``folder`` exists.
-        MetricError: pip failed, or the worker did not start.
+        InputError: there is no such metric, or ``folder`` exists and is none of its environments.
+        MetricError: pip failed, or the worker did not start; the message names what it wanted.
     """
     if metric not in REQUIREMENTS:
         raise InputError(f"no environment for {metric!r}: choose from {', '.join(REQUIREMENTS)}")
-    if folder.exists():
+    places = Places(folder)
+    if folder.exists() and places.state != {"metric": metric, "complete": False}:
         raise InputError(f"{folder} exists already: name a new folder, or remove it first")
-    places = Places(folder)
-    try:
-        venv.create(folder, with_pip=True)
-        wanted = REQUIREMENTS[metric] if requirements is None else requirements
-        if wanted:
-            pip = [str(places.python), "-m", "pip", "install", "--disable-pip-version-check"]
-            status = subprocess.run([*pip, *wanted], stdout=sys.stderr, check=False).returncode  # noqa: S603
-            if status != 0:
-                raise MetricError(f"pip could not install {', '.join(wanted)}: it says why above")
-        return Bridge(places.command(metric), places.variables(offline=False)).name
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-
-
-def _open(metric: str, folder: Path) -> Bridge:
-    places = Places(folder)
     if not places.python.is_file():
-        raise ModelError(
-            f"no environment of {metric} in {folder}: "
-            f"make it with: plainfilm metrics install {metric} {folder}"
+        venv.create(folder, with_pip=True)
+        places.write_state(metric, complete=False)
+    wanted = list(REQUIREMENTS[metric] if requirements is None else requirements)
+    if torch is not None:
+        index = [] if torch_index is None else ["--index-url", torch_index]
+        _pip(places, [torch], index)
+        wanted.append(torch)  # so that no package brings another build
+    if wanted:
+        _pip(places, wanted)
+    try:
+        name = Bridge(places.command(metric, *checkpoints), places.variables(offline=False)).name
+    except MetricError as error:
+        raise MetricError(
+            f"{error}; what was fetched stays in {folder}: run the installation again to go on"
+        ) from error
+    places.write_state(metric, complete=True)
+    return name
+
+
+def _pip(places: Places, wanted: Sequence[str], options: Sequence[str] = ()) -> None:
+    command = [str(places.python), "-m", "pip", "install", "--disable-pip-version-check"]
+    status = subprocess.run(  # noqa: S603
+        [*command, *options, *wanted], stdout=sys.stderr, check=False
+    ).returncode
+    if status != 0:
+        raise MetricError(
+            f"pip could not install {', '.join(wanted)}: it says why above; what was fetched stays "
+            f"in {places.folder}: run the installation again to go on"
         )
-    return Bridge(places.command(metric), places.variables(offline=True))
+
+
+def _open(metric: str, folder: Path, *checkpoints: Path | None) -> Bridge:
+    places = Places(folder)
+    again = f"plainfilm metrics install {metric} {folder}"
+    if not places.python.is_file():
+        raise ModelError(f"no environment of {metric} in {folder}: make it with: {again}")
+    if places.state.get("complete") is False and not any(checkpoints):
+        raise ModelError(
+            f"the environment of {metric} in {folder} is not complete: go on with: {again}, or "
+            "give its checkpoint"
+        )
+    for path in checkpoints:
+        if path is not None and not path.exists():
+            raise ModelError(f"no checkpoint of {metric} at {path}")
+    return Bridge(places.command(metric, *checkpoints), places.variables(offline=True))
+
+
+def _not_loaded(header: Mapping[str, Any]) -> str:
+    """Return why a worker could not load its package or its checkpoint, in one line."""
+    reason = " ".join(str(header["error"]).split())[:300]
+    wanted = header.get("wanted")
+    if not wanted:
+        return f"the worker could not start: {reason}"
+    return (
+        f"the worker could not load {wanted} ({reason}): download it where there is a network, "
+        "and give its path as checkpoint"
+    )
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

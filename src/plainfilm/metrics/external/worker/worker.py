@@ -1,57 +1,71 @@
 """Answers plainfilm about reports from inside another package's environment.
 
-``python worker.py radgraph`` loads the package, prints a line that says what answers
-(``{"metric", "version", "checkpoint"}``), and then, for each batch of lines that ends with an empty
-one, an answer for each: ``{"value": …}``. It runs where plainfilm is not installed and imports
-nothing of it. What the packages themselves print goes to standard error.
+``python worker.py radgraph [CHECKPOINT]`` loads the package, prints a line that says what answers
+(``{"metric", "version", "checkpoint"}``, or ``{"error", "wanted"}`` where it can't), and then, for
+each batch of lines that ends with an empty one, an answer for each: ``{"value": …}``. It runs where
+plainfilm is not installed and imports nothing of it. What the packages themselves print goes to
+standard error.
 """
 
+import hashlib
 import json
 import os
 import sys
+import tarfile
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 Answer = Callable[[list[dict[str, str]]], list[Any]]
 
+asked: list[str] = []
+"""The files that were asked of the model hub, the last one last."""
 
-def radgraph() -> tuple[str, str, Answer]:
+
+def radgraph(checkpoint: Path | None) -> tuple[str, str, Answer]:
     """Annotate texts: ``{"text"}`` to RadGraph's entities, by number."""
     from radgraph import RadGraph
 
-    checkpoint = "radgraph-xl"
-    annotator = RadGraph(model_type=checkpoint)
+    kind, options = "radgraph-xl", {}
+    if checkpoint is not None:
+        folder = _unpacked(checkpoint) if checkpoint.is_file() else checkpoint
+        kind, options = folder.name, {"model_cache_dir": str(folder.parent)}
+    annotator = RadGraph(model_type=kind, **options)
 
     def answer(items: list[dict[str, str]]) -> list[Any]:
         annotated = annotator([item["text"] for item in items])
         return [annotated[str(position)]["entities"] for position in range(len(items))]
 
-    return version("radgraph"), checkpoint, answer
+    return version("radgraph"), kind + _digest(checkpoint), answer
 
 
-def ratescore() -> tuple[str, str, Answer]:
+def ratescore(checkpoint: Path | None, synonyms: Path | None = None) -> tuple[str, str, Answer]:
     """Score pairs: ``{"reference", "prediction"}`` to RaTEScore."""
     import torch
     from RaTEScore import RaTEScore
 
-    scorer = RaTEScore(use_gpu=torch.cuda.is_available())
+    given = {"bert_model": checkpoint, "eval_model": synonyms}
+    paths = {name: str(path) for name, path in given.items() if path is not None}
+    scorer = RaTEScore(use_gpu=torch.cuda.is_available(), **paths)
 
     def answer(items: list[dict[str, str]]) -> list[Any]:
         predictions = [item["prediction"] for item in items]
         references = [item["reference"] for item in items]
         return [float(value) for value in scorer.compute_score(predictions, references)]
 
-    return version("RaTEScore"), "RaTE-NER-Deberta,BioLORD-2023-C,long", answer
+    names = f"RaTE-NER-Deberta{_digest(checkpoint)},BioLORD-2023-C{_digest(synonyms)},long"
+    return version("RaTEScore"), names, answer
 
 
-def green() -> tuple[str, str, Answer]:
+def green(checkpoint: Path | None) -> tuple[str, str, Answer]:
     """Score pairs: ``{"reference", "prediction"}`` to GREEN."""
     import torch
     from green_score import GREEN
 
-    checkpoint = "GREEN-radllama2-7b"
-    scorer = GREEN(f"StanfordAIMI/{checkpoint}", cpu=not torch.cuda.is_available())
+    name = "GREEN-radllama2-7b"
+    source = f"StanfordAIMI/{name}" if checkpoint is None else str(checkpoint)
+    scorer = GREEN(source, cpu=not torch.cuda.is_available())
 
     def answer(items: list[dict[str, str]]) -> list[Any]:
         found = scorer(
@@ -59,21 +73,69 @@ def green() -> tuple[str, str, Answer]:
         )
         return [None if value is None else float(value) for value in found[2]]
 
-    return version("green_score"), checkpoint, answer
+    return version("green_score"), name + _digest(checkpoint), answer
 
 
-METRICS = {"radgraph": radgraph, "ratescore": ratescore, "green": green}
+def _digest(checkpoint: Path | None) -> str:
+    """Return what tells a checkpoint of the user's apart: the names and sizes of its files."""
+    if checkpoint is None:
+        return ""
+    files = sorted(checkpoint.rglob("*")) if checkpoint.is_dir() else [checkpoint]
+    told = [
+        f"{path.relative_to(checkpoint.parent)}:{path.stat().st_size}"
+        for path in files
+        if path.is_file()
+    ]
+    return f":{hashlib.sha256(chr(10).join(told).encode()).hexdigest()[:8]}"
 
 
-def main(metric: str) -> None:
+def _unpacked(archive: Path) -> Path:
+    """Unpack an archive of RadGraph's beside it, once, and return its folder."""
+    folder = archive.with_name(archive.name.removesuffix(".gz").removesuffix(".tar"))
+    if not folder.is_dir():
+        with tarfile.open(archive) as packed:
+            packed.extractall(folder, filter="data")
+    return folder
+
+
+def _watch_the_hub() -> None:
+    """Note which file is asked of the model hub, so that a failure can name it."""
+    try:
+        import huggingface_hub
+    except ImportError:
+        return
+    download = huggingface_hub.hf_hub_download
+
+    def noted(repo_id: str, filename: str, **options: Any) -> Any:
+        asked.append(f"{filename} of huggingface.co/{repo_id}")
+        return download(repo_id, filename, **options)
+
+    huggingface_hub.hf_hub_download = noted
+
+
+METRICS: dict[str, Callable[..., tuple[str, str, Answer]]] = {
+    "radgraph": radgraph,
+    "ratescore": ratescore,
+    "green": green,
+}
+
+
+def main(metric: str, *checkpoints: str) -> None:
     """Say what answers, then answer batches until the input ends."""
     output = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    package_version, checkpoint, answer = METRICS[metric]()
 
     def send(**line: Any) -> None:
         output.write(json.dumps(line) + "\n")
 
+    _watch_the_hub()
+    given = [Path(path) if path else None for path in checkpoints] or [None]
+    try:
+        package_version, checkpoint, answer = METRICS[metric](*given)
+    except Exception as error:  # whatever another package raises, its user reads why
+        send(error=f"{type(error).__name__}: {error}", wanted=asked[-1] if asked else None)
+        output.flush()
+        raise SystemExit(1) from error
     send(metric=metric, version=package_version, checkpoint=checkpoint)
     output.flush()
     batch = []
@@ -88,4 +150,4 @@ def main(metric: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
