@@ -8,6 +8,7 @@ from scipy.stats import binomtest
 
 from plainfilm.core import MetricError
 from plainfilm.metrics import Bootstrap, score
+from plainfilm.metrics.scoring import scores_of
 from plainfilm.metrics.statistics import mean_of, share_of
 
 REFERENCES = [
@@ -140,3 +141,26 @@ def test_smoothing_makes_macro_f1_cover(size):
         held[False] += low <= truth <= high
     assert held[True] >= 0.9 * 150
     assert held[False] < held[True]
+
+
+def test_a_large_set_has_the_same_intervals_without_its_rows(monkeypatch):
+    random = np.random.default_rng(0)
+    texts = ["Edema.", "Small left effusion.", "No edema. Clear lungs.", "Cardiomegaly."]
+    references, predictions = (list(random.choice(texts, 900)) for _ in range(2))
+    names = ["rouge-l", "bleu-2", "macro-f1-14", "micro-f1-5", "exact-match-14"]
+    usual = score(references, predictions, names, intervals=True)
+    monkeypatch.setattr("plainfilm.metrics.scoring.LARGE", 500)
+    kept = []
+    monkeypatch.setattr(
+        "plainfilm.metrics.scoring.scores_of",
+        lambda pairs, metrics, measured, **options: kept.append(measured) or scores_of(
+            pairs, metrics, measured, **options
+        ),
+    )  # fmt: skip
+    large = score(references, predictions, names, intervals=True)
+    assert all(len(one.rows) == 1 for one in kept[0].values())
+    for name in names:
+        assert large[name].value == pytest.approx(usual[name].value)
+        assert large[name].interval == pytest.approx(usual[name].interval, abs=0.012)
+    per_report = score(references, predictions, ["rouge-l"], intervals=True, per_report=True)
+    assert len(per_report["rouge-l"].reports) == 900

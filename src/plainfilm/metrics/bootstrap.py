@@ -11,6 +11,9 @@ class that is right in 0 of 2 reports is not certain to be always wrong; without
 interval of macro-F1 covers the truth in 74 of 100 samples of 50 reports (``docs/metrics/
 intervals.md`` has the simulation).
 
+Of more than 20,000 reports, each is drawn by itself, as often as Poisson(1) says, so that no row of
+a report need be kept.
+
 *Wilson's interval* (1927), for shares of reports (a row of the error table, exact match).
 
 Reports are drawn as if independent; several studies of one patient make the truth wider.
@@ -28,6 +31,8 @@ from plainfilm.metrics.statistics import Array, Statistics
 
 _CELLS_AT_ONCE = 4_000_000  # bounds memory: weights of a chunk of draws, in float64
 
+LARGE = 20_000
+"""From more reports on, draws are summed block by block."""
 _ROUNDING = 1e-12  # what is less than that share of a value is no difference
 
 
@@ -80,17 +85,36 @@ class Bootstrap:
             statistics: of each metric, on the same reports.
             smooth: give counts of decisions their random half of one.
         """
-        rows = np.hstack([found.rows for found in statistics.values()])
-        edges = np.cumsum([found.rows.shape[1] for found in statistics.values()])[:-1]
-        totals = np.vstack([weights @ rows for weights in self._draws(len(rows))])
-        parts = np.split(totals, edges, axis=1)
         random = np.random.default_rng([self.seed, 1])
         values = {}
-        for (name, found), part in zip(statistics.items(), parts, strict=True):
+        for name, totals in self._totals(statistics).items():
+            found = statistics[name]
             if smooth and found.pseudo is not None:
-                part = part + random.standard_gamma(found.pseudo(found.totals), part.shape)
-            values[name] = found.value(part)
+                pseudo = random.standard_gamma(found.pseudo(found.totals), totals.shape)
+                totals = totals + pseudo
+            values[name] = found.value(totals)
         return values
+
+    def _totals(self, statistics: Mapping[str, Statistics]) -> dict[str, Array]:
+        """Return each metric's sum of rows in every draw, (samples, columns)."""
+        found = {name: one.drawn for name, one in statistics.items() if one.drawn is not None}
+        kept = {name: one.rows for name, one in statistics.items() if one.drawn is None}
+        if kept:
+            sums: dict[str, list[Array]] = {name: [] for name in kept}
+            for weights in self._draws(len(next(iter(kept.values())))):
+                for name, rows in kept.items():
+                    sums[name].append(weights @ rows)
+            found |= {name: np.vstack(parts) for name, parts in sums.items()}
+        return {name: found[name] for name in statistics}
+
+    def block_weights(self, block: int, reports: int) -> Array:
+        """Return how often each report of a block is drawn, (samples, reports): Poisson draws.
+
+        Of a large set each report is drawn about as often as if all were drawn together, and no
+        block needs to know the others (Hanley and MacGibbon 2006).
+        """
+        random = np.random.default_rng([self.seed, 2, block])
+        return random.poisson(1.0, (self.samples, reports)).astype(np.float64)
 
     def around_an_end(
         self, value: float, ends: tuple[float, float], reports: int

@@ -8,12 +8,12 @@ import numpy as np
 
 import plainfilm
 from plainfilm.core import MetricError, Score, Signature
-from plainfilm.metrics.bootstrap import Bootstrap
+from plainfilm.metrics.bootstrap import LARGE, Bootstrap
 from plainfilm.metrics.formats import whole_characters
 from plainfilm.metrics.pairs import Pairs
 from plainfilm.metrics.protocol import Options, Scoring
 from plainfilm.metrics.registry import Metric, resolve
-from plainfilm.metrics.statistics import Statistics
+from plainfilm.metrics.statistics import Array, Statistics
 
 Reports = Sequence[str] | Mapping[str, str]
 
@@ -67,7 +67,14 @@ def score_pairs(
     per_report: bool = False,
 ) -> dict[str, Score]:
     """Score pairs that are aligned already; arguments as for :func:`score`."""
-    measured = measure(pairs, metrics, rows=bool(intervals) or per_report)
+    bootstrap = Bootstrap() if intervals is True else intervals or None
+    large = len(pairs) > LARGE and not per_report
+    measured = measure(
+        pairs,
+        metrics,
+        rows=per_report or (bootstrap is not None and not large),
+        bootstrap=bootstrap if large else None,
+    )
     return scores_of(pairs, metrics, measured, intervals=intervals, per_report=per_report)
 
 
@@ -103,7 +110,11 @@ def scores_of(
 
 
 def measure(
-    pairs: Pairs, metrics: Mapping[str, Metric], *, rows: bool = True
+    pairs: Pairs,
+    metrics: Mapping[str, Metric],
+    *,
+    rows: bool = True,
+    bootstrap: Bootstrap | None = None,
 ) -> dict[str, Statistics]:
     """Return each metric's statistics on ``pairs``, which are read in blocks.
 
@@ -111,18 +122,25 @@ def measure(
         pairs: any number of pairs.
         metrics: name → metric.
         rows: keep the row of every report; otherwise only their sum.
+        bootstrap: whose draws are summed block by block, where rows are not kept.
     """
     for need in dict.fromkeys(metric.needs for metric in metrics.values() if metric.needs):
         getattr(pairs, need)
     found: dict[str, list[Statistics]] = {name: [] for name in metrics}
-    for part in pairs.blocks():
+    drawn: dict[str, Array] = {}
+    for number, part in enumerate(pairs.blocks()):
+        weights = None if bootstrap is None else bootstrap.block_weights(number, len(part))
         for name, metric in metrics.items():
             of_part = metric.measure(part)
+            if weights is not None and not of_part.share:
+                drawn[name] = drawn.get(name, 0) + weights @ of_part.rows
             if not rows:
                 of_part = replace(of_part, rows=of_part.totals[None])
             found[name].append(of_part)
     return {
-        name: replace(parts[0], rows=np.concatenate([part.rows for part in parts]))
+        name: replace(
+            parts[0], rows=np.concatenate([part.rows for part in parts]), drawn=drawn.get(name)
+        )
         for name, parts in found.items()
     }
 

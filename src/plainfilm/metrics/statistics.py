@@ -38,6 +38,9 @@ class Statistics:
     """For counts of decisions: from the sum of rows, (columns,), to how much of a decision each
     column is given in a draw of the bootstrap, (columns,), so that a class which is never right in
     a small sample doesn't seem to be so for certain."""
+    drawn: Array | None = None
+    """Sums of rows in the draws of a bootstrap, (samples, columns), where these were summed block
+    by block and the rows were not kept."""
     share: bool = False
     """Whether the value is the share of reports with a yes, the first column over the second."""
 
