@@ -67,3 +67,11 @@ def test_what_every_metric_must_do_in_one_run_of_the_program():
     assert usual.max() <= 1
     assert not empty.any()
     assert found.undefined == 0
+
+
+@pytest.mark.skipif(shutil.which("java") is None, reason="needs Java")
+@pytest.mark.parametrize("tokenizer", ["ptb", "whitespace"])
+def test_no_text_breaks_the_programs_lines(tokenizer):
+    odd = ["a ||| b", "|||", "SCORE ||| x", "a\u2028b\x85c\rd", "\ud800", "", "\x00 é 👍"]
+    found = score(odd, odd[::-1], ["meteor"], tokenizer=tokenizer, per_report=True)["meteor"]
+    assert len(found.reports) == len(odd)

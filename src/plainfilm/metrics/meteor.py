@@ -9,6 +9,7 @@ called METEOR give other numbers.
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def meteor(pairs: Pairs) -> Statistics:
         MetricError: the program failed.
     """
     lines = [
-        f"SCORE ||| {' '.join(reference)} ||| {' '.join(prediction)}"
+        f"SCORE ||| {_line(reference)} ||| {_line(prediction)}"
         for reference, prediction in zip(*pairs.tokens, strict=True)
     ]
     printed = _run(re.sub(r"[^\S\n]", " ", "\n".join(lines)) + "\n").split("\n")
@@ -49,6 +50,11 @@ def meteor(pairs: Pairs) -> Statistics:
         value=_value,
         protocol={**pairs.lexical, "checkpoint": "meteor-1.5.jar,en,norm"},
     )
+
+
+def _line(tokens: Sequence[str]) -> str:
+    """Return tokens as the program reads them; three bars, which part its fields, stand apart."""
+    return " ".join(tokens).replace("|||", "| | |")
 
 
 def _value(totals: Array) -> Array:
