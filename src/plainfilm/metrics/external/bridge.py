@@ -33,7 +33,14 @@ STATE = "plainfilm-environment.json"
 REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "radgraph": ("radgraph==0.1.18", "transformers<5"),
     # Its wheel asks for nothing, and imports these.
-    "ratescore": ("RaTEScore==0.6.0", "transformers<5", "torch", "medspacy", "pandas"),
+    "ratescore": (
+        "RaTEScore==0.6.0",
+        "transformers<5",
+        "torch",
+        "medspacy",
+        "pandas<3",
+        "numpy<2",  # which the spacy that medspacy asks for is built against
+    ),
     # Its releases carry no tag: this is the commit whose interface the worker calls.
     "green": (
         "green_score @ git+https://github.com/Stanford-AIMI/GREEN"
