@@ -44,6 +44,7 @@ def test_what_cannot_be_read_is_never_accurate(reference, prediction):
         ("Left basilar atelectasis.", "Atelectasis in the left lower lobe."),
         ("Right PICC with tip in the SVC.", "Right central venous catheter with tip in the SVC."),
         ("Small left pleural effusion.", "Pleural effusion."),
+        ("Right PICC. Left chest tube.", "Support lines and tubes are in place."),
         ("Lungs are clear.", "No new pleural effusion."),
         ("Heart size is normal. Lungs are clear.", "Heart size is normal. Lungs are clear."),
         ("6 mm nodule in the right lung.", "7 mm nodule in the right lung."),
@@ -81,6 +82,7 @@ def test_what_says_the_same_is_accurate(reference, prediction):
         ("Left PICC tip in the SVC.", "Left PICC tip in the right atrium.", [PLACE]),
         ("Right pacemaker and left chest tube.", "Right port.", [MINOR, SLIGHT, SLIGHT]),
         ("Left chest tube.", "Tracheostomy tube.", [MINOR, SLIGHT]),
+        ("Right PICC and right port.", "Right central line.", [SLIGHT]),
         # what lies outside the fourteen
         ("Free air under the right hemidiaphragm.", "No free air.", [CRITICAL]),
         ("Free air under the diaphragm.", "Lungs are clear.", [CRITICAL]),

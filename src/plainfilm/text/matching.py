@@ -233,9 +233,14 @@ def _distance(one: Statement, other: Statement) -> tuple[int, ...]:
 
 
 def _covered(one: Statement, others: Sequence[Statement]) -> bool:
-    """Return whether a statement of the other report says ``one`` too, less definitely."""
+    """Return whether a statement of the other report says ``one`` too, less definitely.
+
+    "Effusions" covers a left and a right one, "lines and tubes" every device; "a central line" is
+    one line.
+    """
     return any(
-        _same_name(one, other)
+        (one.name == other.name or other.name == Observation.SUPPORT_DEVICES)
+        and _same_name(one, other)
         and other.side in (None, one.side)
         and (not other.places or overlap(one.places, other.places))
         for other in others
