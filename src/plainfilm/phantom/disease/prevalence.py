@@ -177,7 +177,9 @@ def _solve(
         error = np.abs(reached - targets).max()
         if error < 1e-6:
             break
-        move = np.where(certain, 0.0, goals - _quantile(np.where(certain, 0.5, reached)))
+        # the quantile of 0 or 1 is infinite, and infinite bases never come back
+        inside = np.clip(np.where(certain, 0.5, reached), 1e-300, 1 - 1e-16)
+        move = np.where(certain, 0.0, goals - _quantile(inside))
         bases = bases + move * step
         bases = bases + max(RAREST - bases.min(), 0)
     if not error < 2e-3:
