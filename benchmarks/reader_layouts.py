@@ -13,6 +13,7 @@ import argparse
 import re
 import textwrap
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 
 from plainfilm.text import read
@@ -97,6 +98,7 @@ LAYOUTS: dict[str, Callable[[str], str]] = {
 }
 
 
+@cache
 def statements(text: str, language: str = "en") -> set[tuple[str | None, ...]]:
     return {finding.statement for finding in read(text, language=language)}
 

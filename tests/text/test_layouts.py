@@ -5,6 +5,7 @@ The layouts are those of ``benchmarks/reader_layouts.py``, which measures them o
 
 import importlib.util
 import random
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -35,11 +36,12 @@ BLANKED = [
 """Texts whose blanks matter to what is read."""
 
 
+@cache
 def reports() -> list[str]:
     styles = list(STYLES.values())
     drawn = [
         write(random_findings(rng), rng, styles[seed % len(styles)]).text
-        for seed in range(40)
+        for seed in range(100)
         for rng in [random.Random(seed)]
     ]
     return [report for report in drawn if report] + BLANKED

@@ -12,13 +12,16 @@ LONGEST_SENTENCE = 500
 """Characters after which a sentence is cut, so that reading stays linear in the text's length."""
 _WIDEST = 140
 """Characters of the widest column at which text is wrapped."""
-
+_ANSWER = 3
+"""Words of a line that may be an answer to the topic above it."""
 
 _LAST_WORD = re.compile(r"[^\W_]+(?:\.[^\W_]+)*\Z")
 _LIST_NUMBER = re.compile(r"\s*\(?\d{1,2}[.)]?\s*\Z")
 _ITEM = re.compile(r"[ \t]*(?:[-*\u2022]|\(?\d{1,2}[.)])(?:[ \t]|(?=[A-Z]))")
 _WORD = re.compile(r"[^\W\d_]+")
 _LINE = re.compile(r"[^\s][^\n]*(?<=\S)")
+_LABEL = re.compile(r"[A-Z][^\n.,:;]{1,40}:[ \t]")
+"""What opens a line of a template: "Lung parenchyma: "."""
 _MID_STOP = re.compile(r"[.!?][ \t]+[^\W\d]")
 
 
@@ -40,6 +43,8 @@ class Boundaries(NamedTuple):
     """Phrases that may end a sentence, though their last word alone may not: "on the left"."""
     never_first: frozenset[str]
     """Words that no sentence begins with: "or", "are"."""
+    trailing: frozenset[str]
+    """Hedges that a sentence ends with where the words before them may end it: "possible"."""
     names: frozenset[str]
     """Words that have a capital wherever they stand: "Swan", "Monday"."""
     topics: frozenset[str]
@@ -71,6 +76,8 @@ def compile_boundaries(words: Mapping[str, Iterable[str] | str], capitals_open: 
             r"(?P<capital>(?<=[a-z\d)\]%])[ \t]+(?=[A-Z](?:[a-z]+(?:[ ,.:-]|\Z)|-[a-z])))"
         )
         patterns.append(rf"(?P<blank>(?<=[a-z])[ \t]+(?={BLANK}[ \t]+[a-z]))")
+        patterns.append(r"(?P<label>(?<=[^\W_])[ \t]+(?=[A-Z][a-z]+(?:,?[ /][a-z]+){0,4}:[ \t]))")
+        patterns.append(r"(?P<acronym>(?<=[a-z])[ \t]+(?=[A-Z]{3,5}(?:[,.]| (?:is|are|has|with)\b)))")
     sets = {
         name: frozenset(word.lower() for word in lists.get(name, ()))
         for name in Boundaries._fields[1:]
@@ -115,11 +122,12 @@ def _has_lost_stop(text: str, before: str, mark: re.Match[str], boundaries: Boun
     earlier = before.split()
     if not earlier or _may_go_on(earlier, boundaries):
         return False
-    if mark.lastgroup == "opener":
+    if mark.lastgroup in ("opener", "label"):
         return True
     following = _WORD.search(text, mark.end() + 4 * (mark.lastgroup == "blank"), mark.end() + 30)
     word = following.group().lower() if following else ""
-    if mark.lastgroup == "blank":  # "No effusion XXXX scoliosis is unchanged"
+    if mark.lastgroup in ("blank", "acronym"):
+        # "No effusion XXXX scoliosis is unchanged", "No pneumonia COPD, unchanged"
         ends = len(earlier) > 1 and earlier[-1].lower() in boundaries.enders
         return ends and word not in boundaries.never_first
     if mark.lastgroup == "item":  # "Lungs - Clear - Effusion - None"
@@ -136,6 +144,8 @@ def _has_lost_stop(text: str, before: str, mark: re.Match[str], boundaries: Boun
 def _may_go_on(words: list[str], boundaries: Boundaries) -> bool:
     """Return whether no sentence ends with the last of ``words``: "of", "the lower"."""
     tail = [word.lower() for word in words[-3:]]
+    if tail[-1] in boundaries.trailing and len(tail) > 1 and tail[-2][-1].isalnum():
+        return _may_go_on(words[:-1], boundaries)  # "infiltrate possible", but "with possible"
     if any(" ".join(tail[at:]) in boundaries.last for at in range(len(tail))):
         return False
     return tail[-1] in boundaries.never_last or tail[-1][-1] in ",(/-&+"
@@ -186,18 +196,28 @@ class _Wrapping:
             return False  # for the stop itself to tell
         before = text[max(first, last - 30) : last].split()
         opening = _WORD.match(text, following)
+        if self.cased and _LABEL.match(text, following):
+            return True
         if opening is None or _may_go_on(before, boundaries):
             return False
         word = opening.group()
-        if word.lower() in boundaries.never_first:
+        after = _WORD.search(text, opening.end(), opening.end() + 20)
+        begins = self.cased and word.istitle() and after is not None and after.group().islower()
+        if word.lower() in boundaries.never_first and not begins:
             return False
-        if text[first:last].lower() in boundaries.topics:
+        if text[first:last].lower() in boundaries.topics and self._answers(following, boundaries):
             return False
         unbroken = text[following : following + _WIDEST].split(None, 1)[0]
         full = self.lengths[first] + 1 + len(unbroken) > self.width
         if self.cased and not (len(word) > 1 and word.isupper()):
             return word[0].isupper() and word.lower() not in boundaries.names
         return not (full and self.prose)
+
+    def _answers(self, start: int, boundaries: Boundaries) -> bool:
+        """Return whether the line is said of the topic above it ("HEART", then "Enlarged")."""
+        end = self.text.find("\n", start, start + _WIDEST)
+        words = _WORD.findall(self.text, start, end if end >= 0 else start + _WIDEST)
+        return words[0].lower() in boundaries.answers or len(words) <= _ANSWER
 
 
 def _pieces(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
