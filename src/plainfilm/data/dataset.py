@@ -2,7 +2,7 @@
 
     manifest.parquet   a row a study (see Row)
     card.json          what it is, from where, under which licence, how many, its fingerprint
-    images/            the films, as the source has them
+    images/            the films; without it they stay where the source has them (card: linked)
     masks/             where known: bits packed, a file a film
     structures/        where asked for: masks in the 212-class table, in the same way
     refused.jsonl      the studies that could not be made, a line each with the reason
@@ -15,12 +15,15 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from plainfilm.core import (
@@ -36,6 +39,7 @@ from plainfilm.core import (
     errors_as,
     one_line,
 )
+from plainfilm.data.boxes import Box
 from plainfilm.data.films.reader import read_image
 from plainfilm.data.masks import Mask, read_masks
 from plainfilm.data.splits import SPLITS
@@ -68,9 +72,17 @@ SCHEMA = pa.schema(
         pa.field("structures", pa.string()),
         pa.field("lateral_masks", pa.string()),
         pa.field("style", pa.string()),
+        pa.field("labels", pa.string()),
+        pa.field("boxes", pa.string()),
     ]
 )
-"""Columns of the manifest; ``table``, ``statements``, ``truth`` and ``measures`` are JSON."""
+"""Columns of the manifest; ``table``, ``statements``, ``truth``, ``measures``, ``labels`` and
+``boxes`` are JSON."""
+
+_LATER = ("labels", "boxes")
+"""Columns that came later: they count in a fingerprint only where they say something."""
+_BATCH = 1024
+"""Rows that are made from the table at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +116,10 @@ class Row:
     """File of the lateral film's masks."""
     style: str | None = None
     """How the institution reports, in words for a prompt."""
+    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """What the source's own labels say: labeller → name → present, absent or uncertain."""
+    boxes: tuple[Box, ...] = ()
+    """Where the source says that something lies."""
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
@@ -133,6 +149,9 @@ class Row:
                 values[name] = json.dumps(findings, ensure_ascii=False)
         if self.measures is not None:
             values["measures"] = json.dumps(dict(self.measures))
+        values["labels"] = json.dumps(self.labels, ensure_ascii=False) if self.labels else None
+        boxes = [box.to_dict() for box in self.boxes]
+        values["boxes"] = json.dumps(boxes, ensure_ascii=False) if boxes else None
         return values
 
     @classmethod
@@ -145,11 +164,14 @@ class Row:
             if values.get(name) is not None:
                 found = json.loads(values[name])
                 changed[name] = tuple(Finding.from_dict(finding) for finding in found)
-        if values.get("measures") is not None:
-            changed["measures"] = json.loads(values["measures"])
-        for name in ("table", "measures"):
+        for name in ("measures", "labels", "boxes"):
+            if values.get(name) is not None:
+                changed[name] = json.loads(values[name])
+        for name in ("table", "measures", "labels"):
             if not isinstance(changed.get(name), dict | None):
                 raise DatasetError(f"study {values['study_id']}: {name} is no JSON object")
+        changed["labels"] = changed.get("labels") or {}
+        changed["boxes"] = tuple(Box.from_dict(box) for box in changed.get("boxes") or ())
         return cls(**changed)
 
 
@@ -170,27 +192,82 @@ class DataCard(Word):
     skipped: dict[str, int]
     """How many studies of the source were left out, by reason."""
     fingerprint: str
-    """SHA-256 over all rows and all files."""
+    """SHA-256 over all rows and all files; of films that are linked, over their names and sizes."""
+    linked: str | None = None
+    """The folder that the rows' images are relative to, where the films stay with their source."""
+
+
+class Rows(Sequence[Row]):
+    """The rows of a manifest, each made when it is asked for.
+
+    The manifest stays in Arrow's memory, so that some hundred thousand studies cost what their
+    texts take, and opening them takes seconds.
+
+    Args:
+        table: the manifest.
+        chosen: which of its rows, in which order; all where left out.
+    """
+
+    def __init__(self, table: pa.Table, chosen: npt.NDArray[np.int64] | None = None) -> None:
+        self.table = table
+        self._chosen = np.arange(table.num_rows) if chosen is None else chosen
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Rows": ...
+    def __getitem__(self, index: int | slice) -> "Row | Rows":
+        if isinstance(index, slice):
+            return Rows(self.table, self._chosen[index])
+        values: dict[str, Any] = self.table.slice(int(self._chosen[index]), 1).to_pylist()[0]
+        return Row.from_dict(values)
+
+    def __iter__(self) -> Iterator[Row]:
+        for start in range(0, len(self), _BATCH):
+            some = self.table.take(pa.array(self._chosen[start : start + _BATCH]))
+            yield from map(Row.from_dict, some.to_pylist())
+
+    def column(self, name: str) -> list[Any]:
+        """Return one column's values, without making the rows."""
+        values: list[Any] = self.table.column(name).take(pa.array(self._chosen)).to_pylist()
+        return values
+
+    def where(self, name: str, value: str) -> "Rows":
+        """Return the rows whose column ``name`` has ``value``."""
+        found = pc.fill_null(pc.equal(self.table.column(name), value), False).to_numpy()
+        return Rows(self.table, self._chosen[found[self._chosen]])
 
 
 class Dataset:
     """A prepared dataset directory, opened for reading.
+
+    Args:
+        path: the directory.
+        films: where the films lie now, for one whose films stay with their source; its card says
+            where they were.
 
     Raises:
         DatasetError: the directory, its manifest or card is missing or malformed, a file is
             missing, or a patient lies in two splits.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *, films: Path | str | None = None) -> None:
         self.path = Path(path)
         self.card = _read_card(self.path)
-        self.rows = _read_manifest(self.path)
-        _check_files(self.path, self.rows)
-        self._by_id = {row.study_id: row for row in self.rows}
-        if len(self._by_id) < len(self.rows):
-            twice = Counter(row.study_id for row in self.rows).most_common(1)[0][0]
-            raise DatasetError(f"{self.path / MANIFEST} holds study {twice} more than once")
-        check_patients(self.rows)
+        table = _read_manifest(self.path)
+        self.rows: Sequence[Row] = Rows(table)
+        self.films = self.path if self.card.linked is None else Path(films or self.card.linked)
+        check_table(self.path, table)
+        _check_files(self.path, table, linked=self.card.linked is not None)
+        if self.card.linked is not None and not self.films.is_dir():
+            raise DatasetError(
+                f"{self.path}: its films lie in {self.films}, which is no folder here: mount it, "
+                f"or change linked in {self.path / CARD}"
+            )
+        self._places: dict[str, int] | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -201,12 +278,18 @@ class Dataset:
         """Return the studies of a split: ``train``, ``validate`` or ``test``."""
         if name not in SPLITS:
             raise DatasetError(f"no split {name!r}: choose one of {', '.join(SPLITS)}")
+        if isinstance(self.rows, Rows):
+            return self.rows.where("split", name)
         return [row for row in self.rows if row.split == name]
 
     def image(self, row: Row, index: int = 0) -> Image:
         """Return one film of a study."""
         provenance = Provenance.SIMULATED if self.card.simulated else Provenance.REAL
-        return read_image(self.path / row.images[index], provenance=provenance)
+        image = read_image(self.films / row.images[index], provenance=provenance)
+        view = View(row.views[index])
+        if self.card.linked is None or view is View.UNKNOWN:
+            return image
+        return image.model_copy(update={"view": view})  # its own file may not say
 
     def masks(self, row: Row, index: int = 0) -> dict[str, Mask]:
         """Return one film's masks by name, ``(height, width)`` each; empty where there are none."""
@@ -225,8 +308,13 @@ class Dataset:
 
         Its ``prior`` is the study that ``prior_study_id`` names, without a prior of its own.
         """
-        before = None if row.prior_study_id is None else self._by_id[row.prior_study_id]
-        return self._study(row, None if before is None else self._study(before, None))
+        prior = None if row.prior_study_id is None else self._row(row.prior_study_id)
+        return self._study(row, None if prior is None else self._study(prior, None))
+
+    def _row(self, study_id: str) -> Row:
+        if self._places is None:
+            self._places = {row: place for place, row in enumerate(study_ids(self.rows))}
+        return self.rows[self._places[study_id]]
 
     def _study(self, row: Row, prior: Study | None) -> Study:
         return Study(
@@ -246,31 +334,50 @@ class Dataset:
         )
 
 
-def write_manifest(path: Path, rows: Sequence[Row]) -> None:
-    """Write ``rows`` as the manifest of the directory ``path``."""
-    table = pa.Table.from_pylist([row.to_dict() for row in rows], schema=SCHEMA)
-    pq.write_table(table, path / MANIFEST)
+def study_ids(rows: Sequence[Row]) -> list[str]:
+    """Return the ids of ``rows`` in their order."""
+    return rows.column("study_id") if isinstance(rows, Rows) else [row.study_id for row in rows]
 
 
-def fingerprint(rows: Iterable[Row], digests: Mapping[str, str]) -> str:
-    """Return the SHA-256 over ``rows`` and the files that they name.
+class ManifestWriter:
+    """Writes the manifest of the directory ``path`` row by row, and sums up the fingerprint."""
 
-    Args:
-        rows: of the manifest.
-        digests: name of each file → its SHA-256, hexadecimal.
-    """
-    total = hashlib.sha256()
-    for row in rows:
-        total.update(json.dumps(row.to_dict(), sort_keys=True).encode())
+    def __init__(self, path: Path) -> None:
+        self._file = pq.ParquetWriter(path / MANIFEST, SCHEMA)
+        self._waiting: list[dict[str, Any]] = []
+        self._total = hashlib.sha256()
+        self.studies = dict.fromkeys(SPLITS, 0)
+        """How many, by split."""
+
+    def add(self, row: Row, digests: Mapping[str, str]) -> None:
+        """Write a row; ``digests``: name of each of its files → SHA-256, hexadecimal."""
+        values = row.to_dict()
+        self._waiting.append(values)
+        self.studies[row.split] += 1
+        counted = {name: values[name] for name in values
+                   if values[name] is not None or name not in _LATER}  # fmt: skip
+        self._total.update(json.dumps(counted, sort_keys=True).encode())
         for file in files_of(row):
-            total.update(bytes.fromhex(digests[file]))
-    return total.hexdigest()
+            self._total.update(bytes.fromhex(digests[file]))
+        if len(self._waiting) >= 8 * _BATCH:
+            self._flush()
+
+    def close(self) -> str:
+        """Finish the manifest; return the fingerprint, SHA-256 over all rows and their files."""
+        self._flush()
+        self._file.close()
+        return self._total.hexdigest()
+
+    def _flush(self) -> None:
+        self._file.write_table(pa.Table.from_pylist(self._waiting, schema=SCHEMA))
+        self._waiting.clear()
 
 
-def check_patients(rows: Sequence[Row]) -> None:
+def check_patients(rows: Iterable[Row]) -> None:
     """Raise DatasetError where one patient's studies lie in two splits, or a prior is no other
     study of the same patient."""
     splits: dict[str, str] = {}
+    rows = list(rows)
     patients = {row.study_id: row.patient_id for row in rows}
     for row in rows:
         if splits.setdefault(row.patient_id, row.split) != row.split:
@@ -302,30 +409,138 @@ def _read_card(path: Path) -> DataCard:
         raise DatasetError(f"cannot read {path / CARD}: {one_line(error)}") from error
 
 
-def _check_files(path: Path, rows: Sequence[Row]) -> None:
-    """Raise DatasetError where a file is missing; looks into each folder once, not at each file."""
-    patients: dict[str, str] = {}
-    for row in rows:
-        for file in files_of(row):
-            if patients.setdefault(file, row.patient_id) != row.patient_id:
-                raise DatasetError(f"{path / MANIFEST}: two patients' studies have the file {file}")
-    files = patients.keys()
-    there: set[str] = set()
-    for folder in {file.rpartition("/")[0] for file in files}:
+def check_manifest(path: Path) -> None:
+    """Raise DatasetError where the manifest in the folder ``path`` isn't right."""
+    check_table(path, _read_manifest(path))
+
+
+def check_table(path: Path, table: pa.Table) -> None:
+    """Raise DatasetError where a manifest's rows aren't right by themselves or contradict.
+
+    Looks at whole columns at once, and makes only the row that is wrong, for its message.
+    """
+    rows = Rows(table)
+    with errors_as(DatasetError, f"{path / MANIFEST} is damaged", "prepare the dataset again"):
+        try:
+            for place in _wrong_rows(table):
+                rows[place]
+            for name in _JSON:
+                if name in table.column_names:
+                    _check_json(rows, name)
+        except InputError as error:
+            raise DatasetError(f"{path / MANIFEST}: {error}") from error
+        study_column = table.column("study_id")
+        if pc.count_distinct(study_column).as_py() < len(table):
+            twice = Counter(study_column.to_pylist()).most_common(1)[0][0]
+            raise DatasetError(f"{path / MANIFEST} holds study {twice} more than once")
+        if not _patients_agree(table):
+            check_patients(rows)
+
+
+_JSON: Mapping[str, type | None] = {
+    "table": dict, "measures": dict, "labels": dict, "boxes": list, "statements": None,
+    "truth": None,
+}  # fmt: skip
+"""Columns of JSON → what it must be; None where the row itself must be made to know."""
+
+
+def _check_json(rows: Rows, name: str) -> None:
+    """Raise where a value of a JSON column is damaged."""
+    column = rows.table.column(name)
+    for start in range(0, len(column), _BATCH):
+        for place, text in enumerate(column.slice(start, _BATCH).to_pylist(), start):
+            if text is None or text == "{}":
+                continue
+            kind = _JSON[name]
+            if kind is None or not isinstance(json.loads(text), kind):
+                rows[place]
+
+
+def _wrong_rows(table: pa.Table) -> list[int]:
+    """Return the places of rows that :class:`Row` refuses."""
+    wrong = ~pc.is_in(table.column("split"), pa.array(SPLITS)).to_numpy()
+    images, views = table.column("images"), table.column("views")
+    counts = pc.list_value_length(images).to_numpy()
+    wrong |= (counts == 0) | (counts != pc.list_value_length(views).to_numpy())
+    owners = np.repeat(np.arange(len(table)), counts)
+    wrong[owners[~_inside(pc.list_flatten(images))]] = True
+    for name in ("masks", "structures", "lateral_masks"):
+        if name in table.column_names:
+            wrong |= ~_inside(pc.fill_null(table.column(name), "x"))
+    return [int(place) for place in np.flatnonzero(wrong)]
+
+
+def _inside(names: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+    """Tell of each name whether it is a relative path that stays in its folder."""
+    names = pc.fill_null(names, "")
+    fits = pc.match_substring_regex(names, r"\A(?:" + _INSIDE.pattern + r")\z").to_numpy()
+    leads = pc.match_substring_regex(names, r"(?:\A|/)\.\.(?:/|\z)").to_numpy()
+    return np.asarray(fits & ~leads, dtype=bool)
+
+
+def _patients_agree(table: pa.Table) -> bool:
+    """Whether all is as :func:`check_patients` wants it."""
+    splits = table.group_by("patient_id").aggregate([("split", "count_distinct")])
+    if len(splits) and pc.max(splits.column("split_count_distinct")).as_py() > 1:
+        return False
+    if "prior_study_id" not in table.column_names:
+        return True
+    later = table.filter(pc.is_valid(table.column("prior_study_id")))
+    ids = table.column("study_id").combine_chunks()
+    before = pc.index_in(later.column("prior_study_id"), ids)
+    if before.null_count:
+        return False
+    patients = table.column("patient_id").take(before)
+    alone = pc.equal(later.column("prior_study_id"), later.column("study_id"))
+    agrees = pc.and_(pc.equal(patients, later.column("patient_id")), pc.invert(alone))
+    return bool(pc.all(agrees, min_count=0).as_py())
+
+
+def _check_files(path: Path, table: pa.Table, *, linked: bool) -> None:
+    """Raise DatasetError where a file is missing, or two patients have it.
+
+    Looks into each folder once, not at each file; at no film that stays with its source.
+    """
+    images = table.column("images")
+    counts = pc.list_value_length(images).to_numpy()
+    owner = table.column("patient_id")
+    flat = pc.list_flatten(images)
+    names, owners = [flat], [owner.take(pa.array(np.repeat(np.arange(len(table)), counts)))]
+    for name in ("masks", "structures", "lateral_masks"):
+        if name in table.column_names:
+            there = pc.is_valid(table.column(name))
+            names.append(table.column(name).filter(there))
+            owners.append(owner.filter(there))
+    files, patients = (
+        pa.chunked_array([chunk for part in parts for chunk in part.chunks], type=pa.string())
+        for parts in (names, owners)
+    )
+    pairs = pa.table({"file": files, "patient": patients}).group_by("file")
+    owned = pairs.aggregate([("patient", "count_distinct")])
+    shared = owned.filter(pc.greater(owned.column("patient_count_distinct"), 1))
+    if len(shared):
+        raise DatasetError(
+            f"{path / MANIFEST}: two patients' studies have the file {shared.column('file')[0]}"
+        )
+    named = set(owned.column("file").to_pylist())
+    if linked:
+        named -= set(flat.to_pylist())
+    found: set[str] = set()
+    for folder in {file.rpartition("/")[0] for file in named}:
         try:
             with os.scandir(path / folder) as entries:
-                there.update(f"{folder}/{entry.name}" if folder else entry.name
+                found.update(f"{folder}/{entry.name}" if folder else entry.name
                              for entry in entries)  # fmt: skip
         except OSError:
             continue  # its files are missing
-    if missing := sorted(files - there):
+    if missing := sorted(named - found):
         raise DatasetError(
-            f"{path} lacks {len(missing)} of its {len(files)} files, {missing[0]} for one: prepare "
+            f"{path} lacks {len(missing)} of its {len(named)} files, {missing[0]} for one: prepare "
             "it again"
         )
 
 
-def _read_manifest(path: Path) -> list[Row]:
+def _read_manifest(path: Path) -> pa.Table:
     with errors_as(DatasetError, f"cannot read {path / MANIFEST}", "prepare the dataset again"):
         with pq.ParquetFile(path / MANIFEST) as file:
             if file.metadata.num_rows > _MOST_ROWS:
@@ -336,9 +551,6 @@ def _read_manifest(path: Path) -> list[Row]:
     missing = [field.name for field in SCHEMA if not field.nullable and field.name not in known]
     if missing:
         raise DatasetError(f"{path / MANIFEST} lacks the columns {', '.join(missing)}")
-    try:
-        with errors_as(DatasetError, f"{path / MANIFEST} is damaged", "prepare the dataset again"):
-            table = table.select(known).cast(pa.schema([SCHEMA.field(name) for name in known]))
-            return [Row.from_dict(values) for values in table.to_pylist()]
-    except InputError as error:
-        raise DatasetError(f"{path / MANIFEST}: {error}") from error
+    with errors_as(DatasetError, f"{path / MANIFEST} is damaged", "prepare the dataset again"):
+        schema = pa.schema([SCHEMA.field(name) for name in known])
+        return table.select(known).cast(schema)

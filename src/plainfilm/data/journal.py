@@ -6,11 +6,13 @@ is no line.
 
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
-from plainfilm.core import DatasetError
+from plainfilm.core import DatasetError, errors_as
 from plainfilm.core.files import encoded, saying_why
 from plainfilm.data.dataset import Row
+
+JOURNAL = "journal.jsonl"
 
 
 class Made(NamedTuple):
@@ -29,6 +31,12 @@ class Made(NamedTuple):
     """Digest of the contents of what it was made from."""
     refused: str
     """Why it could not be made; empty where it was."""
+    reason: str = ""
+    """What it is counted under, if it could not be made."""
+    prior: str | None = None
+    """The patient's earlier study, if it could not be made; else its row says so."""
+    place: int = 0
+    """Among the studies of all shards."""
 
 
 class Journal:
@@ -66,7 +74,7 @@ class Journal:
     @staticmethod
     def place(part: Path) -> Path:
         """Return the journal's file in a working folder."""
-        return part / "journal.jsonl"
+        return part / JOURNAL
 
     def has(self, study_id: str, key: str) -> bool:
         """Whether a study is done, and was made from what ``key`` stands for."""
@@ -81,10 +89,7 @@ class Journal:
 
     def made(self, study_id: str) -> Made:
         """Return what became of a study that is done."""
-        self._file.seek(self._places[study_id][1])
-        values = _values(self._file.readline())
-        row = None if values["row"] is None else Row.from_dict(values["row"])
-        return Made(**(values | {"row": row, "films": tuple(values["films"])}))
+        return made_at(self._file, self._places[study_id][1])
 
     def close(self) -> None:
         """Close the file."""
@@ -94,6 +99,33 @@ class Journal:
         with saying_why(self.path):
             self._file.write(encoded(json.dumps(values)) + b"\n")
             self._file.flush()
+
+
+def made_at(file: BinaryIO, place: int) -> Made:
+    """Return what a line of a journal says that begins at byte ``place``."""
+    file.seek(place)
+    values = _values(file.readline())
+    row = None if values["row"] is None else Row.from_dict(values["row"])
+    return Made(**(values | {"row": row, "films": tuple(values["films"])}))
+
+
+def lines_of(path: Path) -> dict[str, tuple[int, int]]:
+    """Return study id → place among all shards, and first byte of its line, of a whole journal.
+
+    Raises:
+        DatasetError: the journal is missing or cut short.
+    """
+    found: dict[str, tuple[int, int]] = {}
+    with (
+        errors_as(DatasetError, f"cannot read {path}", "prepare the shard again"),
+        path.open("rb") as file,
+    ):
+        end = len(file.readline())
+        for line in file:
+            values = json.loads(line)
+            found[values["study_id"]] = values["place"], end
+            end += len(line)
+    return found
 
 
 def _values(line: bytes) -> dict[str, Any]:

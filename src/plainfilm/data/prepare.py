@@ -7,7 +7,11 @@ the manifest, what belongs to none of them is swept away, and the folder takes i
 
 A study that can't be made (a film that can't be read) is left out with its reason; so is one whose
 film another patient's study shows too, as nobody can say whose it is, and it might lie in two
-splits.
+splits. Whoever had it as prior gets the one before it.
+
+Studies are looked at one after the other, also at the end, so that some hundred thousand need no
+more memory than their ids and digests take. Several machines take a shard each; ``merge`` ends what
+they made exactly as one machine would have.
 """
 
 import hashlib
@@ -15,13 +19,14 @@ import json
 import os
 import shutil
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,25 +38,41 @@ from plainfilm.core import DatasetError, PlainfilmError, check_folder
 from plainfilm.core.files import encoded, locked, saying_why
 from plainfilm.data.dataset import (
     CARD,
+    MANIFEST,
     REFUSED,
     DataCard,
     Dataset,
+    ManifestWriter,
     Row,
-    check_patients,
-    fingerprint,
-    write_manifest,
+    check_manifest,
 )
 from plainfilm.data.films.prepared import file_digest
-from plainfilm.data.journal import Journal, Made
-from plainfilm.data.splits import SPLITS
+from plainfilm.data.journal import JOURNAL, Journal, Made
 
 Item = TypeVar("Item")
 
+_Task = tuple[str, tuple[str, Item]]
+"""Study id, and its key and item."""
 Build = Callable[[str, Item], tuple[Row, Mapping[str, bytes]]]
 """(study id, what the source knows of it) → its row, and its files: relative path → content."""
 
 _UNREADABLE, _SHARED = "a film cannot be read", "its film is another patient's too"
 _LONGEST_ID = 200  # bytes; names of files may have 255
+_CHUNK, _AHEAD = 8, 4
+"""Studies that a worker gets at once, and chunks for each worker that wait."""
+SHARD = "shard.json"
+"""What a shard leaves beside its journal for the merge."""
+
+
+class LeftOutError(DatasetError):
+    """A study that is left out; ``reason`` is what such studies are counted under."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason, self.detail = reason, detail
+
+    def __reduce__(self) -> tuple[type["LeftOutError"], tuple[str, str]]:
+        return LeftOutError, (self.reason, self.detail)
 
 
 def prepare(
@@ -67,6 +88,10 @@ def prepare(
     skipped: Mapping[str, int] | None = None,
     inputs: Callable[[Item], Sequence[Path]] | None = None,
     facts: Callable[[Item], Any] = repr,
+    linked: Path | None = None,
+    prior: Callable[[Item], str | None] | None = None,
+    shard: str | None = None,
+    places: Mapping[str, int] | None = None,
     workers: int = 1,
     progress: bool = True,
 ) -> Dataset:
@@ -86,6 +111,11 @@ def prepare(
         inputs: the files that a study is made from. With it the card holds a fingerprint of
             everything that was read, and a source that has changed since is another one.
         facts: what else a study is made from, as JSON values.
+        linked: the folder that the rows' images are relative to, where the films stay in it. Their
+            names and sizes are looked at then, never their contents.
+        prior: the earlier study of an item, asked for one that is left out.
+        shard: ``3/16`` where ``items`` are the third of sixteen parts.
+        places: study id → its place among the items of all shards.
         workers: processes to build with; the result does not depend on it.
         progress: whether to show a progress bar.
 
@@ -96,10 +126,16 @@ def prepare(
         OutputError: ``out`` cannot be written.
     """
     settings = json.loads(json.dumps(source))
+    card = {
+        "description": description, "licence": licence, "simulated": simulated,
+        "language": language, "linked": None if linked is None else str(linked),
+    }  # fmt: skip
     out = Path(os.path.realpath(out))
     check_out(out)
+    contents = _size if linked is not None else _contents
+    told = settings | ({"shard": shard} if shard else {})
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        return _existing(out, items, settings, licence, language, inputs, facts)
+        return _existing(out, items, told, card, inputs, facts, contents)
     if not items:
         raise DatasetError(f"nothing to prepare into {out}: the source has no usable study")
     for study_id in items:
@@ -107,68 +143,128 @@ def prepare(
             raise DatasetError(
                 f"study id {study_id[:60]!r} cannot be a file name: rename it in the source"
             )
+    with (
+        working_folder(out) as part,
+        closing(Journal(part, str(settings.get("kind", "")))) as journal,
+    ):
+        keys = {
+            study_id: _key(settings, study_id, item, inputs, facts, _seen)
+            for study_id, item in items.items()
+        }
+        todo = [study_id for study_id in items if not journal.has(study_id, keys[study_id])]
+        content_key = partial(_content_key, settings, inputs, facts, contents)
+        make = partial(_make, build, part, linked, content_key)
+        tasks = ((study_id, (keys[study_id], items[study_id])) for study_id in todo)
+        for made in track(
+            _built(make, tasks, workers),
+            total=len(items),
+            completed=len(items) - len(todo),
+            description=f"preparing {out.name}",
+            disable=not progress,
+            transient=True,
+        ):
+            before = prior(items[made.study_id]) if prior and made.row is None else None
+            place = 0 if places is None else places[made.study_id]
+            journal.add(made._replace(prior=before, place=place))
+        del todo
+        finish(
+            part,
+            out,
+            lambda: (journal.made(study_id) for study_id in items),
+            told,
+            card,
+            skipped=skipped or {},
+            marked=inputs is not None,
+            shard=shard,
+        )
+    return Dataset(out)
+
+
+@contextmanager
+def working_folder(out: Path) -> Iterator[Path]:
+    """Make ``.NAME.part`` beside ``out``, and hold its lock.
+
+    Raises:
+        DatasetError: another process has it.
+    """
     part = out.with_name(f".{out.name}.part")
     with saying_why(part):
         part.mkdir(parents=True, exist_ok=True)
     with locked(part) as free:
         if not free:
             raise DatasetError(f"another process is preparing {out}: wait for it")
-        with closing(Journal(part, str(settings.get("kind", "")))) as journal:
-            keys = {
-                study_id: _key(settings, study_id, item, inputs, facts, _seen)
-                for study_id, item in items.items()
-            }
-            todo = {
-                study_id: (keys[study_id], item)
-                for study_id, item in items.items()
-                if not journal.has(study_id, keys[study_id])
-            }
-            make = partial(_make, build, part, partial(_content_key, settings, inputs, facts))
-            for made in track(
-                _built(make, todo, workers),
-                total=len(items),
-                completed=len(items) - len(todo),
-                description=f"preparing {out.name}",
-                disable=not progress,
-                transient=True,
-            ):
-                journal.add(made)
-            reads: list[str] = []
-            kept, refused = _kept((journal.made(study_id) for study_id in items), reads)
-        if inputs is not None:
-            settings |= {"read": _total(reads), "seen": _total(keys.values())}
-        if not kept:
-            shutil.rmtree(part)
-            raise DatasetError(
-                f"nothing to prepare into {out}: none of {len(items)} studies can be made; the "
-                f"first: {next(iter(refused.values()))}"
-            )
-        rows = _without_lost_priors([row for row, _ in kept])
-        check_patients(rows)
-        digests = {name: digest for _, files in kept for name, digest in files.items()}
-        card = DataCard(
-            source=settings,
-            description=description,
-            licence=licence,
-            simulated=simulated,
-            language=language,
-            plainfilm=__version__,
-            studies={split: sum(row.split == split for row in rows) for split in SPLITS},
-            skipped={**(skipped or {}), **Counter(_reason(text) for text in refused.values())},
-            fingerprint=fingerprint(rows, digests),
+        yield part
+
+
+def finish(
+    part: Path,
+    out: Path,
+    studies: Callable[[], Iterable[Made]],
+    source: dict[str, Any],
+    card: Mapping[str, Any],
+    *,
+    skipped: Mapping[str, int],
+    marked: bool,
+    shard: str | None = None,
+) -> None:
+    """Make the manifest and the card of what lies in ``part``, and give it its name.
+
+    Args:
+        part: the working folder.
+        out: its name.
+        studies: yields what became of each study, in order; asked twice.
+        source: the kind of source and its settings.
+        card: description, licence, simulated, language and linked.
+        skipped: studies that the source left out by itself, by reason.
+        marked: whether the card holds a fingerprint of everything that was read.
+        shard: of which part this is; then what a merge needs is kept.
+    """
+    there, refused, priors = _looked_through(studies())
+    reasons: Counter[str] = Counter(skipped)
+    with saying_why(part):
+        writer = ManifestWriter(part)
+        read, seen = hashlib.sha256(), hashlib.sha256()
+        files: set[str] = set()
+        for one in studies():
+            read.update(one.read.encode())
+            seen.update(one.key.encode())
+            if one.study_id in refused:
+                reasons[one.reason if one.row is None else _SHARED] += 1
+            elif one.row is not None:
+                writer.add(_with_kept_prior(one.row, there, priors), one.files)
+                if card["linked"] is None:
+                    files.update(one.files)
+        fingerprint = writer.close()
+    if not any(writer.studies.values()):
+        shutil.rmtree(part)
+        raise DatasetError(
+            f"nothing to prepare into {out}: none of {len(refused)} studies can be made; the "
+            f"first: {next(iter(refused.values()))}"
         )
-        with saying_why(part):
-            _sweep(part, set(digests))
-            write_manifest(part, rows)
-            (part / CARD).write_bytes(encoded(card.to_json(indent=1)))
-            if refused:
-                lines = [
-                    json.dumps({"study_id": study_id, "reason": reason}) + "\n"
-                    for study_id, reason in refused.items()
-                ]
-                (part / REFUSED).write_text("".join(lines), encoding="utf-8")
-            part.replace(out)
-    return Dataset(out)
+    if marked:
+        source = source | {"read": read.hexdigest(), "seen": seen.hexdigest()}
+    values = DataCard(
+        source=source,
+        plainfilm=__version__,
+        studies=writer.studies,
+        skipped=dict(sorted(reasons.items())),
+        fingerprint=fingerprint,
+        **card,
+    )
+    check_manifest(part)
+    with saying_why(part):
+        _sweep(part, files | {MANIFEST, *({JOURNAL} if shard else ())})
+        if shard:
+            told = {"shard": shard, "skipped": dict(skipped), "marked": marked}
+            (part / SHARD).write_text(json.dumps(told), encoding="utf-8")
+        (part / CARD).write_bytes(encoded(values.to_json(indent=1)))
+        if refused:
+            lines = [
+                json.dumps({"study_id": study_id, "reason": reason}) + "\n"
+                for study_id, reason in refused.items()
+            ]
+            (part / REFUSED).write_text("".join(lines), encoding="utf-8")
+        part.replace(out)
 
 
 def check_out(out: Path) -> None:
@@ -182,10 +278,10 @@ def _existing(
     out: Path,
     items: Mapping[str, Item],
     settings: Mapping[str, Any],
-    licence: str,
-    language: str,
+    card: Mapping[str, Any],
     inputs: Callable[[Item], Sequence[Path]] | None,
     facts: Callable[[Item], Any],
+    contents: Callable[[Path], Any],
 ) -> Dataset:
     """Open a dataset that is there, if it was made from the same source."""
     if not (out / CARD).is_file():
@@ -193,12 +289,14 @@ def _existing(
     dataset = Dataset(out)
     known = dict(dataset.card.source)
     read, seen = known.pop("read", None), known.pop("seen", None)
-    if known != settings or (dataset.card.licence, dataset.card.language) != (licence, language):
+    alike = ("licence", "language", "linked")
+    if known != settings or any(getattr(dataset.card, name) != card[name] for name in alike):
         raise DatasetError(f"{out} holds another dataset: choose another directory")
     if inputs is None:
         return dataset
-    for mark, of in ((seen, _seen), (read, _contents)):  # looking first: reading all takes long
-        keys = (_key(settings, key, item, inputs, facts, of) for key, item in items.items())
+    made_from = {name: value for name, value in settings.items() if name != "shard"}
+    for mark, of in ((seen, _seen), (read, contents)):  # looking first: reading all takes long
+        keys = (_key(made_from, key, item, inputs, facts, of) for key, item in items.items())
         if _total(keys) == mark:
             return dataset
     raise DatasetError(
@@ -240,10 +338,23 @@ def _content_key(
     settings: Mapping[str, Any],
     inputs: Callable[[Item], Sequence[Path]] | None,
     facts: Callable[[Item], Any],
+    contents: Callable[[Path], Any],
     study_id: str,
     item: Item,
 ) -> str:
-    return _key(settings, study_id, item, inputs, facts, _contents)
+    return _key(settings, study_id, item, inputs, facts, contents)
+
+
+def _size(path: Path) -> int:
+    """Return what counts of a film that stays with its source; a copy elsewhere has it too."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _linked_digest(folder: Path, name: str) -> str:
+    return hashlib.sha256(f"{name}:{_size(folder / name)}".encode()).hexdigest()
 
 
 def _total(digests: Iterable[str]) -> str:
@@ -263,42 +374,36 @@ def usable_id(study_id: str) -> bool:
     )
 
 
-def _kept(
-    made: Iterable[Made], reads: list[str]
-) -> tuple[list[tuple[Row, dict[str, str]]], dict[str, str]]:
-    """Return the rows that stay, with the digests of their files, and why the others don't.
-
-    ``reads`` gets the digest of what each study was made from.
-    """
-    kept: list[tuple[Row, dict[str, str]]] = []
+def _looked_through(
+    studies: Iterable[Made],
+) -> tuple[set[str], dict[str, str], dict[str, str | None]]:
+    """Return the ids of the studies that stay, why the others don't, and what those' priors are."""
+    there: set[str] = set()
     refused: dict[str, str] = {}
-    shown: dict[str, Row] = {}
-    for one in made:
-        reads.append(one.read)
-        if one.row is None:
-            refused[one.study_id] = one.refused
-            continue
-        rows = [shown.setdefault(film, one.row) for film in one.films]
-        other = next((row for row in rows if row.patient_id != one.row.patient_id), None)
-        if other is None:
-            kept.append((one.row, one.files))
+    priors: dict[str, str | None] = {}
+    shown: dict[bytes, tuple[str, str]] = {}
+    for one in studies:
+        row, why = one.row, one.refused
+        if row is not None:
+            own = row.study_id, row.patient_id
+            others = [shown.setdefault(bytes.fromhex(film), own) for film in one.films]
+            other = next((study for study, patient in others if patient != row.patient_id), None)
+            if other is not None:
+                why = f"{_SHARED}: study {other} shows it; give both one patient_id, or keep one"
+        if why:
+            refused[one.study_id] = why
+            priors[one.study_id] = one.prior if row is None else row.prior_study_id
         else:
-            refused[one.study_id] = (
-                f"{_SHARED}: study {other.study_id} shows it; give both one patient_id, or keep one"
-            )
-    return kept, refused
+            there.add(one.study_id)
+    return there, refused, priors
 
 
-def _reason(text: str) -> str:
-    return _SHARED if text.startswith(_SHARED) else _UNREADABLE
-
-
-def _without_lost_priors(rows: list[Row]) -> list[Row]:
-    """Return the rows; an earlier study that was left out is nobody's prior."""
-    there = {None, *(row.study_id for row in rows)}
-    return [
-        row if row.prior_study_id in there else replace(row, prior_study_id=None) for row in rows
-    ]
+def _with_kept_prior(row: Row, there: set[str], priors: Mapping[str, str | None]) -> Row:
+    """Return the row; for an earlier study that was left out stands the one before it, if any."""
+    prior = row.prior_study_id
+    while prior is not None and prior not in there:
+        prior = priors.get(prior)
+    return row if prior == row.prior_study_id else replace(row, prior_study_id=prior)
 
 
 def _sweep(part: Path, named: set[str]) -> None:
@@ -314,23 +419,33 @@ def _sweep(part: Path, named: set[str]) -> None:
 
 
 def _built(
-    make: Callable[[tuple[str, tuple[str, Item]]], Made],
-    todo: Mapping[str, tuple[str, Item]],
-    workers: int,
+    make: Callable[[_Task[Item]], Made], tasks: Iterable[_Task[Item]], workers: int
 ) -> Iterator[Made]:
+    """Yield what becomes of each study, in order; few studies wait at a time."""
     if workers == 1:
-        yield from map(make, todo.items())
+        yield from map(make, tasks)
         return
     # Fresh processes: a fork of one that runs threads (torch, pyarrow) may lock up.
     context = get_context("spawn")
+    waiting: deque[Future[list[Made]]] = deque()
     try:
         with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
-            yield from pool.map(make, todo.items(), chunksize=8)
+            tasks = iter(tasks)
+            while chunk := list(islice(tasks, _CHUNK)):
+                waiting.append(pool.submit(_make_each, make, chunk))
+                if len(waiting) > _AHEAD * workers:
+                    yield from waiting.popleft().result()
+            while waiting:
+                yield from waiting.popleft().result()
     except BrokenProcessPool as error:
         raise DatasetError(
             "a process that prepares studies was killed (perhaps for want of memory): run the same "
             "command again with fewer --workers, it goes on where it stopped"
         ) from error
+
+
+def _make_each(make: Callable[[_Task[Item]], Made], tasks: Sequence[_Task[Item]]) -> list[Made]:
+    return [make(task) for task in tasks]
 
 
 def _end_with_parent() -> None:
@@ -349,22 +464,27 @@ def _end_with_parent() -> None:
 def _make(
     build: Build[Item],
     part: Path,
+    linked: Path | None,
     content_key: Callable[[str, Item], str],
-    entry: tuple[str, tuple[str, Item]],
+    entry: _Task[Item],
 ) -> Made:
     """Make one study and write its files; called in a worker."""
     study_id, (key, item) = entry
     try:
         row, files = build(study_id, item)
     except PlainfilmError as error:
-        return Made(study_id, key, None, {}, (), content_key(study_id, item), str(error))
+        reason = error.reason if isinstance(error, LeftOutError) else _UNREADABLE
+        read = content_key(study_id, item)
+        return Made(study_id, key, None, {}, (), read, str(error), reason)
     with saying_why(part):
         for name, content in files.items():
             path = part / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)  # the study's line, written behind, is what makes it count
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    films = tuple(_picture_digest(files[name]) for name in row.images)
+    films = tuple(_picture_digest(files[name]) for name in row.images if name in files)
+    if linked is not None:
+        digests |= {name: _linked_digest(linked, name) for name in row.images}
     return Made(study_id, key, row, digests, films, content_key(study_id, item), "")
 
 

@@ -1,7 +1,11 @@
-"""Splits by patient: all studies of one patient lie in one split, on every machine."""
+"""Splits and shards by patient: all studies of one patient lie in one, on every machine."""
 
 import hashlib
+import re
 from collections.abc import Mapping
+from typing import NamedTuple
+
+from plainfilm.core import InputError
 
 SPLITS = ("train", "validate", "test")
 
@@ -18,3 +22,30 @@ def split_of(patient_id: str, shares: Mapping[str, float] = SHARES) -> str:
         if place < 0:
             return name
     return next(reversed(list(shares)))
+
+
+class Shard(NamedTuple):
+    """One of several parts, from 1."""
+
+    number: int
+    of: int
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+    def has(self, patient_id: str) -> bool:
+        """Whether a patient's studies belong to this part."""
+        digest = hashlib.sha256(f"plainfilm shard {patient_id}".encode()).digest()
+        return int.from_bytes(digest[:8], "big") % self.of == self.number - 1
+
+
+def read_shard(text: str) -> Shard:
+    """Return the shard that a text such as ``3/16`` means.
+
+    Raises:
+        InputError: it means none.
+    """
+    found = re.fullmatch(r"([0-9]{1,5})/([0-9]{1,5})", text.strip())
+    if found is None or not 1 <= int(found[1]) <= int(found[2]):
+        raise InputError(f"a shard is written like 3/16 (the third of sixteen), got {text!r}")
+    return Shard(int(found[1]), int(found[2]))
