@@ -339,6 +339,12 @@ def study_ids(rows: Sequence[Row]) -> list[str]:
     return rows.column("study_id") if isinstance(rows, Rows) else [row.study_id for row in rows]
 
 
+def write_manifest(path: Path, rows: Iterable[Row]) -> None:
+    """Write ``rows`` as the manifest of the directory ``path``."""
+    table = pa.Table.from_pylist([row.to_dict() for row in rows], schema=SCHEMA)
+    pq.write_table(table, path / MANIFEST)
+
+
 class ManifestWriter:
     """Writes the manifest of the directory ``path`` row by row, and sums up the fingerprint."""
 
