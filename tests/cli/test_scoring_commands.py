@@ -264,6 +264,25 @@ def test_compare_by_column(sites):
     assert "by Site" in printed("compare", both, both, "--metrics", FEW, "--by", "Site")
 
 
+def test_the_column_of_groups_is_no_system(tmp_path):
+    both = tmp_path / "both.csv"
+    both.write_text("id,Site,reference,ours\n1,north,Clear.,Clear.\n2,south,Edema.,Clear.\n")
+    found = json.loads(
+        printed("compare", both, both, "--metrics", "rouge-l", "--by", "Site", "--json")
+    )
+    assert found["rouge-l"]["first"] == pytest.approx(0.5)
+    assert found["groups"]["north"]["rouge-l"]["first"] == pytest.approx(1)
+
+
+def test_compare_says_what_it_compares(folder, sites):
+    shown = printed("compare", folder, folder, "--metrics", FEW)
+    assert "of its 2 systems, 'model [x]' is meant" in shown
+    both, _ = sites
+    assert "predictions: 'prediction' of both.csv" in printed(
+        "compare", both, both, "--metrics", FEW
+    )
+
+
 def test_compare_several(folder, tmp_path):
     shown = printed("compare", folder, "--metrics", FEW)
     assert "2 systems" in shown

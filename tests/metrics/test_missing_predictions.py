@@ -101,9 +101,31 @@ def test_one_file_never_plays_both_sides(tmp_path, command, name, content):
     assert not (tmp_path / "out.jsonl").exists()
 
 
-def test_a_file_given_twice_is_said(tmp_path):
-    path = _write(tmp_path, "a.csv", "id,text\ns1,Clear.\n")
-    assert "is given for both sides" in _run("score", path, path, "--metrics", "bleu-1").stdout
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("a.csv", "id,text\ns1,Clear.\n"), ("a.txt", "Clear.\n"), ("a.json", '{"s1": "Clear."}')],
+)
+def test_a_file_given_twice_is_said(tmp_path, name, content):
+    path = _write(tmp_path, name, content)
+    again = tmp_path / "again" / name
+    again.parent.mkdir()
+    again.symlink_to(path)
+    for second in (path, again):
+        (*_, note) = read_report_set(path, second).notes
+        assert note == f"{name} is given for both sides: its texts are scored against themselves"
+        assert note in _run("score", path, second, "--metrics", "bleu-1").stdout
+
+
+def test_a_file_given_twice_may_hold_both_sides(tmp_path):
+    path = _write(tmp_path, "a.csv", "id,text,prediction\ns1,Clear.,Edema.\n")
+    assert read_pairs(path, path) == ({"s1": "Clear."}, {"s1": "Edema."})
+
+
+def test_empty_texts_are_counted(tmp_path):
+    path = _write(tmp_path, "a.csv", "id,reference,prediction\ns1,,Clear.\ns2,Clear.,\n")
+    notes = read_report_set(path).notes
+    assert "1 of 2 references are empty: s1" in notes
+    assert "1 of 2 predictions are empty: s2" in notes
 
 
 def test_which_column_is_which_side_is_said(tmp_path):

@@ -74,6 +74,30 @@ def test_a_reference_without_the_section_is_refused(tmp_path):
         read_report_set(path, section="findings")
 
 
+@pytest.mark.parametrize(
+    ("section", "content", "message"),
+    [
+        ("findings", "id,impression\ns1,Clear.\n", "row 2 lacks the section findings"),
+        ("findings+impression", "id,findings\ns1,Clear.\n", "lacks the section findings.impr"),
+        ("findings", "id,findings,impression\ns1,,Clear.\n", "lacks a reference under 'findings'"),
+    ],
+)
+def test_another_section_does_not_stand_in(tmp_path, section, content, message):
+    path = _write(tmp_path, "a.csv", content)
+    said = _write(tmp_path, "b.csv", "id,prediction\ns1,Clear.\n")
+    with pytest.raises(InputError, match=message):
+        read_report_set(path, said, section=section)
+
+
+def test_headings_within_a_line(tmp_path):
+    """ReXrank puts "Impression:" after findings that need not end in a stop."""
+    text = "Findings: no effusion Impression: normal"
+    path = _write(tmp_path, "a.csv", f"id,report,prediction\ns1,{text},{text}\n")
+    for section, wanted in (("findings", "no effusion"), ("impression", "normal")):
+        found = read_report_set(path, section=section)
+        assert found.references == found.systems["predictions"] == {"s1": wanted}
+
+
 def test_a_prediction_without_headings_is_the_section(tmp_path):
     path = _write(tmp_path, "a.csv", f"id,report,prediction\ns1,{WHOLE},Clear.\n")
     assert read_report_set(path, section="findings").systems == {"predictions": {"s1": "Clear."}}

@@ -106,13 +106,13 @@ def compare(
     chosen = protocol(
         metrics, uncertain, metric_model, tokenizer=tokenizer, corpus=corpus, workers=workers
     )
-    how = _Options(chosen, samples, language, missing, section, form, json)
+    how = _Options(chosen, samples, language, missing, section, by, form, json, [])
     if len(runs) == 2:
         systems = [
             _System([runs[0], *(first_run or [])], first_row),
             _System([runs[1], *(second_run or [])], second_row),
         ]
-        _compare_two(systems, how, by, table, track)
+        _compare_two(systems, how, table, track)
         return
     if first_row or second_row or first_run or second_run or by:
         raise InputError(
@@ -130,8 +130,11 @@ class _Options(NamedTuple):
     language: str | None
     missing: Missing
     section: str | None
+    by: str | None
     form: Form
     json: bool
+    notes: list[str]
+    """What a reader of the comparison should know."""
 
     def scoring(self, systems: Sequence[_System], track: "object") -> "Scoring":
         """Return how the systems are scored, in the way that their own scores say."""
@@ -153,15 +156,16 @@ class _Options(NamedTuple):
         from plainfilm.cli.reports import load_reports
 
         found = load_reports(
-            path, row=row, section=self.section, missing=self.missing.value, language=language
-        ).reports
+            path, row=row, section=self.section, missing=self.missing.value, language=language,
+            beside=[self.by] if self.by else [],
+        ).reports  # fmt: skip
+        self.notes.extend(f"{path}: {note}" for note in found.notes)
         return found.references, found.systems  # type: ignore[return-value]
 
 
 def _compare_two(
     systems: Sequence[_System],
     how: _Options,
-    by: str | None,
     table: Path | None,
     track: "object",
 ) -> None:
@@ -180,6 +184,11 @@ def _compare_two(
     for system, runs in zip(systems, read, strict=True):
         for path, (others, _) in zip(system.paths, runs, strict=True):
             _check_references(first, references, path, others)
+        for path, (_, said) in zip(system.paths, runs, strict=True):
+            if len(said) > 1:
+                how.notes.append(
+                    f"{path}: of its {len(said)} systems, {next(iter(said))!r} is meant"
+                )
     written = [[next(iter(said.values())) for _, said in runs] for runs in read]
     names = how.chosen.metrics
     found = significance.compare(
@@ -189,8 +198,8 @@ def _compare_two(
     if max(map(len, written)) > 1:
         repeated = significance.repeated(references, written[0], written[1], names, scoring=scoring)
     groups = {}
-    if by is not None:
-        groups = _by_group(by, table, first, references, written, how, scoring)
+    if how.by is not None:
+        groups = _by_group(how.by, table, first, references, written, how, scoring)
     if how.json:
         printed: dict[str, object] = {
             name: comparison_entry(one, repeated.get(name)) for name, one in found.items()
@@ -205,9 +214,10 @@ def _compare_two(
     title = f"{len(references)} studies: {systems[1]} (second) against {systems[0]} (first)"
     sheets = [comparison_sheet(found, repeated, title)]
     if groups:
-        sheets.append(group_sheet(groups, by or ""))
-    notes = ["p is two-sided, of one run each; Welch p is one-sided, over the runs."]
-    show(console(), sheets, how.form, notes if repeated else [])
+        sheets.append(group_sheet(groups, how.by or ""))
+    if repeated:
+        how.notes.append("p is two-sided, of one run each; Welch p is one-sided, over the runs.")
+    show(console(), sheets, how.form, how.notes)
 
 
 def _compare_several(runs: Sequence[Path], how: _Options, track: "object") -> None:
@@ -239,7 +249,7 @@ def _compare_several(runs: Sequence[Path], how: _Options, track: "object") -> No
         typer.echo(dumps({name: ranking_entry(one) for name, one in found.items()}))
         return
     title = f"{len(references)} studies, {len(systems)} systems"
-    show(console(), [ranking_sheet(found, title), pairs_sheet(found)], how.form)
+    show(console(), [ranking_sheet(found, title), pairs_sheet(found)], how.form, how.notes)
 
 
 def _by_group(

@@ -56,7 +56,11 @@ class Source:
         if self.lines is not None:
             return []
         found = self._sections(section) if section else []
-        found = found or self._first(_REFERENCE_NAMES) or self._sections(None)
+        found = found or self._first(_REFERENCE_NAMES)
+        if not found and section is not None:
+            wanted = [name for part in section.split("+") for name in SECTION_NAMES[part]]
+            self._lacks(f"the section {section}", (*_REFERENCE_NAMES, *wanted))
+        found = found or self._sections(None)
         if not found:
             self._lacks("a text", (*_REFERENCE_NAMES, "findings", "impression"))
         return found
@@ -189,6 +193,10 @@ class Source:
         }
 
 
-def are_sections(columns: Sequence[Column]) -> bool:
-    """Return whether the columns are those of sections, by their names."""
-    return bool(columns) and {name for column in columns for name in column} <= _SECTION_COLUMNS
+def are_sections(columns: Sequence[Column], section: str | None = None) -> bool:
+    """Return whether the columns are those of sections, or of ``section``, by their names."""
+    names = [set(column) for column in columns]
+    if section is None:
+        return bool(names) and set.union(*names) <= _SECTION_COLUMNS
+    parts = [set(SECTION_NAMES[part]) for part in section.split("+")]
+    return len(names) == len(parts) and all(map(set.issubset, names, parts))

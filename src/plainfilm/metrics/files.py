@@ -104,7 +104,8 @@ def read_report_set(
     notes = [
         f"references: {truth.described([columns])}; predictions: {said.described(systems.values())}"
     ]
-    if said.path == truth.path and columns in systems.values():
+    one_text = columns in systems.values() or truth.lines is not None
+    if one_text and truth.path.samefile(said.path):
         notes.append(f"{truth.path.name} is given for both sides: its texts are scored against "
                      "themselves")  # fmt: skip
     chosen = _Choice(section, language, missing, notes)
@@ -268,7 +269,7 @@ class _Choice:
             found = [(f"line {n}", str(n), line) for n, line in enumerate(source.lines, 1)]
         else:
             found = list(source.texts(columns))
-        by_column = are_sections(columns) and len(columns) == len((self.section or "").split("+"))
+        by_column = self.section is not None and are_sections(columns, self.section)
         texts: dict[str, str | None] = {}
         for place, key, text in found:
             if self.section is not None and text is not None and not by_column:
@@ -276,6 +277,8 @@ class _Choice:
                     text, self.section, self.language, required=side == "references",
                     where=f"{source.path}: {_named(place, key)}",
                 )  # fmt: skip
+            if by_column and side == "references" and not (text or "").strip():
+                text = None  # a report without that section
             texts[key] = text
         if gone := [_named(place, key) for place, key, _ in found if texts[key] is None]:
             self._complain(source, columns, side, gone)
@@ -287,6 +290,8 @@ class _Choice:
                 f"{_listed(empty)}"
             )
         whole = {key: text or "" for key, text in texts.items()}
+        if blank := [key for key, text in texts.items() if text is not None and not text.strip()]:
+            self.notes.append(f"{len(blank)} of {len(texts)} {side} are empty: {_listed(blank)}")
         return list(whole.values()) if source.lines is not None else whole
 
     def _complain(

@@ -1,5 +1,7 @@
 """The part of a report that is scored: findings, impression, or both."""
 
+import re
+
 from plainfilm.core import InputError
 
 SECTION_NAMES = {
@@ -10,6 +12,12 @@ SECTION_NAMES = {
 
 SECTIONS = ("findings", "impression", "findings+impression")
 """What can be chosen."""
+
+
+_WITHIN_A_LINE = re.compile(
+    r"(?<=\S)[ \t]+(?=(?:Findings|Impression|Hallazgos|Impresión|Conclusión):(?:\s|$))"
+)
+"""Where ReXrank's form, "Findings: … Impression: …", puts a heading after a text without a stop."""
 
 
 def check_section(section: str | None) -> None:
@@ -38,7 +46,7 @@ def section_of(text: str, section: str, language: str, *, where: str, required: 
     """
     from plainfilm.text import sections
 
-    parts = sections(text, language=language)
+    parts = sections(_WITHIN_A_LINE.sub("\n", text), language=language)
     wanted = section.split("+")
     found = [part.text for part in parts if part.name in wanted]
     if found:

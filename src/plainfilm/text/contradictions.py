@@ -37,6 +37,15 @@ _OPAQUE = (
 )  # fmt: skip
 """What "the lungs are clear" denies."""
 _GRADES_APART = 2
+_ANOTHER_TIME = re.compile(
+    r"\b(?:although|but|change\w*|compar\w+|earlier|either|exclude\w*|formerly|if|interval|likely|"
+    r"longer|now|or|other\w*|possib\w+|previous\w*|prior|rather|represent\w*|resolv\w+|since|"
+    r"suggest\w*|than|then|though|unless|versus|vs|whether|which|while|yet|xxxx|"
+    r"aunque|antes|antigu\w+|cambi\w+|compar\w+|o|pero|previ\w+|que|ya)\b",
+    re.IGNORECASE,
+)
+"""Words of a sentence that states and denies a finding and means both: of another time, "no
+pneumothorax but a skin fold", "without evidence of active tuberculosis or"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +123,15 @@ def _denies(finding: Finding) -> bool:
 
 def _contradicts(denial: Finding, stated: Finding, text: str) -> bool:
     """Return whether ``denial`` reaches what ``stated`` says, and leaves no room for it."""
-    if denial.sentence and denial.sentence == stated.sentence:  # "not seen then, and now there"
-        return False
+    if denial.sentence and denial.sentence == stated.sentence:
+        if _ANOTHER_TIME.search(stated.sentence) or name_of(denial) != name_of(stated):
+            return False
     if denial.side is not None and not set(sides(denial)) & set(sides(stated)):
         return False
     if denial.location not in (None, stated.location):
-        return False
+        # "sharp costophrenic angles" leave no room for an effusion, unless it is a small one
+        angles = denial.observation is stated.observation is Observation.PLEURAL_EFFUSION
+        return angles and stated.severity not in SLIGHT and stated.location is None
     if name_of(denial) == name_of(stated) and _term(denial, text) == _term(stated, text):
         return True
     if _FURTHER_LIMITING.search(denial.sentence or ""):

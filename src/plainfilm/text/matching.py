@@ -387,15 +387,18 @@ def _where(finding: Finding) -> tuple[str | None, str | None]:
 
 
 def _once(differences: Sequence[Difference]) -> Iterator[Difference]:
-    """Yield the differences, of several with the same words the first alone."""
-    seen = set()
+    """Yield the differences; of several with the same words one alone.
+
+    Of a misplaced tube that is left out, or invented, its being misplaced goes before the tube.
+    """
+    kept: dict[tuple[Kind, str], Difference] = {}
     for difference in differences:
         key = (difference.kind, difference.what)
         if difference.kind in (Kind.HALLUCINATED, Kind.OMITTED):
             key = (difference.kind, f"{difference.reference}{difference.prediction}")
-        if key not in seen:
-            seen.add(key)
-            yield difference
+        if key not in kept or (difference.significant and not kept[key].significant):
+            kept[key] = difference
+    yield from kept.values()
 
 
 _SHOWN = {

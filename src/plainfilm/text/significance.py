@@ -4,7 +4,7 @@ Read from ``significance.yaml``, which a radiologist can read and mend.
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -19,6 +19,25 @@ MISPLACED = "misplaced device"
 SLIGHT = frozenset({Severity.TRACE, Severity.SMALL, Severity.MILD})
 
 
+_TO_CARINA = r"(?:above|over|from|superior to|proximal to|cephalad (?:to|of)|encima de|de)\b"
+_ABOVE = re.compile(
+    rf"\b{_TO_CARINA}(?:\W+(?:the|la|level|nivel|of|de)\b){{0,4}}\W+carina\b", re.IGNORECASE
+)
+_DISTANCE = re.compile(
+    rf"(?<![\d.,])(\d+(?:[.,]\d+)?)[\s-]*(mm|cm|millimet\w*|milímet\w*|centimet\w*|"
+    rf"centímet\w*)\b(?=[^.;]{{0,25}}?\b{_TO_CARINA}[^.;]{{0,20}}?\bcarina\b)"
+    rf"|\bcarina\W+by\W+(?:\w+\W+)?(\d+(?:[.,]\d+)?)[\s-]*(mm|cm)\b",
+    re.IGNORECASE,
+)
+
+
+def _distances_mm(sentence: str) -> Iterator[float]:
+    """Yield how far above the carina a sentence puts a tip."""
+    for match in _DISTANCE.finditer(sentence):
+        number, unit = match[1] or match[3], match[2] or match[4]
+        yield float(number.replace(",", ".")) * (10.0 if unit.lower().startswith("c") else 1.0)
+
+
 @dataclass(frozen=True)
 class Significance:
     """What ``significance.yaml`` says."""
@@ -30,6 +49,8 @@ class Significance:
     old_fracture: re.Pattern[str]
     wrong_tips: Mapping[str, frozenset[str]]
     """Device → places where its tip lies wrong."""
+    above_carina_mm: tuple[float, float]
+    """Least and greatest distance of a tip that lies right above the carina."""
     misplaced_words: re.Pattern[str]
     own_names: Mapping[str, str]
     """Finer term that is another thing than the rest of its observation → its name."""
@@ -60,10 +81,15 @@ class Significance:
         """Return whether a device that is present is told to lie wrong."""
         if device.status is Status.ABSENT:
             return False
-        wrong = self.wrong_tips.get(device.detail or "", frozenset())
-        if device.location in wrong:
+        sentence = device.sentence or ""
+        if self.misplaced_words.search(sentence):
             return True
-        return bool(self.misplaced_words.search(device.sentence or ""))
+        if device.location not in self.wrong_tips.get(device.detail or "", frozenset()):
+            return False
+        if device.location != "carina" or not _ABOVE.search(sentence):
+            return True
+        least, most = self.above_carina_mm
+        return any(not least <= distance <= most for distance in _distances_mm(sentence))
 
     def same_device(self, one: str | None, other: str | None) -> bool:
         """Return whether two names of devices may mean the same one; None is any device."""
@@ -94,6 +120,7 @@ def load_significance() -> Significance:
         never=frozenset(critical["never"]),
         old_fracture=_words(critical["old fracture"]),
         wrong_tips={name: frozenset(places) for name, places in device["tips"].items()},
+        above_carina_mm=tuple(device["above the carina"]),
         misplaced_words=_words(device["words"]),
         own_names={
             detail: name for name, details in told["of its own"].items() for detail in details
