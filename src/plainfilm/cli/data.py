@@ -17,7 +17,7 @@ _SHOWN = 10
 
 data_app = typer.Typer(
     name="data",
-    help="Prepare a data set: the phantom, IU X-ray, or films with a table of your own.\n\n"
+    help="Prepare a data set: a published collection, the phantom, or films of your own.\n\n"
     "Each source becomes a dataset directory: manifest.parquet, images/, card.json. Splits are by "
     "patient. An interrupted preparation goes on where it stopped.",
     no_args_is_help=True,
@@ -32,6 +32,24 @@ Size = Annotated[
 ]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Processes; as many as cores if left out.")
+]
+Source = Annotated[
+    Path, typer.Argument(metavar="SOURCE", help="The collection's folder.", show_default=False)
+]
+Target = Annotated[
+    str,
+    typer.Option(help="findings, findings+impression or any: studies without it are left out."),
+]
+Link = Annotated[
+    bool, typer.Option("--link", help="Leave the films where they are; nothing is copied.")
+]
+Shard = Annotated[
+    str | None,
+    typer.Option(
+        metavar="3/16",
+        help="Prepare the third of sixteen parts; plainfilm data merge ends them.",
+        show_default=False,
+    ),
 ]
 
 
@@ -130,6 +148,76 @@ def iu_xray(
     _done(dataset)
 
 
+@data_app.command("mimic-cxr")
+def mimic_cxr(
+    source: Source,
+    out: Out,
+    films: Annotated[
+        Path | None, typer.Option(help="Folder with files/ of the films.", show_default=False)
+    ] = None,
+    tables: Annotated[
+        Path | None, typer.Option(help="Folder with MIMIC-CXR-JPG's CSV files.", show_default=False)
+    ] = None,
+    reports: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with files/ of the reports, or mimic-cxr-reports.zip.", show_default=False
+        ),
+    ] = None,
+    ed: Annotated[
+        Path | None, typer.Option(help="MIMIC-IV-ED: triage becomes a table.", show_default=False)
+    ] = None,
+    hosp: Annotated[
+        Path | None,
+        typer.Option(help="MIMIC-IV: age, sex, laboratory join the table.", show_default=False),
+    ] = None,
+    film_format: Annotated[
+        str | None, typer.Option("--format", help="jpg or dicom; what is there if left out.")
+    ] = None,
+    target: Target = "findings",
+    size: Size = 512,
+    link: Link = False,
+    shard: Shard = None,
+    workers: Workers = None,
+) -> None:
+    """Prepare MIMIC-CXR or MIMIC-CXR-JPG, with the official split.
+
+    plainfilm data mimic-cxr mimic-cxr-jpg/2.1.0 mimic/ --reports mimic-cxr/2.1.0 --link
+    """
+    from plainfilm.data.sources.collection import Options
+    from plainfilm.data.sources.mimic_cxr import prepare_mimic_cxr
+
+    _terms("mimic-cxr")
+    dataset = prepare_mimic_cxr(
+        source,
+        out,
+        films=films,
+        tables=tables,
+        reports=reports,
+        ed=ed,
+        hosp=hosp,
+        film_format=film_format,
+        options=Options(target, size, link, shard, workers),
+    )
+    _done(dataset)
+
+
+@data_app.command()
+def merge(
+    out: Out,
+    shards: Annotated[
+        list[Path], typer.Argument(metavar="SHARD...", help="All of them.", show_default=False)
+    ],
+) -> None:
+    """Merge the shards that several machines prepared into one dataset.
+
+    plainfilm data merge mimic/ mimic-*-of-16/
+    """
+    from plainfilm.data.merge import merge as merge_shards
+
+    _done(merge_shards(out, shards))
+
+
 @data_app.command()
 def folder(
     table: Annotated[
@@ -177,6 +265,17 @@ def _shares(texts: Iterable[str]) -> dict[str, float]:
         except ValueError:
             raise InputError(f"--prevalence must look like pneumothorax=.3, got {text!r}") from None
     return shares
+
+
+def _terms(name: str) -> None:
+    """Print under which conditions a collection comes."""
+    from plainfilm.data.sources.registry import SOURCES
+
+    source = SOURCES[name]
+    typer.echo(f"{source.title}: {source.url}", err=True)
+    typer.echo(f"  licence: {source.licence}; access: {source.access}", err=True)
+    if source.credentialed:
+        typer.echo("  its terms forbid passing films, reports or what holds them on", err=True)
 
 
 def _done(dataset: "Dataset") -> None:

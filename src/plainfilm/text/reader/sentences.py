@@ -77,7 +77,9 @@ def compile_boundaries(words: Mapping[str, Iterable[str] | str], capitals_open: 
         )
         patterns.append(rf"(?P<blank>(?<=[a-z])[ \t]+(?={BLANK}[ \t]+[a-z]))")
         patterns.append(r"(?P<label>(?<=[^\W_])[ \t]+(?=[A-Z][a-z]+(?:,?[ /][a-z]+){0,4}:[ \t]))")
-        patterns.append(r"(?P<acronym>(?<=[a-z])[ \t]+(?=[A-Z]{3,5}(?:[,.]| (?:is|are|has|with)\b)))")
+        patterns.append(
+            r"(?P<acronym>(?<=[a-z])[ \t]+(?=[A-Z]{3,5}(?:[,.]| (?:is|are|has|with)\b)))"
+        )
     sets = {
         name: frozenset(word.lower() for word in lists.get(name, ()))
         for name in Boundaries._fields[1:]

@@ -1,0 +1,302 @@
+"""What all published collections share, once their own layout is read.
+
+A source's file turns its layout into entries, one a study; here they become a dataset directory:
+re-encoded at a size, or by reference to the films where they lie; whole, or a shard.
+"""
+
+import json
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from plainfilm.core import DatasetError, Image, InputError, View
+from plainfilm.data.boxes import Box
+from plainfilm.data.dataset import Dataset, Row
+from plainfilm.data.films.own_png import image_png
+from plainfilm.data.films.prepared import LONGEST_SIDE
+from plainfilm.data.films.reader import read_image, sniff
+from plainfilm.data.prepare import LeftOutError, check_out, prepare
+from plainfilm.data.sources.registry import SOURCES
+from plainfilm.data.splits import Shard, read_shard
+from plainfilm.data.study import frontal_first
+
+TARGETS = ("findings", "findings+impression", "any")
+"""What a study must have text of; with ``any`` it needs none."""
+MISSING_FILM, MISSING_REPORT, UNREADABLE = (
+    "a film is missing",
+    "the report is missing",
+    "a film cannot be read",
+)
+_FIRST = 20
+"""Studies whose films are looked for before all are."""
+
+Texts = Mapping[str, str]
+"""``findings``, ``impression``, ``indication``, ``comparison`` and ``technique``, where there."""
+Reader = Callable[[str, "Entry"], Texts]
+"""(study id, entry) → the texts of a study whose report is a file of its own."""
+
+
+class Film(NamedTuple):
+    """A film: its path below the collection's folder, and its view where the source says so."""
+
+    path: str
+    view: str | None = None
+
+
+class Entry(NamedTuple):
+    """What a source says of one study; all of it goes into JSON and back."""
+
+    patient_id: str
+    split: str
+    films: tuple[Film, ...]
+    texts: Texts = {}  # noqa: RUF012 - of a NamedTuple, never changed
+    report: str | None = None
+    """The report's file, where the texts are read when the study is made."""
+    mark: str = ""
+    """What tells that the report is another one, where it is no file of its own."""
+    institution: str | None = None
+    table: Mapping[str, float | str | None] = {}
+    labels: Mapping[str, Mapping[str, str]] = {}
+    boxes: tuple[Mapping[str, Any], ...] = ()
+    """As :meth:`Box.to_dict` writes them; ``image`` is an index into ``films``."""
+    prior: str | None = None
+
+
+class Entries(Mapping[str, Entry]):
+    """The entries of one shard, in a temporary file: only their ids stay in memory.
+
+    Args:
+        shard: whose patients are taken; all without it.
+    """
+
+    def __init__(self, shard: Shard | None = None) -> None:
+        self.shard = shard
+        self.skipped: Counter[str] = Counter()
+        """Studies of the shard that are no entry, by reason."""
+        self.places: dict[str, int] = {}
+        """Study id → its place among the entries of all shards."""
+        self._starts: dict[str, int] = {}
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as this does
+        self._end = self._added = 0
+
+    def add(self, study_id: str, entry: Entry) -> None:
+        """Add a study.
+
+        Raises:
+            DatasetError: there is one of this id, or a film lies outside the collection's folder.
+        """
+        self._added += 1
+        for film in entry.films:
+            parts = Path(film.path).parts
+            if not parts or ".." in parts or Path(film.path).is_absolute():
+                raise DatasetError(f"study {study_id}: film {film.path[:80]!r} leads outside")
+        if self.shard is not None and not self.shard.has(entry.patient_id):
+            return
+        if study_id in self._starts:
+            raise DatasetError(f"study {study_id} stands twice in the source")
+        line = json.dumps(entry).encode() + b"\n"
+        self._file.seek(self._end)
+        self._file.write(line)
+        self._starts[study_id], self.places[study_id] = self._end, self._added
+        self._end += len(line)
+
+    def skip(self, patient_id: str, reason: str) -> None:
+        """Count a study that is left out."""
+        if self.shard is None or self.shard.has(patient_id):
+            self.skipped[reason] += 1
+
+    def __getitem__(self, study_id: str) -> Entry:
+        self._file.seek(self._starts[study_id])
+        entry = Entry(*json.loads(self._file.readline()))
+        return entry._replace(
+            films=tuple(Film(*film) for film in entry.films), boxes=tuple(entry.boxes)
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._starts)
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+
+class Options(NamedTuple):
+    """What whoever prepares a collection may choose."""
+
+    target: str = "findings"
+    """What a study must have text of: see :data:`TARGETS`."""
+    size: int = LONGEST_SIDE
+    """Longest side of re-encoded films, in pixels."""
+    link: bool = False
+    """Whether the films stay where they are."""
+    shard: str | None = None
+    """``3/16``: the third of sixteen parts, by patient."""
+    workers: int | None = None
+    """Processes; as many as there are cores where left out."""
+    progress: bool = True
+
+    def entries(self) -> Entries:
+        """Return an empty collection of the shard's entries, once the options are checked.
+
+        Raises:
+            InputError: an option is none.
+        """
+        if self.target not in TARGETS:
+            raise InputError(f"target must be {', '.join(TARGETS)}, got {self.target!r}")
+        return Entries(None if self.shard is None else read_shard(self.shard))
+
+
+class Collection(NamedTuple):
+    """A collection whose layout has been read."""
+
+    kind: str
+    """Its name in ``SOURCES``."""
+    root: Path
+    """The folder that the films' paths are relative to."""
+    entries: Entries
+    settings: Mapping[str, Any] = {}
+    """What else decides about the dataset, as JSON values."""
+    language: str = "en"
+    texts_of: Reader | None = None
+    """Reads the report files; a top-level function or a partial of one."""
+    reports: Path | None = None
+    """The folder of the report files."""
+
+
+def prepare_collection(out: Path, collection: Collection, options: Options) -> Dataset:
+    """Prepare a collection into the dataset directory ``out``.
+
+    Raises:
+        DatasetError: its films are not where they are expected, or as ``prepare`` raises.
+        OutputError: ``out`` cannot be written.
+    """
+    check_out(out)
+    kind, root, entries = (
+        collection.kind,
+        Path(os.path.realpath(collection.root)),
+        collection.entries,
+    )
+    source = SOURCES[kind]
+    if not entries:
+        left_out = ", ".join(f"{count} {why}" for why, count in entries.skipped.most_common(3))
+        raise DatasetError(
+            f"{root}: no usable study of {source.title} ({left_out or 'none there'})"
+        )
+    _check_films(root, collection)
+    settings = {"kind": kind, "target": options.target, **collection.settings}
+    settings |= {"linked": True} if options.link else {"size": options.size}
+    how = "films where they are" if options.link else f"films up to {options.size} pixels"
+    return prepare(
+        out,
+        entries,
+        partial(_build, root, options, collection.texts_of),
+        source=settings,
+        description=f"{source.title}, studies with {options.target} text, {how}",
+        licence=source.licence,
+        language=collection.language,
+        skipped=entries.skipped,
+        inputs=partial(_inputs, root, collection.reports),
+        facts=_facts,
+        linked=root if options.link else None,
+        prior=_prior,
+        shard=options.shard,
+        places=entries.places,
+        workers=options.workers or (1 if len(entries) < 100 else os.cpu_count() or 1),
+        progress=options.progress,
+    )
+
+
+def _check_films(root: Path, collection: Collection) -> None:
+    """Raise DatasetError where none of the first studies has its films: a wrong folder."""
+    first: list[str] = []
+    for study_id in collection.entries:
+        paths = [film.path for film in collection.entries[study_id].films]
+        if all((root / path).is_file() for path in paths):
+            return
+        first += paths
+        if len(first) >= _FIRST:
+            break
+    raise DatasetError(
+        f"{root}: none of the first {len(first)} films that the source names is there; expected "
+        f"{root / first[0]}"
+    )
+
+
+def _inputs(root: Path, reports: Path | None, entry: Entry) -> list[Path]:
+    files = [root / film.path for film in entry.films]
+    return files + ([reports / entry.report] if reports and entry.report else [])
+
+
+def _facts(entry: Entry) -> list[object]:
+    return list(entry)
+
+
+def _prior(entry: Entry) -> str | None:
+    return entry.prior
+
+
+def _build(
+    root: Path, options: Options, texts_of: Reader | None, study_id: str, entry: Entry
+) -> tuple[Row, dict[str, bytes]]:
+    texts = entry.texts if texts_of is None else texts_of(study_id, entry)
+    wanted = options.target.split("+")
+    if options.target != "any" and not any(texts.get(section) for section in wanted):
+        has = ", ".join(name for name in ("findings", "impression") if texts.get(name))
+        raise LeftOutError(f"no text for the target {options.target}", f"it has {has or 'neither'}")
+    for film in entry.films:
+        if not (root / film.path).is_file():
+            raise LeftOutError(MISSING_FILM, f"expected {root / film.path}")
+    order, names, views, files = (
+        _linked(root, entry) if options.link else _encoded(root, study_id, entry, options.size)
+    )
+    boxes = [Box.from_dict(box) for box in entry.boxes]
+    placed = [Box.from_dict(box.to_dict() | {"image": order.index(box.image)}) for box in boxes]
+    row = Row(
+        study_id=study_id,
+        patient_id=entry.patient_id,
+        split=entry.split,
+        images=names,
+        views=views,
+        findings=texts.get("findings", ""),
+        impression=texts.get("impression", ""),
+        institution=entry.institution,
+        indication=texts.get("indication") or None,
+        comparison=texts.get("comparison") or None,
+        technique=texts.get("technique") or None,
+        table=dict(entry.table),
+        labels=entry.labels,
+        boxes=tuple(placed),
+        prior_study_id=entry.prior,
+    )
+    return row, files
+
+
+_Films = tuple[list[int], tuple[str, ...], tuple[str, ...], dict[str, bytes]]
+"""Which film of the entry comes where, and the films' names, views and files."""
+
+
+def _linked(root: Path, entry: Entry) -> _Films:
+    views = [View(film.view or View.UNKNOWN) for film in entry.films]
+    order = sorted(
+        range(len(views)), key=lambda at: 0 if views[at].frontal else 1 + (views[at] != "unknown")
+    )
+    for film in entry.films:
+        if sniff(root / film.path) is None:
+            raise LeftOutError(UNREADABLE, f"{root / film.path} is no DICOM, PNG, JPEG or TIFF")
+    names = tuple(entry.films[at].path for at in order)
+    return order, names, tuple(str(views[at]) for at in order), {}
+
+
+def _encoded(root: Path, study_id: str, entry: Entry, size: int) -> _Films:
+    films: list[Image] = []
+    for film in entry.films:
+        image = read_image(root / film.path)
+        films.append(image.model_copy(update={"view": View(film.view)}) if film.view else image)
+    ordered = frontal_first(films)
+    order = [next(at for at, film in enumerate(films) if film is one) for one in ordered]
+    names = tuple(f"images/{study_id}-{number}.png" for number in range(len(ordered)))
+    files = {name: image_png(image, size) for name, image in zip(names, ordered, strict=True)}
+    return order, names, tuple(str(image.view) for image in ordered), files

@@ -1,0 +1,189 @@
+"""Reading what the publishers of collections write: CSV files, folders, their words for views."""
+
+import gzip
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+
+from plainfilm.core import DatasetError, View, errors_as
+
+_BLOCK = 16 * 2**20
+"""Bytes of a CSV file that are read at once; a line is shorter."""
+_HEADER = 2**16
+
+_VIEWS: Mapping[View, frozenset[str]] = {
+    View.PA: frozenset({"PA", "PA LLD", "PA RLD", "POSTEROANTERIOR", "POSTERO ANTERIOR"}),
+    View.AP: frozenset({"AP", "AP AXIAL", "AP LLD", "AP RLD", "AP HORIZONTAL", "ANTEROPOSTERIOR",
+                        "ANTERO POSTERIOR"}),
+    View.LATERAL: frozenset({"LATERAL", "LL", "RL", "L", "LAT", "LLAT", "RLAT", "XTABLE LATERAL",
+                             "LEFT LATERAL", "RIGHT LATERAL"}),
+    View.OBLIQUE: frozenset({"LAO", "RAO", "LPO", "RPO", "OBLIQUE", "LEFT OBLIQUE",
+                             "RIGHT OBLIQUE"}),
+}  # fmt: skip
+_STATUS = {"1": "present", "0": "absent", "-1": "uncertain", "": None, "nan": None, "none": None}
+
+
+def view_of(text: str | None) -> View | None:
+    """Return the view that a collection's word for it means; None for a word that says none."""
+    word = " ".join((text or "").upper().replace("_", " ").replace("-", " ").split())
+    return next((view for view, words in _VIEWS.items() if word in words), None)
+
+
+def statuses(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, str]:
+    """Return name → present, absent or uncertain of CheXpert's 1, 0, -1; blank is not mentioned.
+
+    Raises:
+        DatasetError: a value is none of these.
+    """
+    found = {}
+    for name in names:
+        text = str("" if values.get(name) is None else values[name]).strip().lower()
+        text = text.removesuffix(".0")
+        if text not in _STATUS:
+            raise DatasetError(f"label {name} must be 1, 0, -1 or blank, got {values[name]!r}")
+        status = _STATUS[text]
+        if status is not None:
+            found[name] = status
+    return found
+
+
+def find_file(folders: Sequence[Path], patterns: Sequence[str], expected: str) -> Path:
+    """Return the one file in ``folders`` that matches the first pattern that any does.
+
+    ``.gz`` may stand behind the name. Of several, the last by name counts: the newest version.
+
+    Raises:
+        DatasetError: a folder or the file is missing; says what was ``expected``.
+    """
+    for folder in folders:
+        if not folder.is_dir():
+            raise DatasetError(f"{folder}: is no folder; expected {expected}")
+    for pattern in patterns:
+        for folder in folders:
+            found = sorted(folder.glob(pattern)) or sorted(folder.glob(f"{pattern}.gz"))
+            if found:
+                return found[-1]
+    names = " or ".join(patterns)
+    raise DatasetError(f"{', '.join(map(str, folders))}: no {names} (or .gz); expected {expected}")
+
+
+def _header(path: Path) -> list[str]:
+    with errors_as(DatasetError, f"{path}: cannot be read as CSV", "get it again"):
+        opener = gzip.open if path.suffix == ".gz" else open
+        with opener(path, "rb") as file:
+            line = file.readline(_HEADER)
+        columns: list[str] = pyarrow.csv.read_csv(
+            pa.BufferReader(line.rstrip(b"\r\n") + b"\n")
+        ).column_names
+        return columns
+
+
+def check_columns(path: Path, wanted: Iterable[str], expected: str) -> list[str]:
+    """Return a CSV file's columns.
+
+    Raises:
+        DatasetError: it can't be read, or lacks some that are ``wanted``; says what was expected.
+    """
+    columns = _header(path)
+    missing = [name for name in wanted if name not in columns]
+    if missing:
+        raise DatasetError(
+            f"{path}: lacks the columns {', '.join(missing)} (it has {', '.join(columns[:12])}"
+            f"{' …' if len(columns) > 12 else ''}); expected {expected}"
+        )
+    return columns
+
+
+def csv_batches(
+    path: Path,
+    columns: Sequence[str],
+    expected: str,
+    *,
+    optional: Sequence[str] = (),
+    types: Mapping[str, pa.DataType] | None = None,
+    multiline: bool = False,
+) -> Iterator[pa.RecordBatch]:
+    """Yield a CSV file's rows, some megabytes at a time; blank cells are empty texts.
+
+    Args:
+        path: the file; ``.gz`` is unpacked.
+        columns: those that it must have.
+        expected: what it should be, for the message.
+        optional: those that are read where it has them.
+        types: of columns that are no texts.
+        multiline: whether texts may hold line breaks.
+
+    Raises:
+        DatasetError: it can't be read or lacks a column.
+    """
+    there = check_columns(path, columns, expected)
+    names = [*columns, *(name for name in optional if name in there)]
+    told = dict.fromkeys(names, pa.string()) | dict(types or {})
+    with errors_as(DatasetError, f"{path}: cannot be read as CSV", f"expected {expected}"):
+        reader = pyarrow.csv.open_csv(
+            path,
+            pyarrow.csv.ReadOptions(block_size=_BLOCK),
+            pyarrow.csv.ParseOptions(newlines_in_values=multiline),
+            pyarrow.csv.ConvertOptions(include_columns=names, column_types=told),
+        )
+        with reader:
+            yield from reader
+
+
+def csv_table(path: Path, columns: Sequence[str], expected: str, **options: Any) -> pa.Table:
+    """Return the table that :func:`csv_batches` yields piece by piece."""
+    batches = list(csv_batches(path, columns, expected, **options))
+    if not batches:
+        raise DatasetError(f"{path}: has no line below its header; expected {expected}")
+    return pa.Table.from_batches(batches)
+
+
+def csv_rows(
+    path: Path, columns: Sequence[str], expected: str, **options: Any
+) -> Iterator[dict[str, Any]]:
+    """Yield a CSV file's rows as dictionaries; see :func:`csv_batches`."""
+    for batch in csv_batches(path, columns, expected, **options):
+        yield from batch.to_pylist()
+
+
+def read_json(path: Path, expected: str) -> Any:
+    """Return what a JSON file holds.
+
+    Raises:
+        DatasetError: it is missing or no JSON; says what was ``expected``.
+    """
+    with errors_as(DatasetError, f"{path}: cannot be read as JSON", f"expected {expected}"):
+        return json.loads(path.read_bytes())
+
+
+def json_lines(path: Path, expected: str) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a file with one JSON object a line."""
+    with (
+        errors_as(DatasetError, f"{path}: cannot be read as JSON lines", f"expected {expected}"),
+        path.open("rb") as file,
+    ):
+        for line in file:
+            if line.strip():
+                values = json.loads(line)
+                if not isinstance(values, dict):
+                    raise ValueError("a line is no object")
+                yield values
+
+
+def one_spaced(text: Any) -> str:
+    """Return a text with single spaces; blank for what is none, ``nan`` and ``None``."""
+    words = " ".join(str("" if text is None else text).split())
+    return "" if words.lower() in ("nan", "none", "null") else words
+
+
+def number_of(text: Any) -> float | None:
+    """Return a number; None for what is none."""
+    try:
+        number = float(text)
+    except (TypeError, ValueError):
+        return None
+    return number if abs(number) < float("inf") else None

@@ -1,0 +1,385 @@
+"""MIMIC-CXR and MIMIC-CXR-JPG (Johnson et al., Sci Data 2019;6:317).
+
+Layout as published at https://physionet.org/content/mimic-cxr/ and
+https://physionet.org/content/mimic-cxr-jpg/ (2.0.0 and 2.1.0):
+
+- films: ``files/p10/p10000032/s50414267/02aa804e-….dcm`` or ``.jpg``: 377,110 films of 227,835
+  studies of 65,379 patients (227,827 of them with labels);
+- reports: ``files/p10/p10000032/s50414267.txt``, or packed in ``mimic-cxr-reports.zip``; they come
+  with the DICOM release alone;
+- tables of the JPG release, which the DICOM release needs too: ``mimic-cxr-2.0.0-metadata.csv.gz``
+  (dicom_id, subject_id, study_id, ViewPosition, StudyDate, StudyTime and more), ``…-split.csv.gz``
+  (dicom_id, study_id, subject_id, split: train, validate, test), ``…-chexpert.csv.gz`` and
+  ``…-negbio.csv.gz`` (subject_id, study_id and the 14 observations as 1.0, 0.0, -1.0 or blank), and
+  from 2.1.0 on ``mimic-cxr-2.1.0-test-set-labeled.csv`` (study_id and the observations as
+  radiologists labelled them; there Lung Opacity is called Airspace Opacity). Files keep 2.0.0 in
+  their names in release 2.1.0.
+
+What to know:
+
+- ViewPosition holds AP, PA, LATERAL, LL, AP AXIAL, AP LLD, AP RLD, PA LLD, PA RLD, LAO, RAO, LPO,
+  XTABLE LATERAL, SWIMMERS, or nothing. Swimmers and blanks are *unknown*.
+- StudyTime is a number, so that leading zeros are lost (``83045.5`` is 08:30:45).
+- Dates are shifted, by patient alike: an earlier study of the same patient is really earlier. The
+  prior of a study is the one before it by StudyDate and StudyTime.
+- Findings are missing in many reports: those with an impression alone, and those with text under no
+  heading. A report without findings and impression has its text without heading as findings, as
+  MIMIC-CXR's own code takes the last paragraph then. Of several sections of one name (a wet read,
+  a second study in one text) the last counts, as there.
+- 53 reports are known to defeat any parser: MIMIC-CXR's own (``txt/section_parser.py`` in
+  https://github.com/MIT-LCP/mimic-cxr) lists under which heading, or between which characters,
+  the description stands: :data:`DESCRIBED_UNDER`, :data:`DESCRIBED_AT`. Seven of them hold none.
+- Words that were removed stay ``___``.
+"""
+
+import zipfile
+from collections.abc import Iterator, Mapping
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from plainfilm.core import OBSERVATIONS, DatasetError, InputError, errors_as
+from plainfilm.data.dataset import Dataset
+from plainfilm.data.prepare import LeftOutError, check_out
+from plainfilm.data.sources.collection import (
+    MISSING_REPORT,
+    Collection,
+    Entry,
+    Film,
+    Options,
+    Texts,
+    prepare_collection,
+)
+from plainfilm.data.sources.files import csv_table, find_file, one_spaced, statuses, view_of
+from plainfilm.data.sources.mimic_iv import Studies, Tables
+from plainfilm.data.splits import SPLITS
+from plainfilm.text import sections
+
+INSTITUTION = "Beth Israel Deaconess Medical Center"
+FORMATS = ("jpg", "dicom")
+_SUFFIXES = {"jpg": ".jpg", "dicom": ".dcm"}
+_JPG = "MIMIC-CXR-JPG's folder, with its CSV files (the DICOM release needs them too)"
+_METADATA = ("dicom_id", "subject_id", "study_id", "ViewPosition", "StudyDate", "StudyTime")
+_ZIP = "mimic-cxr-reports.zip"
+_LARGEST_REPORT = 2**20
+
+DESCRIBED_UNDER: Mapping[str, str] = {
+    study: name
+    for name, ids in {
+        "recommendation": "50913680 59768032 59067458 59087630 58157373 56482935 58375018",
+        "examination": "59363654 53356173 50743547 59215320 55157853",
+        "technique": "59279892 53202765 50808053",
+        "indication": "57936451 50058765 51966317 55124749 54365831 54654948 51491012",
+        "body": "56451190",
+    }.items()
+    for study in ids.split()
+}
+"""Studies whose description stands under another heading → the section that it is in."""
+
+DESCRIBED_AT: Mapping[str, tuple[int, int]] = {
+    "50525523": (201, 349), "57564132": (233, 554), "59982525": (313, 717),
+    "53488209": (149, 475), "54875119": (234, 988), "50196495": (59, 399),
+    "56579911": (59, 218), "52648681": (292, 631), "59889364": (172, 453),
+    "53514462": (73, 377), "59505494": (59, 450), "53182247": (59, 412),
+    "51410602": (47, 320), "56412866": (522, 822), "54986978": (59, 306),
+    "59003148": (262, 505), "57150433": (61, 394), "56760320": (219, 457),
+    "59562049": (158, 348), "52674888": (145, 296), "55258338": (192, 568),
+    "59330497": (140, 655), "52119491": (179, 454), "58235663": (0, 0),
+    "50798377": (0, 0), "54168089": (0, 0), "53071062": (0, 0),
+    "56724958": (0, 0), "54231141": (0, 0), "53607029": (0, 0),
+}  # fmt: skip
+"""Studies whose description stands between two characters of the text; 0, 0 where nowhere."""
+
+
+def prepare_mimic_cxr(
+    source: Path,
+    out: Path,
+    *,
+    films: Path | None = None,
+    tables: Path | None = None,
+    reports: Path | None = None,
+    ed: Path | None = None,
+    hosp: Path | None = None,
+    film_format: str | None = None,
+    options: Options = Options(),  # noqa: B008 - a NamedTuple
+) -> Dataset:
+    """Prepare MIMIC-CXR into the dataset directory ``out``.
+
+    Args:
+        source: the release's folder; the others are looked for in it where they are left out.
+        out: the directory to make.
+        films: the folder with ``files/``, of the DICOM or the JPG release.
+        tables: the folder with the CSV files, of the JPG release.
+        reports: the folder with ``files/`` of the reports, or ``mimic-cxr-reports.zip``.
+        ed: MIMIC-IV-ED's folder: triage becomes the structured table.
+        hosp: MIMIC-IV's folder: age, sex and laboratory values become the structured table.
+        film_format: ``jpg`` or ``dicom``; what is there where left out.
+        options: what all collections share.
+
+    Raises:
+        DatasetError: a part is missing or of another layout.
+        InputError: an option is none.
+        OutputError: ``out`` cannot be written.
+    """
+    if film_format is not None and film_format not in FORMATS:
+        raise InputError(f"format must be {' or '.join(FORMATS)}, got {film_format!r}")
+    entries = options.entries()
+    check_out(out)
+    folder = tables or source
+    table = _metadata(folder)
+    root = _with_files(films or source)
+    first = [_film(values) for values in table.slice(0, 50).to_pylist()]
+    suffix = _suffix(root, first, film_format)
+    texts, packed = _reports(reports, [source, root, folder], table)
+    splits = _splits(folder)
+    labels = _Labels(folder)
+    structured = None if ed is None and hosp is None else Tables(_studies(table), ed, hosp)
+    marks = {} if packed is None else _marks(packed)
+    before: tuple[str, str] | None = None
+    for place, films_of in enumerate(_grouped(table)):
+        one = films_of[0]
+        patient, study = f"p{one['subject_id']}", str(one["study_id"])
+        split = splits.get(one["study_id"])
+        if split is None:
+            entries.skip(patient, "not in the split file")
+            continue
+        report = f"files/p{patient[1:3]}/{patient}/s{study}.txt"
+        entries.add(
+            f"s{study}",
+            Entry(
+                patient,
+                split,
+                tuple(
+                    Film(_film(film) + suffix, view_of(film["ViewPosition"])) for film in films_of
+                ),
+                report=report,
+                mark=marks.get(report, ""),
+                institution=INSTITUTION,
+                table={} if structured is None else structured.of(place),
+                labels=labels.of(one["study_id"]),
+                prior=before[1] if before is not None and before[0] == patient else None,
+            ),
+        )
+        before = patient, f"s{study}"
+    collection = Collection(
+        "mimic-cxr",
+        root,
+        entries,
+        {"format": suffix[1:], "ed": ed is not None, "hosp": hosp is not None},
+        texts_of=partial(_texts, texts, packed),
+        reports=texts,
+    )
+    return prepare_collection(out, collection, options)
+
+
+def _metadata(folder: Path) -> pa.Table:
+    """Return a line a film, sorted by patient, time of the study, study and film.
+
+    ``when`` is a study's earliest time as a number, year to second: 21800506213014.
+    """
+    path = find_file([folder], ["mimic-cxr-*-metadata.csv"], _JPG)
+    types = {"subject_id": pa.int64(), "study_id": pa.int64(), "StudyTime": pa.float64()}
+    types |= {"StudyDate": pa.int64()}
+    table = csv_table(path, _METADATA, _JPG, types=types)
+    days = pc.fill_null(table.column("StudyDate"), 0).to_numpy()
+    clock = pc.fill_null(table.column("StudyTime"), 0.0).to_numpy().astype(np.int64)
+    table = table.drop_columns(["StudyDate", "StudyTime"])
+    table = table.append_column("film_when", pa.array(days * 1_000_000 + clock))
+    first = table.group_by("study_id").aggregate([("film_when", "min")])
+    first = first.rename_columns({"film_when_min": "when"})
+    order = ("subject_id", "when", "study_id", "dicom_id")
+    return table.join(first, "study_id").sort_by([(name, "ascending") for name in order])
+
+
+def _film(values: Mapping[str, Any]) -> str:
+    patient = f"p{values['subject_id']}"
+    return f"files/{patient[:3]}/{patient}/s{values['study_id']}/{values['dicom_id']}"
+
+
+def _with_files(folder: Path) -> Path:
+    if (folder / "files").is_dir():
+        return folder
+    if folder.name == "files" and folder.is_dir():
+        return folder.parent
+    raise DatasetError(
+        f"{folder}: has no folder files (with p10 to p19 in it); expected the films' folder of "
+        "MIMIC-CXR or MIMIC-CXR-JPG"
+    )
+
+
+def _suffix(root: Path, films: list[str], film_format: str | None) -> str:
+    """Return which films are there."""
+    choices = FORMATS if film_format is None else (film_format,)
+    for film in films:
+        for choice in choices:
+            if (root / f"{film}{_SUFFIXES[choice]}").is_file():
+                return _SUFFIXES[choice]
+    expected = " or ".join(str(root / f"{films[0]}{_SUFFIXES[choice]}") for choice in choices)
+    raise DatasetError(
+        f"{root}: none of the first {len(films)} films is there; expected {expected}"
+    )
+
+
+def _reports(
+    given: Path | None, folders: list[Path], table: pa.Table
+) -> tuple[Path | None, Path | None]:
+    """Return the folder of the report files, or the archive that they are packed in."""
+    first = table.slice(0, 1).to_pylist()[0]
+    patient = f"p{first['subject_id']}"
+    expected = f"files/{patient[:3]}/{patient}/s{first['study_id']}.txt"
+    for folder in folders if given is None else [given]:
+        if folder.suffix == ".zip" and folder.is_file():
+            return None, folder
+        if (folder / _ZIP).is_file():
+            return None, folder / _ZIP
+        root = folder.parent if folder.name == "files" else folder
+        patients = {
+            f"files/p{str(one)[:2]}/p{one}" for one in table["subject_id"][:500].to_pylist()
+        }
+        if any(next((root / one).glob("s*.txt"), None) for one in patients):
+            return root, None
+    looked = ", ".join(dict.fromkeys(str(folder) for folder in folders if given is None)) or given
+    raise DatasetError(
+        f"{looked}: no reports; expected {expected} or {_ZIP}, which come with MIMIC-CXR (the JPG "
+        "release has none): name their folder with --reports"
+    )
+
+
+def _splits(folder: Path) -> dict[int, str]:
+    path = find_file([folder], ["mimic-cxr-*-split.csv"], _JPG)
+    table = csv_table(path, ["study_id", "split"], _JPG, types={"study_id": pa.int64()})
+    names = {name: name for name in SPLITS}
+    found: dict[int, str] = {}
+    columns = (table.column(name).to_pylist() for name in ("study_id", "split"))
+    for study, split in zip(*columns, strict=True):
+        if split not in names:
+            raise DatasetError(f"{path}: split must be {', '.join(SPLITS)}, got {split!r}")
+        found[study] = names[split]
+    return found
+
+
+class _Labels:
+    """The labels of both labellers, and the radiologists' of the test set."""
+
+    def __init__(self, folder: Path) -> None:
+        self._tables: dict[str, tuple[pa.Table, dict[int, int]]] = {}
+        patterns = {"chexpert": "mimic-cxr-*-chexpert.csv", "negbio": "mimic-cxr-*-negbio.csv",
+                    "radiologist": "mimic-cxr-*-test-set-labeled.csv"}  # fmt: skip
+        for name, pattern in patterns.items():
+            if not [*folder.glob(pattern), *folder.glob(f"{pattern}.gz")]:
+                if name == "chexpert":
+                    find_file([folder], [pattern], _JPG)  # says so
+                continue
+            path = find_file([folder], [pattern], _JPG)
+            observations = [str(one) for one in OBSERVATIONS]
+            optional = [*observations, "Airspace Opacity"]
+            table = csv_table(
+                path, ["study_id"], _JPG, optional=optional, types={"study_id": pa.int64()}
+            )
+            if "Airspace Opacity" in table.column_names:
+                table = table.rename_columns(
+                    [name if name != "Airspace Opacity" else "Lung Opacity"
+                     for name in table.column_names]
+                )  # fmt: skip
+            if not set(observations) & set(table.column_names):
+                raise DatasetError(f"{path}: has none of CheXpert's observations; expected {_JPG}")
+            ids = table.column("study_id").to_pylist()
+            self._tables[name] = table, {study: place for place, study in enumerate(ids)}
+
+    def of(self, study_id: int) -> dict[str, dict[str, str]]:
+        """Return labeller → observation → status of a study."""
+        found = {}
+        for name, (table, places) in self._tables.items():
+            place = places.get(study_id)
+            if place is not None:
+                values = table.slice(place, 1).to_pylist()[0]
+                found[name] = statuses(values, [str(one) for one in OBSERVATIONS])
+        return found
+
+
+def _grouped(table: pa.Table) -> Iterator[list[dict[str, Any]]]:
+    """Yield each study's films."""
+    films: list[dict[str, Any]] = []
+    for batch in table.to_batches(max_chunksize=4096):
+        for film in batch.to_pylist():
+            if films and film["study_id"] != films[0]["study_id"]:
+                yield films
+                films = []
+            films.append(film)
+    if films:
+        yield films
+
+
+def _studies(table: pa.Table) -> Studies:
+    """Return who was filmed when, in the order of :func:`_grouped`."""
+    ids = table.column("study_id").to_numpy()
+    first = np.flatnonzero(np.diff(ids, prepend=-1))
+    when = table.column("when").to_numpy()[first]
+    day, clock = when // 1_000_000, when % 1_000_000
+    with errors_as(DatasetError, "StudyDate of the metadata is no date", f"expected {_JPG}"):
+        dates = np.array([f"{one // 10_000:04d}-{one // 100 % 100:02d}-{one % 100:02d}"
+                          for one in day.tolist()], "datetime64[s]")  # fmt: skip
+    seconds = clock // 10_000 * 3600 + clock // 100 % 100 * 60 + clock % 100
+    subjects = table.column("subject_id").to_numpy()[first]
+    return Studies(ids[first], subjects, dates.astype(np.int64) + seconds)
+
+
+def _marks(packed: Path) -> dict[str, str]:
+    """Return report → what tells that it is another one."""
+    return {member.filename: f"{member.CRC:08x}" for member in _archive(packed).infolist()}
+
+
+@lru_cache(maxsize=1)
+def _archive(packed: Path) -> zipfile.ZipFile:
+    with errors_as(DatasetError, f"{packed}: cannot be read", f"expected {_ZIP}"):
+        return zipfile.ZipFile(packed)
+
+
+def _texts(folder: Path | None, packed: Path | None, study_id: str, entry: Entry) -> Texts:
+    """Return the sections of a study's report."""
+    report = entry.report or ""
+    try:
+        if packed is not None:
+            archive = _archive(packed)
+            if archive.getinfo(report).file_size > _LARGEST_REPORT:
+                raise LeftOutError(MISSING_REPORT, f"{report} in {packed} is no report")
+            content = archive.read(report)
+        else:
+            content = ((folder or Path()) / report).read_bytes()[:_LARGEST_REPORT]
+    except (OSError, KeyError) as error:
+        raise LeftOutError(MISSING_REPORT, f"expected {packed or folder}/{report}") from error
+    return report_texts(study_id, content.decode("utf-8", "replace"))
+
+
+def report_texts(study_id: str, text: str) -> Texts:
+    """Return the sections of a report of MIMIC-CXR, single-spaced.
+
+    Args:
+        study_id: as in ``s50414267``; reports that are known to defeat a parser are told by it.
+        text: the report's file.
+    """
+    number = study_id.removeprefix("s")
+    if number in DESCRIBED_AT:
+        start, end = DESCRIBED_AT[number]
+        return {"findings": one_spaced(text[start:end])}
+    found: dict[str, str] = {}
+    indications: list[str] = []
+    for section in sections(text):
+        words = one_spaced(text[section.start : section.end])  # as written, ___ too
+        if words and section.name == "indication":
+            indications.append(words)
+        elif words:
+            found[section.name] = words
+    if number in DESCRIBED_UNDER:
+        under = DESCRIBED_UNDER[number]
+        place = " ".join(indications) if under == "indication" else found.get(under, "")
+        return {"findings": place or found.get("body", "")}
+    if not found.get("findings") and not found.get("impression"):
+        found["findings"] = found.get("body", "")
+    names = ("findings", "impression", "comparison", "technique")
+    texts = {name: found[name] for name in names if found.get(name)}
+    return texts | ({"indication": " ".join(indications)} if indications else {})
