@@ -123,9 +123,9 @@ def _denies(finding: Finding) -> bool:
 
 def _contradicts(denial: Finding, stated: Finding, text: str) -> bool:
     """Return whether ``denial`` reaches what ``stated`` says, and leaves no room for it."""
-    if denial.sentence and denial.sentence == stated.sentence:
-        if _ANOTHER_TIME.search(stated.sentence) or name_of(denial) != name_of(stated):
-            return False
+    here = bool(denial.sentence) and denial.sentence == stated.sentence
+    if here and (_ANOTHER_TIME.search(stated.sentence or "") or name_of(denial) != name_of(stated)):
+        return False
     if denial.side is not None and not set(sides(denial)) & set(sides(stated)):
         return False
     if denial.location not in (None, stated.location):
