@@ -97,6 +97,28 @@ def test_no_interval_of_nothing(name):
     assert low < high
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_reports_that_are_alike_leave_room(count):
+    found = score(["no effusion or edema"] * count, ["no effusion"] * count, ["token-recall"],
+                  intervals=True)["token-recall"]  # fmt: skip
+    low, high = found.interval
+    share = 1.96**2 / (count + 1.96**2)
+    assert found.value == 0.5
+    assert low == pytest.approx(0.5 - 0.5 * share, abs=1e-3)
+    assert high == pytest.approx(0.5 + 0.5 * share, abs=1e-3)
+
+
+def test_an_undefined_value_has_no_interval():
+    """No class of five has a positive in the reference; a smoothed draw would have one."""
+    said = "Cardiomegaly. Pulmonary edema. Consolidation. Atelectasis. Pleural effusion."
+    names = ["weighted-f1-5", "weighted-precision-5"]
+    found = score(["Clear lungs."], [said], names, intervals=True)
+    for one in found.values():
+        assert math.isnan(one.value)
+        assert all(map(math.isnan, one.interval))
+        assert one.undefined >= 1
+
+
 def test_the_counts_of_a_few_reports_are_smoothed():
     """Two of two positives found: recall is 1, and its interval reaches down."""
     found = score(["Edema."] * 2 + ["Clear lungs."] * 8, ["Edema."] * 2 + ["No edema."] * 8,

@@ -116,25 +116,24 @@ class Bootstrap:
         random = np.random.default_rng([self.seed, 2, block])
         return random.poisson(1.0, (self.samples, reports)).astype(np.float64)
 
-    def around_an_end(
+    def around_one_value(
         self, value: float, ends: tuple[float, float], reports: int
     ) -> tuple[float, float]:
-        """Return the interval of a value that every draw has, where it is an end of the range.
+        """Return the interval of a value that every draw has: all reports are alike, or there is
+        one.
 
-        No report is away from that end; by Wilson's interval of none, up to a share of
-        z² / (reports + z²) may be, and these at the other end at worst.
+        No report differs from the others; by Wilson's interval of none, up to a share of
+        z² / (reports + z²) may, and these lie at an end of the range at worst.
 
         Args:
             value: of the metric.
             ends: of its range, in any order.
             reports: how many reports it was made of.
         """
-        if value not in ends:
-            return value, value
-        other = ends[0] if value == ends[1] else ends[1]
         z = NormalDist().inv_cdf((1 + self.level) / 2)
-        bound = value + (other - value) * z**2 / (reports + z**2)
-        return min(value, bound), max(value, bound)
+        share = z**2 / (reports + z**2)
+        bounds = [value + (end - value) * share for end in ends]
+        return min(value, *bounds), max(value, *bounds)
 
     def _wilson(self, share: Statistics) -> tuple[float, float]:
         """Return Wilson's interval of a share of reports."""
@@ -161,9 +160,12 @@ class Bootstrap:
 
 
 def _around(found: Statistics, values: Array, tail: float) -> tuple[float, float]:
-    """Return the interval by the values of the draws."""
+    """Return the interval by the values of the draws; an undefined value has none."""
+    value = float(found.value(found.totals))
+    if math.isnan(value):
+        return math.nan, math.nan
     interval = quantiles(values, tail)
-    return interval if found.pseudo is None else holding(interval, float(found.value(found.totals)))
+    return interval if found.pseudo is None else holding(interval, value)
 
 
 def holding(interval: tuple[float, float], value: float) -> tuple[float, float]:
@@ -178,6 +180,12 @@ def differences(second: Array, first: Array) -> Array:
     """Return second less first, 0 where only the order of sums makes them differ."""
     found: Array = second - first
     return np.where(np.abs(found) <= _ROUNDING * np.maximum(1, np.abs(second)), 0.0, found)
+
+
+def is_one_value(interval: tuple[float, float]) -> bool:
+    """Return whether an interval has no width but that of rounding."""
+    low, high = interval
+    return high - low <= _ROUNDING * max(1, abs(low))
 
 
 def quantiles(values: Array, tail: float) -> tuple[float, float]:

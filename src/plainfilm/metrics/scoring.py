@@ -8,7 +8,7 @@ import numpy as np
 
 import plainfilm
 from plainfilm.core import MetricError, Score, Signature
-from plainfilm.metrics.bootstrap import LARGE, Bootstrap
+from plainfilm.metrics.bootstrap import LARGE, Bootstrap, is_one_value
 from plainfilm.metrics.formats import whole_characters
 from plainfilm.metrics.pairs import Pairs
 from plainfilm.metrics.protocol import Options, Scoring
@@ -94,8 +94,13 @@ def scores_of(
         value, metric = float(found.value(found.totals)), metrics[name]
         interval, method = drawn.get(name), bootstrap and bootstrap.method(found)
         # Reports that are their own references have their value for certain.
-        if bootstrap and interval == (value, value) and pairs.references != pairs.predictions:
-            interval = bootstrap.around_an_end(value, (metric.worst, metric.best), len(pairs))
+        if (
+            bootstrap
+            and interval
+            and is_one_value(interval)
+            and pairs.references != pairs.predictions
+        ):
+            interval = bootstrap.around_one_value(value, (metric.worst, metric.best), len(pairs))
             method = f"{bootstrap.level:.0%} bound by Wilson: no report differs from the others"
         scores[name] = Score(
             value=value,
