@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from plainfilm.core import Finding, Observation, Severity, Status, View
-from plainfilm.phantom.reporting.change import Seen, key_of, parts_of, report_change
+from plainfilm.core import Change, Finding, Observation, Severity, Status, View
+from plainfilm.phantom.reporting.change import OPACITIES, Seen, key_of, parts_of, report_change
 from plainfilm.phantom.reporting.institutions import Institution
 from plainfilm.phantom.reporting.table import Table
 from plainfilm.phantom.reporting.truth import size_of
@@ -69,9 +69,8 @@ def mention(
     names = _names(drawn) | _names(said)
     said = _one_cause(said)
     said += _denials(rng, names, institution, template=template)
-    now = replace(seen, truth=tuple(drawn))
     if before and institution.compares:
-        said = list(report_change(said, now, before.seen, before.said, institution.compares))
+        said = _compared(said, replace(seen, truth=tuple(drawn)), before, institution)
     book = load_phrasebook()
     if not any(_abnormal(finding, book) for finding in said):
         said.append(Finding(observation=P.NO_FINDING))
@@ -84,10 +83,47 @@ def _plain(finding: Finding) -> Finding:
 
 
 def _one_cause(said: Sequence[Finding]) -> list[Finding]:
-    """Return findings without the doubtful ones that another one at the same place states."""
+    """Return findings without the doubtful ones that another one at the same place states, and
+    without the opacity around a consolidation."""
     stated = {key_of(finding) for finding in said if finding.status is Status.PRESENT}
-    kept = [f for f in said if f.status is Status.PRESENT or key_of(f) not in stated]
+    dense = {(f.side, f.location) for f in said if f.observation is P.CONSOLIDATION}
+    kept = [
+        finding
+        for finding in said
+        if finding.status is Status.PRESENT or key_of(finding) not in stated
+        if finding.observation is not P.LUNG_OPACITY
+        or (finding.side, finding.location) not in dense
+    ]
     return list({finding.statement: finding for finding in kept}.values())
+
+
+def _compared(
+    said: Sequence[Finding], now: Seen, before: Earlier, institution: Institution
+) -> list[Finding]:
+    """Return what is said with its changes, and what has gone.
+
+    Of an opacity that has gone it is said that the pneumonia has, where it was called one; what is
+    said to be there, or may be, has not gone.
+    """
+    drawn = tuple(f for f in before.seen.truth if f.observation is not P.PNEUMONIA)
+    then = replace(before.seen, truth=drawn)
+    pneumonias = {
+        key_of(part)[1:]
+        for part in parts_of(before.said)
+        if part.observation is P.PNEUMONIA and part.status is Status.PRESENT
+    }
+    found = report_change(said, now, then, before.said, institution.compares)
+    there = {key_of(part) for part in parts_of(found) if part.status is not Status.ABSENT}
+    compared = []
+    for finding in found:
+        if finding.change is Change.RESOLVED:
+            infected = finding.observation in OPACITIES and key_of(finding)[1:] in pneumonias
+            if infected:
+                finding = finding.model_copy(update={"observation": P.PNEUMONIA})
+            if key_of(finding) in there:
+                continue
+        compared.append(finding)
+    return list({finding.statement: finding for finding in compared}.values())
 
 
 def _names(findings: Iterable[Finding]) -> set[str]:
@@ -253,7 +289,7 @@ DENIED: Mapping[str, float] = {
 """How often the absence of an observation, or of a finer term of Other, is stated without a
 template."""
 CONTRADICTS: Mapping[str, frozenset[str]] = {
-    P.LUNG_OPACITY: IN_THE_LUNGS,
+    P.LUNG_OPACITY: IN_THE_LUNGS | {P.PNEUMOTHORAX, "mediastinal shift"},
     P.CONSOLIDATION: frozenset({P.PNEUMONIA, P.ATELECTASIS}),
     P.PNEUMONIA: frozenset({P.LUNG_OPACITY, P.CONSOLIDATION}),
     P.EDEMA: frozenset({"vascular congestion"}),
@@ -264,7 +300,7 @@ CONTRADICTS: Mapping[str, frozenset[str]] = {
                                    "osteopenia", "bone lesion"}),
 }  # fmt: skip
 """What is never denied beside other things than itself: "no pneumonia" beside an opacity, "the
-mediastinum is normal" beside one that is displaced."""
+mediastinum is normal" beside one that is displaced, clear lungs beside one that has collapsed."""
 
 
 def _denials(

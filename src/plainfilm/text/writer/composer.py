@@ -5,7 +5,7 @@ The composer knows no language; words and templates come from the phrasebook.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 
 from plainfilm.core import Finding, Side, Span, Status
@@ -42,11 +42,26 @@ class Sentence:
     said: tuple[tuple[Finding, Span], ...]
 
 
-class Composer:
-    """Composes sentences: one phrasebook, one source of choices, one wording."""
+@dataclass
+class Memory:
+    """What one report has used so far."""
 
-    def __init__(self, book: Phrasebook, choice: Choice, wording: Wording) -> None:
+    nouns: dict[tuple[str | None, ...], Noun] = field(default_factory=dict)
+    """Statement to its noun, so that an impression does not call a hazy opacity a dense
+    infiltrate."""
+    templates: set[str] = field(default_factory=set)
+    """Those of what is abnormal."""
+
+
+class Composer:
+    """Composes sentences: one phrasebook, one source of choices, one wording. Composers of one
+    report share a memory."""
+
+    def __init__(
+        self, book: Phrasebook, choice: Choice, wording: Wording, memory: "Memory | None" = None
+    ) -> None:
         self.book, self.choice, self.wording = book, choice, wording
+        self.memory = memory or Memory()
 
     def term(self, finding: Finding) -> Term:
         """Return how ``finding`` is named."""
@@ -112,7 +127,10 @@ class Composer:
         term = self.term(finding)
         templates = self._eligible(term.sentences.get(key), finding)
         templates = templates or self._eligible(self.book.sentences[key], finding)
+        if finding.status is not Status.ABSENT:
+            templates = self._fresh(templates)
         template = self.choice.pick(templates)
+        self.memory.templates.add(template)
         slots: dict[str, list[Piece]] = {}
         form: Form = ("mass", "m")
         if "{np}" in template:
@@ -176,9 +194,10 @@ class Composer:
         if "and" not in self.book.join or not (alike and sides and unequal) or placed:
             return None
         noun = self._noun(one)
-        fits = noun in self._fitting(two)
+        fits = not noun.severities or two.severity in noun.severities
         if not noun.many or not fits or key in self.term(one).sentences:
             return None
+        self.memory.nouns[two.statement] = noun
         pieces: list[Piece] = [
             (self._noun_phrase(one, noun.model_copy(update={"one": ""}), plain=True)[0], one),
             (self.book.join["and"], None),
@@ -213,6 +232,11 @@ class Composer:
 
         return [t for t in (sentences or {}).get(self.wording, ()) if says_all(t)]
 
+    def _fresh(self, templates: Sequence[str]) -> Sequence[str]:
+        """Return the first of ``templates``, the plain one, and those not used before: what stands
+        out is said once."""
+        return [t for t in templates if t == templates[0] or t not in self.memory.templates]
+
     def _fitting(self, finding: Finding) -> list[Noun]:
         term = self.term(finding)
         denied = finding.status is Status.ABSENT and not finding.change
@@ -226,7 +250,15 @@ class Composer:
         ]
 
     def _noun(self, finding: Finding) -> Noun:
-        return self.choice.pick(self._fitting(finding), _noun_text)
+        if finding.statement not in self.memory.nouns:
+            noun = self.choice.pick(self._fitting(finding), _noun_text)
+            words = {
+                name: self._say(text)
+                for name in ("one", "many", "mass", "adjective")
+                if (text := getattr(noun, name)) is not None
+            }
+            self.memory.nouns[finding.statement] = noun.model_copy(update=words)
+        return self.memory.nouns[finding.statement]
 
     def _say(self, text: str) -> str:
         """Return ``text`` with its words chosen, and no space more than they need."""
@@ -328,4 +360,4 @@ def _noun_text(noun: Noun) -> str:
 
 def _whole(text: str, findings: Iterable[Finding]) -> Sentence:
     span = (0, len(text.rstrip(".")))
-    return Sentence(text, tuple((finding, span) for finding in findings))
+    return Sentence(text[:1].upper() + text[1:], tuple((finding, span) for finding in findings))

@@ -103,6 +103,7 @@ class ImpressionRules(Word):
     :data:`MISPLACED` for devices that do not lie where they belong."""
 
     at_most: int
+    """Sentences."""
     order: tuple[str, ...]
 
 

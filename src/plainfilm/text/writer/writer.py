@@ -27,7 +27,7 @@ from pydantic import Field
 
 from plainfilm.core import Finding, InputError, Observation, Report, Span, Status, Word
 from plainfilm.text.writer.choice import Choice
-from plainfilm.text.writer.composer import SHARED, Composer, Sentence
+from plainfilm.text.writer.composer import SHARED, Composer, Memory, Sentence
 from plainfilm.text.writer.consistency import check, check_remarks, check_together, misplaced
 from plainfilm.text.writer.phrasebook import (
     IMPRESSION,
@@ -109,9 +109,10 @@ def write(
     if not told or not style.impression:
         told = distinct
     free, fixed = Choice(rng, style.dialect), Choice(None, style.dialect)
+    memory = Memory()
     composers = Composers(
-        Composer(book, free, style.wording),
-        Composer(book, fixed if template else free, style.wording),
+        Composer(book, free, style.wording, memory),
+        Composer(book, fixed if template else free, style.wording, memory),
     )
     merge = style.layout == "prose" and composers.normal.choice.chance(SHARED, "merge")
     sections = _sections(composers, told, order, remarks, merge=merge)
@@ -119,7 +120,7 @@ def write(
     impression_text = ""
     if style.impression:
         wording: Wording = "wordy" if fixed.chance(WORDY_IMPRESSION, "impression") else "terse"
-        composers = Composers(*(Composer(book, one.choice, wording) for one in composers))
+        composers = Composers(*(Composer(book, one.choice, wording, memory) for one in composers))
         sentences = _impression(composers, distinct, remarks)
         numbered = style.layout == "structured" and len(sentences) > 1
         labels = [f"{n}. " if numbered else "" for n in range(1, len(sentences) + 1)]
@@ -188,7 +189,7 @@ def _impression(
     chosen = urgent or normal or abnormal
     if chosen:
         composer = composers.normal if chosen is normal else composers.abnormal
-        sentences = composer.state(_by_urgency(chosen, book)[: book.impression.at_most])
+        sentences = composer.state(_by_urgency(chosen, book))[: book.impression.at_most]
     else:
         own, plain = composers.normal.deny(findings, clear=True)
         sentences = [*own, *composers.normal.list_absences(plain)][:1]
