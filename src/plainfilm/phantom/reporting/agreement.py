@@ -24,12 +24,13 @@ _LUNGS = frozenset({
     P.LUNG_OPACITY, P.CONSOLIDATION, P.PNEUMONIA, P.EDEMA, P.ATELECTASIS, P.LUNG_LESION,
     "emphysema", "scarring", "vascular congestion",
 })  # fmt: skip
+_NO = r"\bno (?!(?:\w+ )?change|longer)[^.]*\b"
 _NORMAL = r"(?:normal|unremarkable|intact|within (?:normal )?limits|not enlarged)"
 _BESIDE: Mapping[str, tuple[str, frozenset[str]]] = {
     kind: (pattern, frozenset(names))
     for kind, pattern, names in (
         ("lungs clear beside a finding in them",
-         r"\b(?:lungs?|fields|parenchyma)\b(?! bases?)[^.,]*\bclear\b|\bclear (?:lungs|lung fields)",
+         r"\b(?:lungs?|fields|parenchyma)\b(?! bases?)[^.,]*\bclear\b|\bclear lung",
          _LUNGS),
         ("mediastinum normal beside a shift or a widening",
          rf"mediastin[^.,]*\b{_NORMAL}|{_NORMAL}[^.,]*mediastin",
@@ -40,10 +41,10 @@ _BESIDE: Mapping[str, tuple[str, frozenset[str]]] = {
          {P.CARDIOMEGALY}),
         ("trachea midline beside a shift", r"\b(?:trachea|midline)\b", {"mediastinal shift"}),
         ("opacity beside 'no pneumonia'",
-         r"\bno (?!(?:\w+ )?change|longer)[^.]*\b(?:pneumonia|infection|infectious)",
+         rf"{_NO}(?:pneumonia|infection|infectious)",
          {P.LUNG_OPACITY, P.CONSOLIDATION}),
         ("opacity beside 'no opacity' or 'no infiltrate'",
-         r"\bno (?!(?:\w+ )?change|longer)[^.]*\b(?:opacit|infiltrate|airspace disease|air space disease)",
+         rf"{_NO}(?:opacit|infiltrate|air ?space disease)",
          {P.LUNG_OPACITY, P.CONSOLIDATION, P.PNEUMONIA, P.EDEMA}),
         ("vessels normal beside congestion",
          rf"\b(?:vascularity|vasculature|vessels)\b[^.,]*\b{_NORMAL}|{_NORMAL} pulmonary vas",
@@ -77,10 +78,10 @@ _GRAMMAR: Mapping[str, re.Pattern[str]] = {
     "agreement": re.compile(r"\bare no [^.]*evidence|\b(?:is|has) (?:\w+ )?both\b"),
     "double negation": re.compile(r"\bno\b[^.,]*\b(?:no|not|without)\b", re.IGNORECASE),
 }
-_DESCRIBES = frozenset(
-    "hazy patchy ill-defined vague faint dense confluent noncalcified rounded lobulated irregular "
-    "linear discoid platelike bandlike subsegmental streaky lobar acute displaced old healed "
-    "remote spiculated round nodular airspace".split()
+_DESCRIBES = re.compile(
+    r"\b(?:hazy|patchy|ill-defined|vague|faint|dense|confluent|noncalcified|rounded|lobulated|"
+    r"irregular|linear|discoid|platelike|bandlike|subsegmental|streaky|lobar|acute|displaced|old|"
+    r"healed|remote|solitary|airspace|alveolar)\b"
 )
 """Words that say what a finding looks like, which one report says in one way."""
 
@@ -101,11 +102,11 @@ def disagreements(report: Report) -> list[Problem]:
         match = re.search(pattern, text, re.IGNORECASE)
         if match and (there := sorted(beside & names)):
             problems.append((kind, f"{match[0]} | {', '.join(there)}"))
-    there = {key_of(part) for part in parts_of(stated)}
+    standing = {key_of(part) for part in parts_of(stated)}
     problems += [
         ("resolved and stated", finding.sentence or "")
         for part, finding in ((part, f) for f in found for part in parts_of([f]))
-        if part.change is Change.RESOLVED and key_of(part) in there
+        if part.change is Change.RESOLVED and key_of(part) in standing
     ]
     if match := _NO_ACUTE.search(text):
         problems += [
@@ -152,15 +153,15 @@ def _between(report: Report) -> Iterator[Problem]:
         names = {str(finding.observation), finding.detail}
         if _is_misplaced(finding):
             names.add(MISPLACED)
-        if finding.status is Status.PRESENT and names & set(urgent):
-            if finding.statement not in repeated:
-                yield "impression leaves out what is urgent", finding.sentence or ""
+        urgently = finding.status is Status.PRESENT and names & set(urgent)
+        if urgently and finding.statement not in repeated:
+            yield "impression leaves out what is urgent", finding.sentence or ""
     border = len(report.findings)
     for finding in report.statements:
         parts: list[set[str]] = [set(), set()]
         for start, end in finding.spans:
-            words = re.findall(r"[a-z-]+", report.text[start:end].lower())
-            parts[start >= border] |= _DESCRIBES & set(words)
+            words = _DESCRIBES.findall(report.text[start:end].lower())
+            parts[start >= border] |= set(words)
         below_it = any(start >= border for start, _ in finding.spans)
         if below_it and any(start < border for start, _ in finding.spans) and parts[0] != parts[1]:
             yield "described otherwise in the impression", f"{parts} {finding.sentence}"

@@ -232,7 +232,7 @@ class Composer:
 
         return [t for t in (sentences or {}).get(self.wording, ()) if says_all(t)]
 
-    def _fresh(self, templates: Sequence[str]) -> Sequence[str]:
+    def _fresh(self, templates: Sequence[str]) -> list[str]:
         """Return the first of ``templates``, the plain one, and those not used before: what stands
         out is said once."""
         return [t for t in templates if t == templates[0] or t not in self.memory.templates]
