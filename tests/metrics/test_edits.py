@@ -53,6 +53,8 @@ def test_what_an_edit_leaves_alone(name, text):
         ("certainty changed", "Small effusion.", "Possible small effusion."),
         ("measurement changed", "A 1.5 cm nodule.", "A 15 cm nodule."),
         ("measurement changed", "6-mm nodule in the lingula.", "60-mm nodule in the lingula."),
+        ("measurement changed", "A 1.9 x 2.1 cm nodule.", "A 19 x 21 cm nodule."),
+        ("negation removed", "Clear without effusion.", "Clear with effusion."),
         ("lobe changed", "Left lower lobe pneumonia.", "Left upper lobe pneumonia."),
         ("lobe changed", "Bibasilar atelectasis.", "Biapical atelectasis."),
         ("tip misplaced", "Right PICC tip in the SVC.", "Right PICC tip in the right ventricle."),

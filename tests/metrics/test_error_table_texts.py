@@ -28,7 +28,8 @@ def kinds(reference, prediction, language="en"):
     ["", " \n ", "...", "the the of xxxx", "lorem ipsum dolor sit amet", "Pulmones claros.",
      "Les poumons sont clairs.", "Die Lunge ist frei. Kein Pneumothorax.",
      "Sem derrame pleural. Pulmões limpos.", "Lungs are clear. " * 12, "; " * 40,
-     "no effusion no effusion no effusion no effusion", "Follow up in six weeks."],
+     "no effusion no effusion no effusion no effusion", "Follow up in six weeks.",
+     "of the is no pleural in no pneumothorax the effusion. are clear lungs The or"],
 )  # fmt: skip
 def test_what_cannot_be_read_is_never_accurate(reference, prediction):
     assert UNREADABLE in kinds(reference, prediction)

@@ -47,7 +47,7 @@ def test_edits(name, edited):
     [
         ("There is no effusion.", "There is effusion."),
         ("There are no effusions.", "There are effusions."),
-        ("Lungs without edema.", "Lungs edema."),
+        ("Lungs without edema.", "Lungs with edema."),
     ],
 )
 def test_negations_are_removed(text, edited):

@@ -45,7 +45,8 @@ def matcher() -> str:
     """Return the name of the comparison of findings for signatures: a digest of its rules."""
     room = files("plainfilm.text")
     names = ("statements.py", "matching.py", "contradictions.py", "readability.py",
-             "repetition.py", "languages.py", "significance.py", "significance.yaml")  # fmt: skip
+             "repetition.py", "languages.py", "word_order.py", "significance.py",
+             "significance.yaml")  # fmt: skip
     return f"matching+{_digest([room / name for name in names])}"
 
 

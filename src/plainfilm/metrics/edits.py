@@ -58,7 +58,11 @@ _TIPPED = frozenset(
     ("endotracheal tube", "enteric tube", "PICC", "central line", "port", "dialysis catheter")
 )
 """Devices whose tip can lie wrong; leads of a pacemaker belong into the heart."""
-_SIZE = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)(?=\s*-?(?:mm|cm|millimet|centimet))", re.IGNORECASE)
+_SIZE = re.compile(
+    r"(?<![\d.])(\d+(?:\.\d+)?)"
+    r"(?=(?:\s*(?:x|×|by)\s*\d+(?:\.\d+)?){0,2}\s*-?(?:mm|cm|millimet|centimet))",
+    re.IGNORECASE,
+)
 _INVENTED = (
     (Observation.PNEUMOTHORAX, "There is a large right apical pneumothorax."),
     (Observation.FRACTURE, "There is an acute fracture of the left sixth rib."),
@@ -83,6 +87,8 @@ def remove_negation(text: str, findings: Sequence[Finding], chance: random.Rando
     if not found:
         return None
     match = chance.choice(found)
+    if match.group().lower().startswith("without"):
+        return text[: match.start()] + match.group()[:4] + " " + text[match.end() :]
     if match.group().lower().startswith("there"):
         return text[: match.start()] + match.group()[:-3].rstrip("nN ") + " " + text[match.end() :]
     rest = text[match.end() :]

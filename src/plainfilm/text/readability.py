@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from plainfilm.core import Finding
 from plainfilm.text.languages import foreign
 from plainfilm.text.repetition import LOOPING, repetition
+from plainfilm.text.word_order import disordered
 
 _WORD = re.compile(r"[^\W_]")
 
@@ -31,6 +32,8 @@ def unreadable(
         return f"{share:.0%} of the report is repetition"
     if other := foreign(text, language):
         return f"the report seems to be in another language ({other})"
+    if text.split() != reference.split() and disordered(text, language):
+        return "the words stand in no order"
     if findings or text.split() == reference.split():
         return None
     said = labels(text, language=language)  # which knows "normal chest" too
