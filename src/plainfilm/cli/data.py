@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,6 +36,9 @@ Workers = Annotated[
 ]
 Source = Annotated[
     Path, typer.Argument(metavar="SOURCE", help="The collection's folder.", show_default=False)
+]
+Films = Annotated[
+    Path | None, typer.Option(help="Where the films lie, if not in SOURCE.", show_default=False)
 ]
 Target = Annotated[
     str,
@@ -171,6 +175,13 @@ def mimic_cxr(
         Path | None,
         typer.Option(help="MIMIC-IV: age, sex, laboratory join the table.", show_default=False),
     ] = None,
+    ms_cxr: Annotated[
+        Path | None, typer.Option(help="MS-CXR: its boxes join the rows.", show_default=False)
+    ] = None,
+    imagenome: Annotated[
+        Path | None,
+        typer.Option(help="Chest ImaGenome: its boxes join the rows.", show_default=False),
+    ] = None,
     film_format: Annotated[
         str | None, typer.Option("--format", help="jpg or dicom; what is there if left out.")
     ] = None,
@@ -196,10 +207,145 @@ def mimic_cxr(
         reports=reports,
         ed=ed,
         hosp=hosp,
+        ms_cxr=ms_cxr,
+        imagenome=imagenome,
         film_format=film_format,
         options=Options(target, size, link, shard, workers),
     )
     _done(dataset)
+
+
+def _collection(name: str, place: str, about: str, *, texts: bool = True) -> None:
+    """Add the command of a collection that needs no more than its folder."""
+
+    def command(
+        source: Source,
+        out: Out,
+        films: Films = None,
+        target: Target = "findings" if texts else "any",
+        size: Size = 512,
+        link: Link = False,
+        shard: Shard = None,
+        workers: Workers = None,
+    ) -> None:
+        from plainfilm.data.sources.collection import Options
+
+        module, function = place.split(":")
+        prepare = getattr(import_module(f"plainfilm.data.sources.{module}"), function)
+        _terms(name)
+        options = Options(target, size, link, shard, workers)
+        _done(prepare(source, out, films=films, options=options))
+
+    command.__doc__ = f"{about}\n\nplainfilm data {name} SOURCE OUT"
+    data_app.command(name)(command)
+
+
+for _name, _place, _about, _texts in (
+    ("chexpert-plus", "chexpert_plus:prepare_chexpert_plus", "Prepare CheXpert Plus.", True),
+    ("rexgradient", "rexgradient:prepare_rexgradient", "Prepare ReXGradient-160K.", True),
+    ("padchest", "padchest:prepare_padchest", "Prepare PadChest: Spanish reports.", True),
+    ("r2gen", "r2gen:prepare_r2gen", "Prepare R2Gen's copy of IU X-ray or MIMIC-CXR.", True),
+    ("candid-ptx", "candid_ptx:prepare_candid_ptx", "Prepare CANDID-PTX.", True),
+    ("llava-rad", "llava_rad:prepare_llava_rad", "Prepare LLaVA-Rad's MIMIC-CXR.", True),
+    ("rexrank", "rexrank:prepare_rexrank", "Prepare an evaluation set of ReXrank's.", True),
+    ("brax", "brax:prepare_brax", "Prepare BRAX: labels, no reports.", False),
+    ("vindr-cxr", "vindr_cxr:prepare_vindr_cxr", "Prepare VinDr-CXR: labels and boxes.", False),
+    ("nih", "nih:prepare_nih", "Prepare NIH ChestX-ray14: labels and boxes.", False),
+):
+    _collection(_name, _place, _about, texts=_texts)
+
+
+@data_app.command("padchest-gr")
+def padchest_gr(
+    source: Source,
+    out: Out,
+    films: Films = None,
+    language: Annotated[str, typer.Option(help="Of the reports: es, as written, or en.")] = "es",
+    size: Size = 512,
+    link: Link = False,
+    shard: Shard = None,
+    workers: Workers = None,
+) -> None:
+    """Prepare PadChest-GR: sentences in Spanish or English, with boxes.
+
+    plainfilm data padchest-gr SOURCE OUT --language en
+    """
+    from plainfilm.data.sources.collection import Options
+    from plainfilm.data.sources.padchest_gr import prepare_padchest_gr
+
+    _terms("padchest-gr")
+    options = Options("findings", size, link, shard, workers)
+    _done(prepare_padchest_gr(source, out, films=films, language=language, options=options))
+
+
+@data_app.command("iu-kaggle")
+def iu_kaggle(
+    source: Source,
+    out: Out,
+    films: Films = None,
+    split: Annotated[
+        Path | None, typer.Option(help="R2Gen's annotation.json; else 80, 10, 10 % at random.")
+    ] = None,
+    target: Target = "findings",
+    size: Size = 512,
+    link: Link = False,
+    shard: Shard = None,
+    workers: Workers = None,
+) -> None:
+    """Prepare IU X-ray from Kaggle's two CSV files and its films.
+
+    plainfilm data iu-kaggle SOURCE OUT --split annotation.json
+    """
+    from plainfilm.data.sources.collection import Options
+    from plainfilm.data.sources.iu_kaggle import prepare_iu_kaggle
+
+    _terms("iu-kaggle")
+    options = Options(target, size, link, shard, workers)
+    _done(prepare_iu_kaggle(source, out, films=films, split=split, options=options))
+
+
+@data_app.command()
+def huggingface(
+    source: Source,
+    out: Out,
+    column: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME=COLUMN",
+            help="What a column is, like image=film or findings=report; once for each. Names: "
+            "image, report, findings, impression, indication, comparison, technique, patient_id, "
+            "study_id, view, institution, table.NAME.",
+            show_default=False,
+        ),
+    ],
+    licence: Annotated[str, typer.Option(help="Of the films and reports.")] = "not said",
+    language: Annotated[str, typer.Option(help="Of the reports: en or es.")] = "en",
+    target: Target = "findings",
+    size: Size = 512,
+    link: Link = False,
+    shard: Shard = None,
+    workers: Workers = None,
+) -> None:
+    """Prepare a folder of Hugging Face datasets: save_to_disk's, or Parquet files.
+
+    plainfilm data huggingface SOURCE OUT --column image=image --column report=text
+    """
+    from plainfilm.core import InputError
+    from plainfilm.data.sources.collection import Options
+    from plainfilm.data.sources.huggingface import prepare_huggingface
+
+    columns = {}
+    for text in column:
+        name, mark, value = text.partition("=")
+        if not mark or not value:
+            raise InputError(f"--column must look like findings=report, got {text!r}")
+        columns[name.strip()] = value.strip()
+    options = Options(target, size, link, shard, workers)
+    _done(
+        prepare_huggingface(
+            source, out, columns=columns, licence=licence, language=language, options=options
+        )
+    )
 
 
 @data_app.command()

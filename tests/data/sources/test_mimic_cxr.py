@@ -1,5 +1,6 @@
 """MIMIC-CXR and MIMIC-IV, on small trees of the published layouts."""
 
+import json
 import shutil
 import zipfile
 
@@ -62,21 +63,32 @@ def jpg(tmp_path):
     root = tmp_path / "mimic-cxr-jpg"
     for number, (dicom, subject, study, *_) in enumerate(FILMS):
         save(root / folder_of(subject, study) / f"{dicom}.jpg", number)
-    rows = [[d, s, t, "CHEST", v, 96, 96, day, clock, "", "", ""]
-            for d, s, t, v, day, clock, _ in FILMS]  # fmt: skip
+    rows = [
+        [d, s, t, "CHEST", v, 96, 96, day, clock, "", "", ""] for d, s, t, v, day, clock, _ in FILMS
+    ]
     save_csv(root / "mimic-cxr-2.0.0-metadata.csv.gz", METADATA, rows[::-1])
     split = [[d, t, s, name] for d, s, t, *_, name in FILMS]
-    save_csv(root / "mimic-cxr-2.0.0-split.csv.gz", "dicom_id,study_id,subject_id,split",
-             split)  # fmt: skip
+    save_csv(root / "mimic-cxr-2.0.0-split.csv.gz", "dicom_id,study_id,subject_id,split", split)
     names = sorted(map(str, OBSERVATIONS))
-    labels = [[10000032, 50000001, *("1.0" if n == "No Finding" else "" for n in names)],
-              [12000013, 50000005, *({"Pleural Effusion": "1.0", "Edema": "-1.0",
-                                      "Pneumonia": "0.0"}.get(n, "") for n in names)]]  # fmt: skip
+    labels = [
+        [10000032, 50000001, *("1.0" if n == "No Finding" else "" for n in names)],
+        [
+            12000013,
+            50000005,
+            *(
+                {"Pleural Effusion": "1.0", "Edema": "-1.0", "Pneumonia": "0.0"}.get(n, "")
+                for n in names
+            ),
+        ],
+    ]
     for labeller in ("chexpert", "negbio"):
         columns = ",".join(["subject_id", "study_id", *names])
         save_csv(root / f"mimic-cxr-2.0.0-{labeller}.csv.gz", columns, labels)
-    save_csv(root / "mimic-cxr-2.1.0-test-set-labeled.csv", "study_id,Airspace Opacity",
-             [[50000005, "1.0"]])  # fmt: skip
+    save_csv(
+        root / "mimic-cxr-2.1.0-test-set-labeled.csv",
+        "study_id,Airspace Opacity",
+        [[50000005, "1.0"]],
+    )
     return root
 
 
@@ -108,8 +120,10 @@ def test_films_reports_splits_views_labels_and_priors(tmp_path, jpg, reports):
     assert first.impression == "No acute disease."
     assert (first.indication, first.comparison) == ("___F with cough", "None.")
     assert first.institution == "Beth Israel Deaconess Medical Center"
-    assert first.labels == {"chexpert": {"No Finding": "present"},
-                            "negbio": {"No Finding": "present"}}  # fmt: skip
+    assert first.labels == {
+        "chexpert": {"No Finding": "present"},
+        "negbio": {"No Finding": "present"},
+    }
     assert first.prior_study_id is None
     # 50000002, 08:30:45, has no findings; the one before it takes its place
     assert rows["s50000003"].prior_study_id == "s50000001"
@@ -120,16 +134,19 @@ def test_films_reports_splits_views_labels_and_priors(tmp_path, jpg, reports):
     assert last.views == ("AP", "unknown", "lateral")
     assert last.technique == "Three views."
     assert last.labels["chexpert"] == {
-        "Edema": "uncertain", "Pleural Effusion": "present", "Pneumonia": "absent",
-    }  # fmt: skip
+        "Edema": "uncertain",
+        "Pleural Effusion": "present",
+        "Pneumonia": "absent",
+    }
     assert last.labels["radiologist"] == {"Lung Opacity": "present"}
     assert dataset.image(last).shape == (64, 64)
     assert "PhysioNet" in dataset.card.licence
 
 
 def test_targets_decide_who_stays(tmp_path, jpg, reports):
-    dataset = prepared(jpg, tmp_path / "out", reports=reports,
-                       options={"target": "findings+impression"})  # fmt: skip
+    dataset = prepared(
+        jpg, tmp_path / "out", reports=reports, options={"target": "findings+impression"}
+    )
     rows = {row.study_id: row for row in dataset.rows}
     assert len(rows) == 5
     assert rows["s50000002"].impression == "Edema is new."
@@ -151,8 +168,10 @@ def test_reports_in_their_archive_and_a_folder_named_files(tmp_path, jpg, report
 def test_by_reference_nothing_is_copied(tmp_path, jpg, reports):
     dataset = prepared(jpg, tmp_path / "out", reports=reports, options={"link": True})
     assert sorted(path.name for path in dataset.path.iterdir()) == [
-        "card.json", "manifest.parquet", "refused.jsonl",
-    ]  # fmt: skip
+        "card.json",
+        "manifest.parquet",
+        "refused.jsonl",
+    ]
     row = dataset.rows[0]
     assert row.images[0] == "files/p10/p10000032/s50000001/aa-2.jpg"
     image = dataset.image(row)
@@ -202,11 +221,15 @@ def ed(tmp_path):
             [11000011, "", 33, "2150-01-01 00:00:10", "2150-01-02 00:00:00", "M", "", "", ""],
         ],
     )
-    save_csv(root / "triage.csv.gz",
-             "subject_id,stay_id,temperature,heartrate,resprate,o2sat,sbp,dbp,pain,acuity,"
-             "chiefcomplaint",
-             [[10000032, 31, 98.4, 70.0, 16.0, 97.0, 106.0, 63.0, 0, 3.0, "Abd pain,\nCough"],
-              [11000011, 33, 37.0, "", 18, 970, 120, 80, "ua", 2, "Dyspnea"]])  # fmt: skip
+    save_csv(
+        root / "triage.csv.gz",
+        "subject_id,stay_id,temperature,heartrate,resprate,o2sat,sbp,dbp,pain,acuity,"
+        "chiefcomplaint",
+        [
+            [10000032, 31, 98.4, 70.0, 16.0, 97.0, 106.0, 63.0, 0, 3.0, "Abd pain,\nCough"],
+            [11000011, 33, 37.0, "", 18, 970, 120, 80, "ua", 2, "Dyspnea"],
+        ],
+    )
     return root.parent
 
 
@@ -227,29 +250,36 @@ def hosp(tmp_path):
             [50813, "Lactate", "Blood", "Blood Gas"],
         ],
     )
-    columns = ("labevent_id,subject_id,hadm_id,specimen_id,itemid,order_provider_id,charttime,"
-               "storetime,value,valuenum,valueuom,ref_range_lower,ref_range_upper,flag,priority,"
-               "comments")  # fmt: skip
+    columns = (
+        "labevent_id,subject_id,hadm_id,specimen_id,itemid,order_provider_id,charttime,"
+        "storetime,value,valuenum,valueuom,ref_range_lower,ref_range_upper,flag,priority,"
+        "comments"
+    )
 
     def event(subject, item, time, value, unit, low="", high=""):
         return [1, subject, "", 1, item, "", time, "", value, value, unit, low, high, "", "", ""]
 
-    save_csv(root / "labevents.csv.gz", columns, [
-        event(10000032, 51301, "2180-05-06 20:00:00", 12.5, "K/uL", 4.0, 11.0),
-        event(10000032, 51301, "2180-05-06 18:00:00", 8.0, "K/uL", 4.0, 11.0),
-        event(10000032, 51301, "2180-05-06 21:31:00", 99.0, "K/uL", 4.0, 11.0),
-        event(10000032, 51516, "2180-05-06 20:30:00", 3.0, "K/uL"),
-        event(10000032, 50813, "2180-05-05 21:00:00", 5.0, "mmol/L", 0.5, 2.0),
-        event(10000032, 50813, "2180-05-06 21:00:00", 50.0, "mg/dL"),
-        event(10000032, 50813, "2180-05-06 12:00:00", "", "mmol/L"),
-        event(99999999, 51301, "2180-05-06 20:00:00", 1.0, "K/uL"),
-    ])  # fmt: skip
+    save_csv(
+        root / "labevents.csv.gz",
+        columns,
+        [
+            event(10000032, 51301, "2180-05-06 20:00:00", 12.5, "K/uL", 4.0, 11.0),
+            event(10000032, 51301, "2180-05-06 18:00:00", 8.0, "K/uL", 4.0, 11.0),
+            event(10000032, 51301, "2180-05-06 21:31:00", 99.0, "K/uL", 4.0, 11.0),
+            event(10000032, 51516, "2180-05-06 20:30:00", 3.0, "K/uL"),
+            event(10000032, 50813, "2180-05-05 21:00:00", 5.0, "mmol/L", 0.5, 2.0),
+            event(10000032, 50813, "2180-05-06 21:00:00", 50.0, "mg/dL"),
+            event(10000032, 50813, "2180-05-06 12:00:00", "", "mmol/L"),
+            event(99999999, 51301, "2180-05-06 20:00:00", 1.0, "K/uL"),
+        ],
+    )
     return root
 
 
 def test_triage_and_laboratory_around_the_film(tmp_path, jpg, reports, ed, hosp):
-    dataset = prepared(jpg, tmp_path / "out", reports=reports, ed=ed, hosp=hosp,
-                       options={"target": "any"})  # fmt: skip
+    dataset = prepared(
+        jpg, tmp_path / "out", reports=reports, ed=ed, hosp=hosp, options={"target": "any"}
+    )
     tables = {row.study_id: dict(row.table) for row in dataset.rows}
     first = tables["s50000001"]  # 2180-05-06 21:30:14
     assert (first["age_years"], first["sex"]) == (54.0, "F")
@@ -329,3 +359,77 @@ def test_addenda_and_several_studies_in_one_text():
     )
     texts = report_texts("s1", text)
     assert (texts["findings"], texts["impression"]) == ("Second.", "Two.")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_boxes_of_ms_cxr_and_chest_imagenome(tmp_path, jpg, reports, packed):
+    ms_cxr = tmp_path / "ms-cxr"
+    columns = "dicom_id,category_name,label_text,path,x,y,w,h,image_width,image_height,split"
+    save_csv(
+        ms_cxr / "MS_CXR_Local_Alignment_v1.1.0.csv",
+        columns,
+        [["aa-2", "Edema", "mild\nedema", "files/x.jpg", 24, 0, 48, 48, 96, 96, "test"]],
+    )
+    silver = tmp_path / "imagenome" / "silver_dataset"
+    graph = {
+        "image_id": "aa-2",
+        "objects": [
+            {
+                "bbox_name": "right lung",
+                "original_x1": 0,
+                "original_y1": 0,
+                "original_x2": 48,
+                "original_y2": 96,
+            },
+            {
+                "bbox_name": "trachea",
+                "original_x1": 5,
+                "original_y1": 5,
+                "original_x2": 5,
+                "original_y2": 9,
+            },
+        ],
+        "attributes": [
+            {
+                "bbox_name": "right lung",
+                "phrases": ["Clear lung.", "Clear lung."],
+                "attributes": [["anatomicalfinding|no|lung opacity"]],
+            }
+        ],
+    }
+    path = silver / "scene_graph" / "aa-2_SceneGraph.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(graph))
+    if packed:
+        with zipfile.ZipFile(silver / "scene_graph.zip", "w") as archive:
+            archive.write(path, "scene_graph/aa-2_SceneGraph.json")
+        shutil.rmtree(path.parent)
+    save_csv(silver / "splits" / "images_to_avoid.csv", "dicom_id", [["cc-1"], ["ee-1"]])
+    dataset = prepared(
+        jpg,
+        tmp_path / "out",
+        reports=reports,
+        ms_cxr=ms_cxr,
+        imagenome=silver.parent,
+        options={"link": True},
+    )
+    rows = {row.study_id: row for row in dataset.rows}
+    one, two = rows["s50000001"].boxes
+    assert rows["s50000001"].images[0].endswith("aa-2.jpg")
+    assert (one.name, one.phrase, one.image, one.left, one.right) == (
+        "Edema",
+        "mild edema",
+        0,
+        0.25,
+        0.75,
+    )
+    assert (two.name, two.phrase, two.right, two.reader) == (
+        "right lung",
+        "Clear lung.",
+        0.5,
+        "chest-imagenome",
+    )
+    assert "s50000003" not in rows  # in training, and to be avoided
+    assert "s50000005" in rows  # in test
+    with pytest.raises(DatasetError, match=r"no silver_dataset/scene_graph\.zip, nor unpacked"):
+        prepared(jpg, tmp_path / "x", reports=reports, imagenome=tmp_path)

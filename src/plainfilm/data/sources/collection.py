@@ -8,13 +8,15 @@ import json
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from plainfilm.core import DatasetError, Image, InputError, View
-from plainfilm.data.boxes import Box
+import PIL.Image
+
+from plainfilm.core import DatasetError, Image, InputError, View, errors_as
+from plainfilm.data.boxes import Box, box_of
 from plainfilm.data.dataset import Dataset, Row
 from plainfilm.data.films.own_png import image_png
 from plainfilm.data.films.prepared import LONGEST_SIDE
@@ -36,6 +38,8 @@ _FIRST = 20
 
 Texts = Mapping[str, str]
 """``findings``, ``impression``, ``indication``, ``comparison`` and ``technique``, where there."""
+BoxReader = Callable[["Entry"], Sequence[Mapping[str, Any]]]
+"""entry → boxes of a study whose boxes are files of their own, as ``Entry.boxes``."""
 Reader = Callable[[str, "Entry"], Texts]
 """(study id, entry) → the texts of a study whose report is a file of its own."""
 
@@ -45,6 +49,8 @@ class Film(NamedTuple):
 
     path: str
     view: str | None = None
+    size: tuple[float, float] | None = None
+    """Width and height that boxes are told in; the file's own where left out."""
 
 
 class Entry(NamedTuple):
@@ -62,7 +68,8 @@ class Entry(NamedTuple):
     table: Mapping[str, float | str | None] = {}
     labels: Mapping[str, Mapping[str, str]] = {}
     boxes: tuple[Mapping[str, Any], ...] = ()
-    """As :meth:`Box.to_dict` writes them; ``image`` is an index into ``films``."""
+    """As :meth:`Box.to_dict` writes them; ``image`` is an index into ``films``. ``edges`` (left,
+    top, right, bottom, in the film's pixels) may stand for the four fractions."""
     prior: str | None = None
 
 
@@ -164,6 +171,12 @@ class Collection(NamedTuple):
     """Reads the report files; a top-level function or a partial of one."""
     reports: Path | None = None
     """The folder of the report files."""
+    boxes_of: BoxReader | None = None
+    """Reads boxes when a study is made; a top-level function or a partial of one."""
+    film_of: Callable[[str], bytes] | None = None
+    """Returns the file of a film by its path, for films that are no files of their own."""
+    licence: str | None = None
+    """Where it isn't what ``SOURCES`` says."""
 
 
 def prepare_collection(out: Path, collection: Collection, options: Options) -> Dataset:
@@ -185,20 +198,25 @@ def prepare_collection(out: Path, collection: Collection, options: Options) -> D
         raise DatasetError(
             f"{root}: no usable study of {source.title} ({left_out or 'none there'})"
         )
-    _check_films(root, collection)
+    if collection.film_of is None:
+        _check_films(root, collection)
+    elif options.link:
+        raise InputError(f"the films of {root} are no files of their own: --link can't be had")
     settings = {"kind": kind, "target": options.target, **collection.settings}
     settings |= {"linked": True} if options.link else {"size": options.size}
     how = "films where they are" if options.link else f"films up to {options.size} pixels"
     return prepare(
         out,
         entries,
-        partial(_build, root, options, collection.texts_of),
+        partial(
+            _build, root, options, collection.texts_of, collection.boxes_of, collection.film_of
+        ),
         source=settings,
         description=f"{source.title}, studies with {options.target} text, {how}",
-        licence=source.licence,
+        licence=collection.licence or source.licence,
         language=collection.language,
         skipped=entries.skipped,
-        inputs=partial(_inputs, root, collection.reports),
+        inputs=None if collection.film_of else partial(_inputs, root, collection.reports),
         facts=_facts,
         linked=root if options.link else None,
         prior=_prior,
@@ -239,7 +257,13 @@ def _prior(entry: Entry) -> str | None:
 
 
 def _build(
-    root: Path, options: Options, texts_of: Reader | None, study_id: str, entry: Entry
+    root: Path,
+    options: Options,
+    texts_of: Reader | None,
+    boxes_of: BoxReader | None,
+    film_of: Callable[[str], bytes] | None,
+    study_id: str,
+    entry: Entry,
 ) -> tuple[Row, dict[str, bytes]]:
     texts = entry.texts if texts_of is None else texts_of(study_id, entry)
     wanted = options.target.split("+")
@@ -247,13 +271,17 @@ def _build(
         has = ", ".join(name for name in ("findings", "impression") if texts.get(name))
         raise LeftOutError(f"no text for the target {options.target}", f"it has {has or 'neither'}")
     for film in entry.films:
-        if not (root / film.path).is_file():
+        if film_of is None and not (root / film.path).is_file():
             raise LeftOutError(MISSING_FILM, f"expected {root / film.path}")
+    told = [*entry.boxes, *(boxes_of(entry) if boxes_of else ())]
+    sizes = {at: _size_of(root, entry.films[at])
+             for at in {box.get("image", 0) for box in told if "edges" in box}}  # fmt: skip
     order, names, views, files = (
-        _linked(root, entry) if options.link else _encoded(root, study_id, entry, options.size)
+        _linked(root, entry)
+        if options.link
+        else _encoded(root, study_id, entry, options.size, film_of)
     )
-    boxes = [Box.from_dict(box) for box in entry.boxes]
-    placed = [Box.from_dict(box.to_dict() | {"image": order.index(box.image)}) for box in boxes]
+    placed = [_placed(box, sizes, order) for box in told]
     row = Row(
         study_id=study_id,
         patient_id=entry.patient_id,
@@ -268,10 +296,39 @@ def _build(
         technique=texts.get("technique") or None,
         table=dict(entry.table),
         labels=entry.labels,
-        boxes=tuple(placed),
+        boxes=tuple(box for box in placed if box is not None),
         prior_study_id=entry.prior,
     )
     return row, files
+
+
+def _placed(
+    told: Mapping[str, Any], sizes: Mapping[int, tuple[float, float]], order: list[int]
+) -> Box | None:
+    """Return a box on the film as the row names it; None where it has no area on the film."""
+    values = dict(told)
+    image = values.pop("image", 0)
+    name, place = values.pop("name"), order.index(image)
+    if "edges" in values:
+        return box_of(name, tuple(values.pop("edges")), sizes[image], image=place, **values)
+    edges = tuple(values.pop(edge) for edge in ("left", "top", "right", "bottom"))
+    return box_of(name, edges, (1, 1), image=place, **values)
+
+
+def _size_of(root: Path, film: Film) -> tuple[float, float]:
+    """Return a film's width and height, by the source's word or the file's header."""
+    if film.size is not None:
+        return film.size
+    path = root / film.path
+    with errors_as(DatasetError, f"{path}: its size cannot be read", "get it again"):
+        if sniff(path) == "dicom":
+            import pydicom
+
+            tags = ["Rows", "Columns"]
+            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=tags)
+            return float(header.Columns), float(header.Rows)
+        with PIL.Image.open(path) as picture:
+            return picture.size
 
 
 _Films = tuple[list[int], tuple[str, ...], tuple[str, ...], dict[str, bytes]]
@@ -290,13 +347,42 @@ def _linked(root: Path, entry: Entry) -> _Films:
     return order, names, tuple(str(views[at]) for at in order), {}
 
 
-def _encoded(root: Path, study_id: str, entry: Entry, size: int) -> _Films:
+def _encoded(
+    root: Path,
+    study_id: str,
+    entry: Entry,
+    size: int,
+    film_of: Callable[[str], bytes] | None,
+) -> _Films:
     films: list[Image] = []
     for film in entry.films:
-        image = read_image(root / film.path)
+        image = read_image(root / film.path) if film_of is None else _read(film_of(film.path))
         films.append(image.model_copy(update={"view": View(film.view)}) if film.view else image)
     ordered = frontal_first(films)
     order = [next(at for at, film in enumerate(films) if film is one) for one in ordered]
     names = tuple(f"images/{study_id}-{number}.png" for number in range(len(ordered)))
     files = {name: image_png(image, size) for name, image in zip(names, ordered, strict=True)}
     return order, names, tuple(str(image.view) for image in ordered), files
+
+
+def _read(content: bytes) -> Image:
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        return read_image(file.name)
+
+
+def find_root(folders: Sequence[Path], films: Sequence[str], expected: str) -> Path:
+    """Return the first of ``folders`` that holds any of the first films of a source.
+
+    Raises:
+        DatasetError: none does; says where the first was looked for, and what was ``expected``.
+    """
+    for folder in folders:
+        if any((folder / film).is_file() for film in films[:_FIRST]):
+            return folder
+    looked = " or ".join(str(folder / films[0]) for folder in folders[:2]) if films else "films"
+    raise DatasetError(
+        f"{folders[0]}: none of the first {len(films[:_FIRST])} films is there; expected {looked} "
+        f"({expected})"
+    )

@@ -187,3 +187,31 @@ def number_of(text: Any) -> float | None:
     except (TypeError, ValueError):
         return None
     return number if abs(number) < float("inf") else None
+
+
+def groups_of(table: pa.Table, column: str) -> Iterator[list[dict[str, Any]]]:
+    """Yield the rows of a table that follow each other with one value in ``column``."""
+    rows: list[dict[str, Any]] = []
+    for batch in table.to_batches(max_chunksize=4096):
+        for row in batch.to_pylist():
+            if rows and row[column] != rows[0][column]:
+                yield rows
+                rows = []
+            rows.append(row)
+    if rows:
+        yield rows
+
+
+def age_of(text: Any) -> float | None:
+    """Return years of DICOM's age (``045Y``, ``006M``, ``010D``), or of a number of years."""
+    words = str("" if text is None else text).strip().upper()
+    units = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
+    number = number_of(words[:-1] if words[-1:] in units else words)
+    years = None if number is None else number * units.get(words[-1:], 1.0)
+    return years if years is None or 0 <= years <= 120 else None
+
+
+def sex_of(text: Any) -> str | None:
+    """Return M or F of what a source writes (``F``, ``Female``); None for what is neither."""
+    letter = str("" if text is None else text).strip()[:1].upper()
+    return letter if letter in ("M", "F") else None

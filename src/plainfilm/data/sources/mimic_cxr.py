@@ -33,7 +33,7 @@ What to know:
 """
 
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -54,10 +54,24 @@ from plainfilm.data.sources.collection import (
     Texts,
     prepare_collection,
 )
-from plainfilm.data.sources.files import csv_table, find_file, one_spaced, statuses, view_of
+from plainfilm.data.sources.files import (
+    csv_table,
+    find_file,
+    groups_of,
+    number_of,
+    one_spaced,
+    statuses,
+    view_of,
+)
+from plainfilm.data.sources.mimic_boxes import (
+    find_scene_graphs,
+    images_to_avoid,
+    ms_cxr_boxes,
+    scene_graph_boxes,
+)
 from plainfilm.data.sources.mimic_iv import Studies, Tables
+from plainfilm.data.sources.sectioned import sections_of, texts_of_report
 from plainfilm.data.splits import SPLITS
-from plainfilm.text import sections
 
 INSTITUTION = "Beth Israel Deaconess Medical Center"
 FORMATS = ("jpg", "dicom")
@@ -104,6 +118,8 @@ def prepare_mimic_cxr(
     reports: Path | None = None,
     ed: Path | None = None,
     hosp: Path | None = None,
+    ms_cxr: Path | None = None,
+    imagenome: Path | None = None,
     film_format: str | None = None,
     options: Options = Options(),  # noqa: B008 - a NamedTuple
 ) -> Dataset:
@@ -117,6 +133,9 @@ def prepare_mimic_cxr(
         reports: the folder with ``files/`` of the reports, or ``mimic-cxr-reports.zip``.
         ed: MIMIC-IV-ED's folder: triage becomes the structured table.
         hosp: MIMIC-IV's folder: age, sex and laboratory values become the structured table.
+        ms_cxr: MS-CXR's folder: its boxes join the rows.
+        imagenome: Chest ImaGenome's folder: the boxes of its scene graphs join the rows, and films
+            of its gold set's patients leave the training split.
         film_format: ``jpg`` or ``dicom``; what is there where left out.
         options: what all collections share.
 
@@ -139,13 +158,19 @@ def prepare_mimic_cxr(
     labels = _Labels(folder)
     structured = None if ed is None and hosp is None else Tables(_studies(table), ed, hosp)
     marks = {} if packed is None else _marks(packed)
+    boxes = {} if ms_cxr is None else ms_cxr_boxes(ms_cxr)
+    graphs = None if imagenome is None else find_scene_graphs(imagenome)
+    avoided = set() if imagenome is None else images_to_avoid(imagenome)
     before: tuple[str, str] | None = None
-    for place, films_of in enumerate(_grouped(table)):
+    for place, films_of in enumerate(groups_of(table, "study_id")):
         one = films_of[0]
         patient, study = f"p{one['subject_id']}", str(one["study_id"])
         split = splits.get(one["study_id"])
         if split is None:
             entries.skip(patient, "not in the split file")
+            continue
+        if split == "train" and any(film["dicom_id"] in avoided for film in films_of):
+            entries.skip(patient, "in Chest ImaGenome's images to avoid")
             continue
         report = f"files/p{patient[1:3]}/{patient}/s{study}.txt"
         entries.add(
@@ -154,7 +179,13 @@ def prepare_mimic_cxr(
                 patient,
                 split,
                 tuple(
-                    Film(_film(film) + suffix, view_of(film["ViewPosition"])) for film in films_of
+                    Film(_film(film) + suffix, view_of(film["ViewPosition"]), _size(film))
+                    for film in films_of
+                ),
+                boxes=tuple(
+                    {**box, "image": at}
+                    for at, film in enumerate(films_of)
+                    for box in boxes.get(film["dicom_id"], ())
                 ),
                 report=report,
                 mark=marks.get(report, ""),
@@ -169,9 +200,22 @@ def prepare_mimic_cxr(
         "mimic-cxr",
         root,
         entries,
-        {"format": suffix[1:], "ed": ed is not None, "hosp": hosp is not None},
+        {
+            "format": suffix[1:],
+            "joined": [
+                name
+                for name, folder in (
+                    ("ed", ed),
+                    ("hosp", hosp),
+                    ("ms-cxr", ms_cxr),
+                    ("imagenome", imagenome),
+                )
+                if folder is not None
+            ],
+        },
         texts_of=partial(_texts, texts, packed),
         reports=texts,
+        boxes_of=None if graphs is None else partial(_graph_boxes, graphs),
     )
     return prepare_collection(out, collection, options)
 
@@ -184,7 +228,7 @@ def _metadata(folder: Path) -> pa.Table:
     path = find_file([folder], ["mimic-cxr-*-metadata.csv"], _JPG)
     types = {"subject_id": pa.int64(), "study_id": pa.int64(), "StudyTime": pa.float64()}
     types |= {"StudyDate": pa.int64()}
-    table = csv_table(path, _METADATA, _JPG, types=types)
+    table = csv_table(path, _METADATA, _JPG, types=types, optional=["Rows", "Columns"])
     days = pc.fill_null(table.column("StudyDate"), 0).to_numpy()
     clock = pc.fill_null(table.column("StudyTime"), 0.0).to_numpy().astype(np.int64)
     table = table.drop_columns(["StudyDate", "StudyTime"])
@@ -198,6 +242,20 @@ def _metadata(folder: Path) -> pa.Table:
 def _film(values: Mapping[str, Any]) -> str:
     patient = f"p{values['subject_id']}"
     return f"files/{patient[:3]}/{patient}/s{values['study_id']}/{values['dicom_id']}"
+
+
+def _size(film: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Return a film's width and height, which boxes are told in."""
+    sides = number_of(film.get("Columns")), number_of(film.get("Rows"))
+    return None if sides[0] is None or sides[1] is None else (sides[0], sides[1])
+
+
+def _graph_boxes(graphs: Path, entry: Entry) -> list[dict[str, Any]]:
+    return [
+        {**box, "image": at}
+        for at, film in enumerate(entry.films)
+        for box in scene_graph_boxes(graphs, Path(film.path).stem)
+    ]
 
 
 def _with_files(folder: Path) -> Path:
@@ -301,21 +359,8 @@ class _Labels:
         return found
 
 
-def _grouped(table: pa.Table) -> Iterator[list[dict[str, Any]]]:
-    """Yield each study's films."""
-    films: list[dict[str, Any]] = []
-    for batch in table.to_batches(max_chunksize=4096):
-        for film in batch.to_pylist():
-            if films and film["study_id"] != films[0]["study_id"]:
-                yield films
-                films = []
-            films.append(film)
-    if films:
-        yield films
-
-
 def _studies(table: pa.Table) -> Studies:
-    """Return who was filmed when, in the order of :func:`_grouped`."""
+    """Return who was filmed when, in the order of their films' lines."""
     ids = table.column("study_id").to_numpy()
     first = np.flatnonzero(np.diff(ids, prepend=-1))
     when = table.column("when").to_numpy()[first]
@@ -366,20 +411,7 @@ def report_texts(study_id: str, text: str) -> Texts:
     if number in DESCRIBED_AT:
         start, end = DESCRIBED_AT[number]
         return {"findings": one_spaced(text[start:end])}
-    found: dict[str, str] = {}
-    indications: list[str] = []
-    for section in sections(text):
-        words = one_spaced(text[section.start : section.end])  # as written, ___ too
-        if words and section.name == "indication":
-            indications.append(words)
-        elif words:
-            found[section.name] = words
     if number in DESCRIBED_UNDER:
-        under = DESCRIBED_UNDER[number]
-        place = " ".join(indications) if under == "indication" else found.get(under, "")
-        return {"findings": place or found.get("body", "")}
-    if not found.get("findings") and not found.get("impression"):
-        found["findings"] = found.get("body", "")
-    names = ("findings", "impression", "comparison", "technique")
-    texts = {name: found[name] for name in names if found.get(name)}
-    return texts | ({"indication": " ".join(indications)} if indications else {})
+        found = sections_of(text)
+        return {"findings": found.get(DESCRIBED_UNDER[number]) or found.get("body", "")}
+    return texts_of_report(text)

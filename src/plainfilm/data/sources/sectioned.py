@@ -1,0 +1,32 @@
+"""The sections of a whole report, as a dataset's columns name them."""
+
+from plainfilm.data.sources.files import one_spaced
+from plainfilm.text import sections
+
+_KEPT = ("findings", "impression", "indication", "comparison", "technique")
+
+
+def sections_of(text: str, language: str = "en") -> dict[str, str]:
+    """Return section → its words, single-spaced and as written (``___`` too).
+
+    Of several sections of one name the last counts; indications are joined.
+    """
+    found: dict[str, str] = {}
+    for section in sections(text, language=language):
+        words = one_spaced(text[section.start : section.end])
+        if words and section.name == "indication" and "indication" in found:
+            found["indication"] += f" {words}"
+        elif words:
+            found[section.name] = words
+    return found
+
+
+def texts_of_report(text: str, language: str = "en") -> dict[str, str]:
+    """Return findings, impression, indication, comparison and technique, where there.
+
+    A report without findings and impression has its text under no heading as findings.
+    """
+    found = sections_of(text, language)
+    if "findings" not in found and "impression" not in found and "body" in found:
+        found["findings"] = found["body"]
+    return {name: found[name] for name in _KEPT if name in found}
