@@ -11,6 +11,7 @@ import pytest
 
 from plainfilm.core import InputError, Observation, Provenance, Status
 from plainfilm.phantom import PREVALENCE, PhantomStudy, simulate
+from plainfilm.phantom.reporting.truth import LEAST
 
 SIZE = 96
 HEALTHY = {**dict.fromkeys(PREVALENCE, 0.0), "normal": 1.0}
@@ -112,8 +113,10 @@ def test_prevalence_decides_what_is_drawn():
     only = {**dict.fromkeys(PREVALENCE, 0.0), "pneumothorax": 1.0}
     for index in range(5):
         phantom = simulate(6, index, 64, prevalence=only)
+        assert phantom.case.disease.pneumothorax is not None
         drawn = {f.observation: f.status for f in phantom.truth}
-        assert drawn[Observation.PNEUMOTHORAX] is Status.PRESENT
+        wide = phantom.case.disease.pneumothorax.rim_mm >= LEAST["pneumothorax_rim_mm"]
+        assert drawn.get(Observation.PNEUMOTHORAX) is (Status.PRESENT if wide else None)
         said = {f.observation for f in phantom.findings if f.status is not Status.ABSENT}
         assert (Observation.PNEUMOTHORAX in said) != (Observation.NO_FINDING in said)
 

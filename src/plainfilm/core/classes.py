@@ -3,7 +3,9 @@
 Numbers, order and spelling are those of the table at the end of the ASaRG paper (an extended CXAS;
 its own spellings such as *trunc* and *Stiches* are kept, since names are keys). The paper says that
 20 superclasses did as well as the 212, but not which: the grouping here is plainfilm's own, 18
-anatomical groups by the table's order, then pathology and foreign objects.
+anatomical groups by the table's order, no two of which cover the same, then two of findings.
+Opacity and edema have no class in the table; plainfilm adds them, with names that say so. The lead
+letter, *Letters*, belongs to no superclass: it is on most films and no object in the patient.
 """
 
 from dataclasses import dataclass
@@ -11,10 +13,12 @@ from dataclasses import dataclass
 SUPERCLASSES = (
     "spine", "sternum and cartilage", "clavicles", "scapulae", "posterior ribs", "anterior ribs",
     "diaphragm", "abdomen", "mediastinum", "heart", "aorta", "other great vessels", "lungs",
-    "lung zones", "lung lobes", "less obstructed lungs", "airways", "breasts", "pathology",
-    "foreign object",
+    "upper lung zones", "lower lung zones", "less obstructed lungs", "airways", "breasts",
+    "finding: pathology", "finding: foreign object",
 )  # fmt: skip
-"""Names of the 20 superclasses, in the order of the models' maps."""
+"""Names of the 20 superclasses, in the order of the models' maps. Those of anatomy have a map of
+every film; one that begins with ``finding:`` is empty where there is none, so that its mere
+presence tells something."""
 
 ORDINALS = (
     "1st", "2nd", "3rd", "4th", "5th", "6th", "7th", "8th", "9th", "10th", "11th", "12th",
@@ -39,7 +43,15 @@ class AnatomyClass:
     index: int
     """0 to 211."""
     name: str
-    superclass: str
+    superclass: str | None
+    """None for the lead letter."""
+
+
+def _zone(name: str) -> str:
+    """Return the superclass of one of :data:`ZONES`; those of the middle are part of the whole."""
+    if "upper" in name or "apical" in name:
+        return "upper lung zones"
+    return "lower lung zones" if name.endswith("base") else "lungs"
 
 
 def _ribs() -> list[tuple[str, str]]:
@@ -76,17 +88,16 @@ def _table() -> tuple[AnatomyClass, ...]:
         ("other great vessels", ("pulmonary artery", "pulmonary trunc", "left pulmonary artery",
                                  "right pulmonary artery", "inferior vena cava")),
         ("mediastinum", ("esophagus",)),
-        ("lungs", ZONES[:3]),
-        ("lung zones", ZONES[3:]),
-        ("lung lobes", ("lung lower lobe left", "lung upper lobe left", "lung lower lobe right",
+        ("zones", ()),
+        ("lungs", ("lung lower lobe left", "lung upper lobe left", "lung lower lobe right",
                         "lung middle lobe right", "lung upper lobe right")),
         ("less obstructed lungs", ("less obstructed lung", *(f"l. obs. {z}" for z in ZONES[1:]))),
         ("airways", ("trachea", "tracheal bifurcation")),
         ("breasts", ("breast", "breast left", "breast right")),
-        ("pathology", ("Atelectasis", "Calcification", "Cardiomegaly", "Consolidation",
+        ("finding: pathology", ("Atelectasis", "Calcification", "Cardiomegaly", "Consolidation",
                        "Diffuse Nodule", "Effusion", "Emphysema", "Fibrosis", "Fracture", "Mass",
                        "Nodule", "Pleural Thickening", "Pneumothorax")),
-        ("foreign object", ("CVC - Normal", "CVC - Borderline", "NGT - Normal", "ETT - Normal",
+        ("finding: foreign object", ("CVC - Normal", "CVC - Borderline", "NGT - Normal", "ETT - Normal",
                             "NGT - Incompletely Imaged", "CVC - Abnormal", "ETT - Borderline",
                             "Swan Ganz Catheter Present", "NGT - Borderline", "NGT - Abnormal",
                             "ETT - Abnormal", "Fremdkörper", "Cable", "Clamp", "electronics",
@@ -95,9 +106,22 @@ def _table() -> tuple[AnatomyClass, ...]:
     ]  # fmt: skip
     named: list[tuple[str, str]] = []
     for superclass, names in groups:
-        named += _ribs() if superclass == "ribs" else [(name, superclass) for name in names]
-    return tuple(AnatomyClass(index, *entry) for index, entry in enumerate(named))
+        if superclass == "ribs":
+            named += _ribs()
+        elif superclass == "zones":
+            named += [(name, _zone(name)) for name in ZONES]
+        else:
+            named += [(name, superclass) for name in names]
+    return tuple(
+        AnatomyClass(index, name, None if name == "Letters" else superclass)
+        for index, (name, superclass) in enumerate(named)
+    )
 
 
 CLASSES = _table()
 """All 212 classes by index."""
+ADDED = tuple(
+    AnatomyClass(len(CLASSES) + index, f"plainfilm: {name}", "finding: pathology")
+    for index, name in enumerate(("Lung Opacity", "Edema"))
+)
+"""What plainfilm adds to the table."""

@@ -18,6 +18,7 @@ from plainfilm.phantom.reporting.truth import (
     AMOUNTS,
     EFFUSION_ML,
     HEART_LIMIT,
+    LEAST,
     MASS_MM,
     PNEUMOTHORAX_MM,
     grade,
@@ -59,9 +60,8 @@ def test_the_patients_left_is_the_pictures_right(disease, mask):
                 seen.add(name)
         said = {f.side for f in phantom.truth if f.status is Status.PRESENT and f.side}
         drawn = {name for name in ("left", "right") if f"{name} {mask}" in phantom.masks}
-        assert drawn == {str(s) for s in said} or (
-            said == {Side.BILATERAL} and drawn == {"left", "right"}
-        )
+        told = {"left", "right"} if said == {Side.BILATERAL} else {str(side) for side in said}
+        assert told <= drawn  # what is too small to be seen is drawn, but not true of the film
     assert seen == {"left", "right"}
 
 
@@ -134,11 +134,13 @@ def test_masks_and_measures_of_fluid_agree():
     volumes = []
     for index in range(12):
         phantom = only("effusion", index)
-        (finding, *_) = [f for f in phantom.truth if f.status is Status.PRESENT]
+        finding = next((f for f in phantom.truth if f.status is Status.PRESENT), None)
         for side in ("left", "right"):
             volume = phantom.measures.get(f"{side}_effusion_ml")
             assert (volume is None) == (f"{side} effusion" not in phantom.masks)
-            if volume is not None and finding.side in (side, "bilateral"):
+            if volume is None or finding is None:
+                assert (volume or 0) < LEAST["effusion_ml"]
+            elif finding.side in (side, "bilateral"):
                 assert finding.severity is grade(volume, EFFUSION_ML, AMOUNTS)
                 volumes.append((volume, int(phantom.masks[f"{side} effusion"].sum())))
     more, larger = zip(*volumes, strict=True)
@@ -155,7 +157,10 @@ def test_a_measured_volume_hardly_depends_on_the_size_of_the_film():
 def test_a_nodules_mask_has_its_diameter_and_a_mass_is_larger():
     for index in range(10):
         phantom = only("lesion", index, 384)
-        (finding, *_) = [f for f in phantom.truth if f.status is Status.PRESENT]
+        finding = next((f for f in phantom.truth if f.status is Status.PRESENT), None)
+        if finding is None:
+            assert max(phantom.measures.values()) < LEAST["lesion_diameter_mm"]
+            continue
         diameter = phantom.measures[f"{finding.side}_lesion_diameter_mm"]
         if finding.detail != "calcified granuloma":
             assert finding.detail == ("mass" if diameter > MASS_MM else "nodule")
@@ -170,8 +175,8 @@ def test_every_finding_shows(disease):
     shown = []
     for index in range(6):
         phantom = only(disease, index)
-        if phantom.case.disease == Disease():
-            continue
+        if phantom.case.disease == Disease() or not phantom.truth:
+            continue  # too small to be seen
         healthy = replace(phantom.case, disease=Disease())
         sick, well = (
             render(case, SIZE, np.random.default_rng(1), np.random.default_rng(2), "x")
@@ -193,8 +198,10 @@ def test_every_finding_shows(disease):
 @pytest.mark.parametrize("disease", ["cardiomegaly", "wide mediastinum"])
 def test_a_wider_silhouette_shows_where_it_grows(disease):
     name = "heart" if disease == "cardiomegaly" else "mediastinum"
-    for index in range(4):
+    for index in range(6):
         phantom = only(disease, index)
+        if not phantom.truth:
+            continue  # within the limits of the healthy
         healthy = replace(phantom.case, disease=Disease())
         well = render(healthy, SIZE, np.random.default_rng(1), np.random.default_rng(2), "x")
         grown = phantom.masks[name] & ~well.masks[name]
@@ -233,7 +240,7 @@ def test_prevalences_are_those_of_a_busy_department(series):
     )
     assert 0.2 < present[Observation.NO_FINDING] / len(series) < 0.42
     for observation in set(OBSERVATIONS) - {Observation.NO_FINDING}:
-        assert 0.03 < present[observation] / len(series) < 0.32, observation
+        assert 0.02 < present[observation] / len(series) < 0.32, observation
 
 
 def test_a_reader_finds_the_truth_in_the_report(series):

@@ -4,9 +4,11 @@ Sizes in mm, of adults. A number with a published value has it and its source be
 without one is set by eye, so that the films look right beside real ones.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+
+from plainfilm.phantom.anatomy.variants import PROMINENT, Variants, draw_variants
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,15 @@ class Patient:
     cobb_deg: float = 0.0
     """Cobb angle of the spine's bend, above 0 where it is convex to the patient's left."""
 
+    scapula_mm: float = 8.0
+    """How far outside of the rib cage the scapulae lie; with the arms down they cover lung."""
+    variants: Variants = field(default_factory=Variants)
+
+    @property
+    def lung_height_mm(self) -> float:
+        """From the right lung's apex to the top of its diaphragm."""
+        return self.height_mm - self.lift_mm[0] - self.dome_mm[0]
+
     @property
     def wall_mm(self) -> float:
         """Thickness of the lateral chest wall."""
@@ -55,6 +66,17 @@ FEMALE = 0.48
 """Share of women."""
 AGE, AGE_SPREAD = 56, 18
 """Mean and standard deviation of age in years, cut at 18 and 94; set by eye."""
+
+
+LARGEST_RATIO = 0.497
+"""Of a healthy heart, before the beam magnifies it: a large heart begins where healthy ones end."""
+
+
+def _healthy(value: float, low: float, high: float) -> float:
+    """Return ``value``, folded back at the ends of what is healthy, where clipping would heap up
+    what lies beyond."""
+    value = 2 * high - value if value > high else 2 * low - value if value < low else value
+    return float(np.clip(value, low, high))
 
 
 def draw_patient(rng: np.random.Generator) -> Patient:
@@ -82,6 +104,8 @@ def draw_patient(rng: np.random.Generator) -> Patient:
     width = (130.0 if female else 142.0) + rng.normal(0, 6) + 5 * (habitus - 0.4)
     height = (238.0 if female else 256.0) + 10 * inspiration + rng.normal(0, 7) - 12 * habitus
     dome = 62 + rng.normal(0, 5) - 4 * inspiration
+    more = rng.spawn(1)[0]
+    prominent = 1.22 if more.random() < PROMINENT else 1.0
     ratio = 0.432 + 0.0004 * (age - 50) + 0.03 * habitus - 0.006 * inspiration
     return Patient(
         age=age,
@@ -93,10 +117,29 @@ def draw_patient(rng: np.random.Generator) -> Patient:
         dome_mm=(float(np.clip(dome + rng.normal(0, 3), 44, 82)),
                  float(np.clip(dome + rng.normal(0, 3), 44, 82))),
         lift_mm=(float(rng.normal(12, 4)), 0.0),
-        cardiothoracic_ratio=float(np.clip(ratio + rng.normal(0, 0.022), 0.37, 0.475)),
-        mediastinum_mm=float(np.clip(rng.normal(26, 2) + 4 * habitus, 22, 33)),
-        knob_mm=float(np.clip(13 + 0.09 * (age - 40) + rng.normal(0, 2), 10, 21)),
-        vessels=float(np.clip(rng.normal(1, 0.08), 0.8, 1.2)),
+        cardiothoracic_ratio=_healthy(ratio + rng.normal(0, 0.026), 0.37, LARGEST_RATIO),
+        mediastinum_mm=_healthy(rng.normal(26, 2.4) + 4 * habitus, 21, 35),
+        knob_mm=_healthy(13 + 0.09 * (age - 40) + rng.normal(0, 2), 9, 21),
+        vessels=float(prominent * np.clip(rng.normal(1, 0.08), 0.8, 1.2)),
         bone=float(np.clip(1.1 - 0.005 * (age - 40) + rng.normal(0, 0.08), 0.7, 1.3)),
         anatomy_seed=int(rng.integers(2**31)),
+        variants=draw_variants(more, habitus, age),
     )  # fmt: skip
+
+
+BEDSIDE_BREATH, BREATH_SPREAD, ARMS_DOWN_MM = -0.8, 0.5, -14.0
+"""How much shallower the sick breathe, how much a breath varies from film to film (in standard
+deviations of that of different people), and where the scapulae lie beside a bed; set by eye."""
+
+
+def breathe(patient: Patient, amount: float) -> Patient:
+    """Return a patient who has breathed in by ``amount`` more: 1 is a standard deviation of that
+    of different people. The lungs are taller, the domes flatter and the heart narrower."""
+    dome = [float(np.clip(value - 4 * amount, 40, 92)) for value in patient.dome_mm]
+    ratio = patient.cardiothoracic_ratio - 0.006 * amount
+    return replace(
+        patient,
+        height_mm=float(np.clip(patient.height_mm + 10 * amount, 188, 295)),
+        dome_mm=(dome[0], dome[1]),
+        cardiothoracic_ratio=float(np.clip(ratio, 0.36, LARGEST_RATIO)),
+    )

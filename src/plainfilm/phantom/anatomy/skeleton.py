@@ -90,12 +90,12 @@ def clavicle_curve(patient: Patient, side: int) -> npt.NDArray[np.float64]:
 def shoulder(patient: Patient, side: int) -> list[tuple[npt.NDArray[np.float64], float]]:
     """Return the scapula's borders and spine, then the arm's bone, as (curve, radius)."""
     w = patient.width_mm
-    out = w + 8
+    out = w + patient.scapula_mm
     medial = [(out - 30, 38, 70), (out - 20, 80, 82), (out - 4, 135, 84), (out + 4, 152, 80)]
     lateral = [(out + 4, 152, 80), (out + 18, 110, 68), (out + 30, 62, 50), (out + 32, 48, 44)]
     spine = [(out - 26, 52, 76), (out + 4, 36, 72), (out + 34, 14, 50), (out + 44, 10, 30)]
     coracoid = [(out + 24, 34, 20), (out + 8, 30, -8)]
-    arm = [(out + 46, 42, 30), (out + 66, 110, 28), (out + 90, 190, 22)]
+    arm = [(w + 54, 42, 30), (w + 74, 110, 28), (w + 98, 190, 22)]
     parts = ((medial, 2.6), (lateral, 4.2), (spine, 4.2), (coracoid, 5.0), (arm, 11.0))
     return [(np.array(curve) * (side, 1, 1), radius) for curve, radius in parts]
 
@@ -132,5 +132,5 @@ def sternum(patient: Patient) -> Ellipsoid:
 
 def scapular_plate(patient: Patient, side: int) -> Ellipsoid:
     """Return the thin plate between a scapula's borders."""
-    out = patient.width_mm + 8
+    out = patient.width_mm + patient.scapula_mm
     return Ellipsoid((side * (out + 2), 84, 72), (20, 54, 2.2), -side * 0.22)

@@ -3,7 +3,9 @@
 Which diseases a patient has is decided before (:mod:`plainfilm.phantom.disease.prevalence`).
 
 These are causes (a fluid level, a nodule's diameter); what a report may say of them follows from
-the sizes measured on the film (:mod:`plainfilm.phantom.reporting.truth`).
+the sizes measured on the film (:mod:`plainfilm.phantom.reporting.truth`). Every size is drawn
+continuously from where a disease cannot be seen yet to where nobody misses it; from where on it is
+stated is decided there, too.
 """
 
 from collections.abc import Collection, Mapping
@@ -100,11 +102,13 @@ class Disease:
     opacities: tuple[Opacity, ...] = ()
     lesions: tuple[Lesion, ...] = ()
     edema: float = 0.0
-    """Extra lung water: .2 is mild, 1 severe."""
+    """Extra lung water: .1 can hardly be seen, .3 is mild, 1 severe."""
     bands: Mapping[int, int] = field(default_factory=dict)
     """Side to the number of atelectatic bands at its base."""
     fracture: tuple[int, int, float] | None = None
     """Side, rib (1–12), and place along it (0 at the spine, 1 at its anterior end)."""
+    fracture_step_mm: float = 12.0
+    """How far the fracture's ends are displaced against each other."""
     pleura: tuple[int, str, float] | None = None
     """Side, ``apical cap`` or ``thickening``, and thickness in mm."""
     collapse: Collapse | None = None
@@ -159,7 +163,7 @@ def draw_disease(
     drained |= {side: "fluid" for side, top in fluid.items() if top < DRAINED_LEVEL}
     return Disease(
         ratio=_draw_ratio(rng) if "cardiomegaly" in has else None,
-        mediastinum_mm=float(rng.uniform(11, 25)) if "wide mediastinum" in has else 0.0,
+        mediastinum_mm=_draw_widening(rng) if "wide mediastinum" in has else 0.0,
         fluid_top=fluid,
         pneumothorax=rim,
         opacities=tuple(
@@ -168,9 +172,10 @@ def draw_disease(
             if name in has
         ),
         lesions=(_draw_lesion(rng, fluid),) if "lesion" in has else (),
-        edema=float(rng.beta(1.4, 1.6)) + 0.28 if "heart failure" in has else 0.0,
+        edema=0.08 + 1.2 * float(rng.beta(1.2, 1.7)) if "heart failure" in has else 0.0,
         bands=bands,
         fracture=broken,
+        fracture_step_mm=float(rng.uniform(0.5, 14)) if broken else 12.0,
         pleura=_draw_pleura(rng, fluid, rim) if "pleural thickening" in has else None,
         devices=draw_devices(rng.spawn(1)[0], bedside, drained) if devices else (),
         collapse=collapse,
@@ -189,13 +194,17 @@ def _side(rng: np.random.Generator) -> int:
 
 
 def _draw_ratio(rng: np.random.Generator) -> float:
-    return float(np.clip(rng.gamma(2.2, 0.035) + 0.505, 0.505, 0.72))
+    return float(min(0.47 + rng.gamma(2.2, 0.034), 0.72))
+
+
+def _draw_widening(rng: np.random.Generator) -> float:
+    return float(min(2 + rng.gamma(2.2, 5.5), 28))
 
 
 def _draw_fluid(rng: np.random.Generator, failing: bool) -> dict[int, float]:
     both = rng.random() < (0.65 if failing else 0.25)
     first = _side(rng)
-    tops = 0.79 - np.clip(rng.gamma(1.6, 0.13, 2), 0.01, 0.56)
+    tops = 0.80 - np.minimum(rng.gamma(1.5, 0.13, 2), 0.57)
     if both:
         tops[1] = np.clip(tops[0] + rng.normal(0, 0.06), 0.23, 0.80)
     sides = (first, -first) if both else (first,)
@@ -222,8 +231,8 @@ def _draw_opacity(rng: np.random.Generator, fluid: Mapping[int, float], dense: b
         zone=zone,
         consolidation=dense,
         pneumonia=str(rng.choice(["no", "possible", "stated"], p=[0.4, 0.4, 0.2])),
-        density=float(rng.uniform(0.65, 0.95) if dense else rng.uniform(0.28, 0.48)),
-        radius_mm=float(rng.uniform(26, 48)),
+        density=float(rng.uniform(0.52, 0.95) if dense else rng.uniform(0.10, 0.52)),
+        radius_mm=float(rng.uniform(16, 50)),
         seed=int(rng.integers(2**31)),
         bronchogram=dense and bool(rng.random() < BRONCHOGRAM),
     )
@@ -232,7 +241,7 @@ def _draw_opacity(rng: np.random.Generator, fluid: Mapping[int, float], dense: b
 def _draw_lesion(rng: np.random.Generator, fluid: Mapping[int, float]) -> Lesion:
     side, zone = _draw_zone(rng, fluid, (0.45, 0.2, 0.35))
     calcified = bool(rng.random() < 0.25)
-    diameter = rng.uniform(6, 12) if calcified else np.clip(8 + rng.gamma(1.8, 9), 9, 70)
+    diameter = rng.uniform(3.5, 12) if calcified else min(4 + rng.gamma(1.8, 10), 70)
     offset = rng.uniform(-1, 1, 3) * (22, 18, 20)
     return Lesion(
         side=side,
@@ -252,18 +261,18 @@ SUPINE, TENSION = 0.5, 0.5
 
 
 def _draw_pneumothorax(rng: np.random.Generator, bedside: bool) -> Pneumothorax:
-    side, rim = _side(rng), float(np.clip(7 + rng.gamma(2.0, 12), 9, 75))
+    side, rim = _side(rng), float(min(2 + rng.gamma(1.8, 14), 75))
     supine = bool(bedside and rng.random() < SUPINE)
     tense = rim > TENSE_MM and rng.random() < TENSION
     push = float(rng.uniform(0.25, 0.5)) * rim if tense else 0.0
-    return Pneumothorax(side, max(rim, 16.0) if supine else rim, supine, push)
+    return Pneumothorax(side, max(rim, 8.0) if supine else rim, supine, push)
 
 
 def _draw_collapse(rng: np.random.Generator, rim: Pneumothorax | None) -> Collapse:
     """Return a collapsed lobe on the side without a pneumothorax: the pull goes with its push."""
     side = -rim.side if rim else _side(rng)
     return Collapse(side, "upper lobe" if side == RIGHT else "lower lobe",
-                    float(rng.uniform(8, 20)))  # fmt: skip
+                    float(rng.uniform(4, 20)))  # fmt: skip
 
 
 def _draw_incidental(
@@ -272,14 +281,16 @@ def _draw_incidental(
     """Return the fields of Disease for what is old, degenerative or there by chance."""
     found: dict[str, Any] = {}
     if "emphysema" in has:
-        found["emphysema"] = float(rng.uniform(0.25, 1))
+        found["emphysema"] = float(rng.uniform(0.08, 1))
     if "hiatal hernia" in has:
-        found["hernia_mm"] = float(rng.uniform(38, 95))
+        found["hernia_mm"] = float(rng.uniform(22, 95))
     if "scoliosis" in has:
-        found["cobb_deg"] = (1 if rng.random() < 0.3 else -1) * float(10 + min(rng.gamma(2, 6), 40))
+        found["cobb_deg"] = (1 if rng.random() < 0.3 else -1) * float(
+            4 + min(rng.gamma(2, 7.5), 40)
+        )
     if "aortic calcification" in has:
         start = float(rng.uniform(-100, -60))
-        found["calcified_arch"] = start, start + float(rng.uniform(50, 150))
+        found["calcified_arch"] = start, start + float(rng.uniform(15, 150))
     if "healed fracture" in has:
         side, number, place = _draw_fracture(rng)
         if broken:  # one that is fresh and one that is old would be hard to tell apart beside it
@@ -309,4 +320,4 @@ def _draw_pleura(
         side = -side
     if kind == "thickening" and side in fluid:
         kind = "apical cap"
-    return side, kind, float(rng.uniform(8, 19))
+    return side, kind, float(rng.uniform(3, 19))

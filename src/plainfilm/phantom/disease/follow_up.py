@@ -41,7 +41,7 @@ PUT_IN, PUT_IN_TO_STAY, TAKEN_OUT = 0.4, 0.12, 0.25
 GROWING = 0.5
 """Share of lesions that grow, unless calcified; doubling times in days, of the volume."""
 DOUBLING_DAYS = (30, 400)
-SMALLEST_LESION_MM, LOWEST, HIGHEST = 7.0, 0.23, 0.795
+SMALLEST_LESION_MM, LOWEST, HIGHEST = 4.0, 0.23, 0.80
 """A lesion that was smaller was not there; limits of the meniscus."""
 
 
@@ -67,7 +67,7 @@ def earlier_disease(
     fluid = heart if now.edema else other
     before = replace(
         now,
-        edema=_scaled(now.edema, heart, 0.28, 1.3),
+        edema=_scaled(now.edema, heart, 0.08, 1.3),
         ratio=_ratio_before(now.ratio, healthy_ratio, heart, rng),
         mediastinum_mm=now.mediastinum_mm if rng.random() < 0.85 else 0.0,
         opacities=tuple(o for opacity in now.opacities for o in _opacity_before(opacity, rng)),
@@ -108,14 +108,14 @@ def _ratio_before(
     if ratio is None or course == 1 or not moves:
         return ratio
     before = ratio + (amount if course > 1 else -amount)
-    return min(before, 0.72) if before > healthy else None
+    return min(before, 0.72) if before > max(healthy, 0.47) else None
 
 
 def _opacity_before(opacity: Opacity, rng: np.random.Generator) -> tuple[Opacity, ...]:
     course = _course(rng)
     if not course:
         return ()
-    radius = float(np.clip(opacity.radius_mm * course**0.5, 16, 62))
+    radius = float(np.clip(opacity.radius_mm * course**0.5, 12, 62))
     return (replace(opacity, radius_mm=radius),)
 
 
@@ -131,7 +131,7 @@ def _lesion_before(lesion: Lesion, days: int, rng: np.random.Generator) -> tuple
 def _rim_before(rim: Pneumothorax | None, course: float) -> Pneumothorax | None:
     if not rim or not course:
         return None
-    width = _scaled(rim.rim_mm, course, 9, 75)
+    width = _scaled(rim.rim_mm, course, 2, 75)
     return rim._replace(rim_mm=width, tension_mm=rim.tension_mm if width > TENSE_MM else 0.0)
 
 

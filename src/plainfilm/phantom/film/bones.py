@@ -25,6 +25,8 @@ from plainfilm.phantom.anatomy.thorax import LEFT, RIGHT
 from plainfilm.phantom.disease.disease import Disease
 
 SHELL, CORE = 0.040, 0.012
+GAP_MM = 1.6
+"""Between the ends of a fresh fracture, which has no callus yet."""
 
 
 def bones(
@@ -44,9 +46,6 @@ def bones(
                 middle = round(disease.healed_fracture[2] * (len(pieces[0]) - 1))
                 callus = pieces[0][max(middle - 1, 0) : middle + 2]
                 ribs.add(callus, height + 4.0, 0.032 * mineral, 7.0)
-            if len(pieces) == 2:  # callus swells the broken ends
-                ribs.add(pieces[0][-3:], height + 3.0, 0.022 * mineral, 6.0)
-                ribs.add(pieces[1][:3], height + 3.0, 0.022 * mineral, 6.0)
         _bone(others, clavicle_curve(patient, side), 5.6, 5.0, 0.9 * mineral)
         calcium = 0.012 * mineral * min(max((patient.age - 45) / 40, 0), 1)
         for curve in cartilages(patient, side) if calcium else ():
@@ -73,12 +72,16 @@ def rib_pieces(
         curve[:, 1] += 6.0 * np.exp(-np.square(along / 0.05))  # it healed with an angle
     if disease.fracture is None or disease.fracture[:2] != (side, number):
         return [curve]
-    cut = round(disease.fracture[2] * (len(curve) - 1))
-    front = curve[cut:].copy()
+    cut, step = round(disease.fracture[2] * (len(curve) - 1)), disease.fracture_step_mm
+    back, front = curve[: cut + 1].copy(), curve[cut:].copy()
     fade = np.linspace(1, 0.15, len(front))
-    front[:, 1] += 12.0 * fade
-    front[:, 0] -= side * 4.0 * fade
-    return [curve[: cut + 1], front]
+    front[:, 1] += step * fade
+    front[:, 0] -= side * 0.35 * step * fade
+    for ends, inner in ((back, -2), (front, 1)):  # the line between the ends, darker than bone
+        end = 0 if inner == 1 else -1
+        along = ends[inner] - ends[end]
+        ends[end] += GAP_MM / 2 * along / np.linalg.norm(along)
+    return [back, front]
 
 
 def add_spine_and_plates(
@@ -89,7 +92,7 @@ def add_spine_and_plates(
     solids = []
     for level in LEVELS:
         body, arch = vertebra(patient, level)
-        solids += [(body, 0.007), *((part, 0.008) for part in arch)]
+        solids += [(body, 0.0045), *((part, 0.007) for part in arch)]
     solids.append((sternum(patient), 0.010))
     for side in (RIGHT, LEFT):
         if not arms_raised:

@@ -13,7 +13,11 @@ from plainfilm.core import View
 from plainfilm.phantom.anatomy.patient import (
     AGE,
     AGE_SPREAD,
+    ARMS_DOWN_MM,
+    BEDSIDE_BREATH,
+    BREATH_SPREAD,
     Patient,
+    breathe,
     draw_patient,
 )
 from plainfilm.phantom.disease.disease import Disease, draw_disease
@@ -45,7 +49,15 @@ def draw_case(
     age = (patient.age - AGE) / AGE_SPREAD
     has, devices = chances.draw(who, age, patient.sex == "F", bedside)
     disease = draw_disease(who, has, devices, bedside)
-    return Case(patient, disease, draw_exposure(how, patient, bedside))
+    patient = replace(patient, bone=patient.bone * place.bone)
+    breath = (BEDSIDE_BREATH if bedside else 0.0) + place.breath_mm / 10
+    patient = _posed(breathe(patient, breath + BREATH_SPREAD * how.normal()), bedside)
+    return Case(patient, disease, draw_exposure(how, patient, bedside, place))
+
+
+def _posed(patient: Patient, bedside: bool) -> Patient:
+    """Return a patient whose arms hang down, or are held so that the scapulae leave the lungs."""
+    return replace(patient, scapula_mm=ARMS_DOWN_MM if bedside else 8.0)
 
 
 BEDSIDE_DAYS, OTHER_DAYS = (1, 7), (5, 900)
@@ -85,7 +97,9 @@ def evolve(
     was_bedside = case.exposure.view is View.AP
     bedside = was_bedside == bool(rng.random() < SAME_PLACE[case.exposure.view])
     patient = replace(case.patient, age=max(case.patient.age - days // 365, 18))
+    breath = BEDSIDE_BREATH * (int(bedside) - int(was_bedside)) + 1.4 * BREATH_SPREAD * rng.normal()
+    patient = _posed(breathe(patient, breath), bedside)
     disease = earlier_disease(
         case.disease, patient.cardiothoracic_ratio, days, bedside, rng, possible
     )
-    return Case(patient, disease, draw_exposure(rng, patient, bedside))
+    return Case(patient, disease, draw_exposure(rng, patient, bedside, place))

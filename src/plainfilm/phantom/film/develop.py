@@ -21,7 +21,9 @@ def develop(
     lungs and the densest tenth, flattens broad gradients and sharpens edges, as vendors do.
     """
     primary = np.exp(-attenuation)
-    scatter = 0.40 * _broad(primary * (1 - primary), 38 / grid.spacing_mm)
+    scatter = np.float32(1.4 * exposure.scatter) * _broad(
+        primary * (1 - primary), 38 / grid.spacing_mm
+    )
     signal = primary + scatter + np.float32(0.004 / exposure.nuisance.dose)
     signal = ndimage.gaussian_filter(signal, exposure.blur_mm / grid.spacing_mm, truncate=3)
     _add_grid(signal, exposure.nuisance, grid)
@@ -29,10 +31,11 @@ def develop(
     strength = exposure.noise * 0.16 / math.sqrt(exposure.nuisance.dose)
     signal += noise * np.float32(strength) * np.sqrt(np.maximum(signal, 0))
     density = -np.log(np.maximum(signal, np.float32(1e-4)))
-    smooth = _broad(density, 7 / grid.spacing_mm)
+    vendor = exposure.processing
+    smooth = _broad(density, 1.4 * vendor.detail_mm / grid.spacing_mm)
     broad = _broad(density, 55 / grid.spacing_mm)
-    density += np.float32(0.45 * exposure.detail) * (density - smooth)
-    density -= np.float32(0.18) * (broad - broad.mean())
+    density += np.float32(vendor.detail) * (density - smooth)
+    density -= np.float32(vendor.flatten) * (broad - broad.mean())
     film = _tone(density, exposure, lungs)
     _mark(film, exposure)
     return film
@@ -93,10 +96,12 @@ def _tone(density: Array, exposure: Exposure, lungs: Mask) -> Array:
     dense = float(np.percentile(body[::7], 93)) if body.size > 100 else dark + 2
     value = (density - np.float32(dark)) / np.float32(max(dense - dark, 0.6))
     # dense parts crowd, what is thinner than lung falls off fast
-    value = np.where(value > 0, value / (0.5 + 0.5 * np.abs(value)), value * 1.7)
-    contrast = exposure.contrast * exposure.nuisance.dose**0.15
+    vendor = exposure.processing
+    crowd = np.float32(vendor.curve)
+    value = np.where(value > 0, value / (1 - crowd + crowd * np.abs(value)), value * 1.7)
+    contrast = vendor.contrast * exposure.nuisance.dose**0.15
     value = np.float32(0.20) + np.float32(0.66 * contrast) * value
-    value += np.float32(exposure.brightness)
+    value += np.float32(vendor.brightness)
     # a straight line with a toe and a shoulder: softplus at either end
     toe, shoulder = np.float32(0.075), np.float32(0.05)
     value = toe * np.logaddexp(value / toe, 0, dtype=np.float32)
@@ -142,5 +147,11 @@ def _shut(exposure: Exposure, shape: tuple[int, int]) -> Mask:
 def _mark(film: Array, exposure: Exposure) -> None:
     """Lay the lead letter and the shutters onto the film, in place."""
     letter = letter_mask(exposure, film.shape)
+    if exposure.plated and letter.any():
+        rows, columns = (np.flatnonzero(letter.any(axis=axis)) for axis in (1, 0))
+        edge = max(len(rows) // 4, 1)
+        plate = film[max(rows[0] - edge, 0) : rows[-1] + edge + 1,
+                     max(columns[0] - edge, 0) : columns[-1] + edge + 1]  # fmt: skip
+        np.maximum(plate, np.float32(0.6), out=plate)
     film[letter] = np.maximum(film[letter], np.float32(0.94))
     film[_shut(exposure, film.shape)] = np.float32(0.01)

@@ -1,13 +1,14 @@
 """How a film was taken: view, field, geometry, noise and processing."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from plainfilm.core import View
 from plainfilm.phantom.anatomy.patient import Patient
 from plainfilm.phantom.anatomy.solids import Camera
+from plainfilm.phantom.film.acquisition import TYPICAL, Acquisition, Processing
 from plainfilm.phantom.film.nuisance import CLEAN, Nuisance, draw_nuisance
 
 
@@ -23,14 +24,15 @@ class Exposure:
     noise: float
     """Quantum noise: about the standard deviation of the log signal behind the mediastinum."""
     blur_mm: float
-    contrast: float
-    brightness: float
-    detail: float
-    """Strength of the edge enhancement."""
     shutters: tuple[float, float, float, float]
     """Collimated part of the field at left, right, top and bottom."""
     marker: tuple[str, float, float] | None
     """The lead letter, and its place as a fraction of the field."""
+    plated: bool = False
+    """Whether the letter stands in a bright plate."""
+    scatter: float = 0.28
+    processing: Processing = field(default_factory=Processing)
+    """What was made of the detector's signal."""
     nuisance: Nuisance = CLEAN
     """What lies on the film besides and is in no report."""
 
@@ -49,33 +51,51 @@ class Exposure:
         )
 
 
-def draw_exposure(rng: np.random.Generator, patient: Patient, bedside: bool) -> Exposure:
-    """Draw how the film was taken; ``bedside`` films are AP, more often crooked and noisy."""
+DETECTOR_SHARE = 0.93
+"""Side of what a detector covers in the patient's middle, by its own side."""
+
+
+def draw_exposure(
+    rng: np.random.Generator, patient: Patient, bedside: bool, place: Acquisition = TYPICAL
+) -> Exposure:
+    """Draw how the film was taken at a ``place``; ``bedside`` films are AP, more often crooked and
+    noisy."""
     view = View.AP if bedside else View.PA
     field = (2 * patient.width_mm + 2 * patient.wall_mm) * rng.normal(1.12, 0.05)
+    if rng.random() > place.crop:
+        field = DETECTOR_SHARE * place.detector_mm
     field = float(np.clip(field, 1.18 * (patient.height_mm + 30), 1.6 * patient.height_mm))
-    spread = 9 if bedside else 4
+    spread = (9 if bedside else 4) * place.centring
     spare = field - patient.height_mm
+    quantum = rng.uniform(0.012, 0.030) if bedside else rng.uniform(0.006, 0.018)
+    blur = rng.uniform(0.35, 0.95) if bedside else rng.uniform(0.1, 0.5)
+    gridded = not bedside or rng.random() < place.grid
+    own = place.processing
     return Exposure(
         view=view,
         field_mm=field,
         left_mm=float(-field / 2 + rng.normal(0, spread)),
         top_mm=float(-spare * np.clip(rng.normal(0.42, 0.09), 0.22, 0.62)),
-        rotation_rad=float(np.deg2rad(rng.normal(0, 3.0 if bedside else 1.5))),
-        noise=float(rng.uniform(0.012, 0.030) if bedside else rng.uniform(0.006, 0.018)),
-        blur_mm=float(rng.uniform(0.8, 1.4) if bedside else rng.uniform(0.5, 0.9)),
-        contrast=float(rng.uniform(0.85, 1.15)),
-        brightness=float(rng.normal(0, 0.035)),
-        detail=float(rng.uniform(0.3, 1.2)),
+        rotation_rad=float(np.deg2rad(rng.normal(0, place.centring * (3.0 if bedside else 1.5)))),
+        noise=float(quantum * place.noise),
+        blur_mm=float(math.hypot(blur, place.blur_mm)),
         shutters=tuple(float(s) for s in np.maximum(rng.normal(-0.01, 0.02, 4), 0)),  # type: ignore[arg-type]
-        marker=_draw_marker(rng),
+        marker=_draw_marker(rng, place),
+        plated=bool(rng.random() < place.plated),
+        scatter=place.scatter * (1.0 if gridded else 1.7),
+        processing=replace(
+            own,
+            contrast=float(own.contrast * rng.normal(1, 0.06)),
+            brightness=float(own.brightness + rng.normal(0, 0.025)),
+            detail=float(own.detail * rng.uniform(0.7, 1.3)),
+        ),
         nuisance=draw_nuisance(rng.spawn(1)[0], bedside, patient.sex == "F"),
     )
 
 
-def _draw_marker(rng: np.random.Generator) -> tuple[str, float, float] | None:
-    if rng.random() < 0.25:
-        return None
-    letter = "L" if rng.random() < 0.7 else "R"
+def _draw_marker(rng: np.random.Generator, place: Acquisition) -> tuple[str, float, float] | None:
+    there, kind = rng.random(2)
+    letter = "R" if kind < place.right_letter else "L"
     x = rng.uniform(0.90, 0.96) if letter == "L" else rng.uniform(0.04, 0.10)
-    return letter, float(x), float(rng.uniform(0.04, 0.14))
+    y = rng.uniform(0.04, 0.14)
+    return (letter, float(x), float(y)) if there < place.lettered else None

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from plainfilm.phantom.anatomy.patient import Patient
 from plainfilm.phantom.anatomy.solids import STRAIGHT, Array, Camera, Ellipsoid, Grid, Mask, Tubes
-from plainfilm.phantom.anatomy.thorax import SIDE_NAMES
+from plainfilm.phantom.anatomy.thorax import RIGHT, SIDE_NAMES
 from plainfilm.phantom.anatomy.tissue import LUNG, SOFT
 from plainfilm.phantom.anatomy.vessels import Points, add_hila, grow, hilum
 from plainfilm.phantom.disease.disease import ZONES, Collapse, Disease, Lesion, Opacity
@@ -125,10 +125,19 @@ def _opacity_cloud(patient: Patient, opacity: Opacity, grid: Grid) -> Array:
     r = opacity.radius_mm
     solids = [(Ellipsoid(tuple(centre), radii), 0.95 * fill)]
     for _ in range(24):
-        place = centre + rng.normal(0, 0.52, 3) * r
-        radius = r * rng.uniform(0.16, 0.42)
+        place = centre + np.clip(rng.normal(0, 0.45, 3), -0.85, 0.85) * r
+        radius = r * rng.uniform(0.2, 0.42)
         solids.append((Ellipsoid(tuple(place), (radius, radius, 1.7 * radius)), 0.8 * fill))
-    return _cloud(solids, grid)
+    cloud = _cloud(solids, grid)
+    if opacity.side == RIGHT and opacity.zone in ("upper lobe", "middle lobe"):
+        # it ends where the horizontal fissure is met edge on
+        over = np.clip((FISSURE_LEVEL * patient.height_mm - grid.y) / 3 + 0.5, 0, 1)
+        cloud *= np.asarray(over if opacity.zone == "upper lobe" else 1 - over, np.float32)
+    return cloud
+
+
+FISSURE_LEVEL = 0.5
+"""Height of the right lung's horizontal fissure, by the lung's."""
 
 
 def _bronchi(patient: Patient, opacity: Opacity, grid: Grid) -> Array:
@@ -202,9 +211,13 @@ def _band(patient: Patient, lung: Lung, number: int, grid: Grid) -> Array:
     x = w * rng.uniform(0.42, 0.66)
     y = lung.dome.top(x) - 9 - 11 * number - rng.uniform(0, 6)
     tilt = lung.side * rng.normal(0.05, 0.22)
-    plate = Ellipsoid((lung.side * x, y, 20.0), (w * rng.uniform(0.17, 0.30), 2.6, 30), tilt)
+    strength, half_height = rng.uniform(0.25, 1.0), rng.uniform(1.4, 3.2)
+    plate = Ellipsoid(
+        (lung.side * x, y, 20.0), (w * rng.uniform(0.14, 0.30), half_height, 30), tilt
+    )
     haze = Ellipsoid((lung.side * x, y + 4, 20.0), (0.34 * w, 13, 40))
-    return _cloud([(plate, 0.85 * (SOFT - LUNG)), (haze, 0.10 * (SOFT - LUNG))], grid)
+    air = strength * (SOFT - LUNG)
+    return _cloud([(plate, 0.9 * air), (haze, 0.10 * air)], grid)
 
 
 def _lesion(patient: Patient, lesion: Lesion, grid: Grid, masks: dict[str, Mask]) -> Array:

@@ -1,7 +1,7 @@
 """What lies on a film and is neither in its report nor in its findings, and how often.
 
-ECG electrodes and their cables, buttons, a necklace, lines and cut-off of the anti-scatter grid,
-too low a dose. Most films have none of it; shares and sizes are set by eye. Where the objects lie
+ECG electrodes and their cables, buttons, a necklace, a fold of skin, lines and cut-off of the
+anti-scatter grid, too low a dose. Most films have none of it; shares and sizes are set by eye. Where the objects lie
 in space: :mod:`plainfilm.phantom.film.skin`; what grid and dose do:
 :mod:`plainfilm.phantom.film.develop`.
 """
@@ -24,6 +24,8 @@ GRID_LINES = {True: 0.07, False: 0.02}
 """Share of films, at the bedside and elsewhere, whose grid leaves lines, if pixels are fine."""
 CUT_OFF = {True: 0.10, False: 0.02}
 """Share of films, at the bedside and elsewhere, whose grid is not centred."""
+FOLDED = {True: 0.10, False: 0.01}
+"""Share of films, at the bedside and elsewhere, with a fold of skin beside the lung's edge."""
 UNDEREXPOSED = 0.15
 """Share of bedside films."""
 ELECTRODES = ((-0.60, 0.10), (0.60, 0.10), (0.70, 0.86), (-0.70, 0.86), (0.24, 0.50))
@@ -72,6 +74,8 @@ class Nuisance:
     lines: GridLines | None = None
     cut_off: float = 0.0
     """Part of the signal lost at one edge by a decentred grid: the picture's right if above 0."""
+    fold: tuple[int, float, float] | None = None
+    """A fold of skin: its side, where its edge lies by the chest's half-width, and how dense."""
     dose: float = 1.0
     """Part of the usual dose that reached the detector."""
 
@@ -81,7 +85,7 @@ CLEAN = Nuisance()
 
 def draw_nuisance(rng: np.random.Generator, bedside: bool, female: bool) -> Nuisance:
     """Draw what disturbs a film. Each kind has a stream of its own, so none shifts another."""
-    ecg, clothes, grid, dose = rng.spawn(4)
+    ecg, clothes, grid, dose, skin = rng.spawn(5)
     leads, hub = _draw_leads(ecg) if ecg.random() < MONITORED[bedside] else ((), (0.0, 0.0))
     buttoned, necklace = clothes.random(2)
     row = Buttons(
@@ -96,7 +100,14 @@ def draw_nuisance(rng: np.random.Generator, bedside: bool, female: bool) -> Nuis
     )
     side, loss = grid.choice([-1, 1]), grid.uniform(0.25, 0.6)
     low, amount = dose.random(), dose.uniform(0.2, 0.5)
+    folded = skin.random() < FOLDED[bedside]
+    fold = (
+        int(skin.choice([-1, 1])),
+        float(skin.uniform(0.62, 0.84)),
+        float(skin.uniform(0.05, 0.14)),
+    )
     return Nuisance(
+        fold=fold if folded else None,
         leads=leads,
         hub=hub,
         buttons=row if not bedside and buttoned < BUTTONED else None,

@@ -43,7 +43,7 @@ def pipe(curves: Iterable[tuple[Points, float]], least_mm: float, scene: Scene) 
 
 def ratio(scene: Scene) -> float:
     """Return the heart's width by the chest's, as the disease has it."""
-    return scene.disease.ratio or scene.patient.cardiothoracic_ratio
+    return max(scene.disease.ratio or 0.0, scene.patient.cardiothoracic_ratio)
 
 
 def _upright(column: Column, scene: Scene) -> Mask:

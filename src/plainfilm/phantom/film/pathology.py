@@ -1,7 +1,7 @@
 """What a film shows besides anatomy, in the classes of :mod:`plainfilm.core.classes`.
 
-Opacity and edema have no class in the table. A class says what was drawn, also where the report
-does not say it; only cardiomegaly, whose heart is a matter of degree, follows the stated truth.
+A class says what was drawn, also where it is too slight to be seen or the report does not say it;
+only cardiomegaly, whose heart is a matter of degree, follows the stated truth.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,8 @@ SIDED: Mapping[str, str] = MappingProxyType({
     "atelectasis": "Atelectasis", "consolidation": "Consolidation", "effusion": "Effusion",
     "emphysema": "Emphysema", "fracture": "Fracture", "healed fracture": "Fracture",
     "pleural thickening": "Pleural Thickening",
-    "pneumothorax": "Pneumothorax",
+    "pneumothorax": "Pneumothorax", "opacity": "plainfilm: Lung Opacity",
+    "edema": "plainfilm: Edema",
 })  # fmt: skip
 """Mask without its side → class."""
 DEVICES: Mapping[str, str] = MappingProxyType({

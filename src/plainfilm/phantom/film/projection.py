@@ -19,6 +19,7 @@ from plainfilm.phantom.film.incidental import add_incidental
 from plainfilm.phantom.film.lungs import THINNED, Lung
 from plainfilm.phantom.film.scene import Scene, make_scene
 from plainfilm.phantom.film.skin import add_nuisance
+from plainfilm.phantom.film.variants import add_fold, add_variants
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,10 @@ def project(patient: Patient, disease: Disease, exposure: Exposure, grid: Grid) 
     attenuation += airways.path(grid)
     _pleura(scene, attenuation, masks, measures)
     add_incidental(patient, disease, camera, grid, attenuation, masks, measures)
+    add_variants(patient, camera, grid, attenuation, masks)
     _devices(scene, attenuation, masks, measures)
+    if exposure.nuisance.fold and not scene.lateral:
+        masks["skin fold"] = add_fold(exposure.nuisance.fold, patient, grid, attenuation)
     add_nuisance(exposure.nuisance, patient, camera, grid, attenuation, masks)
 
     masks["ribs"] = rib_path > 0.02
@@ -64,9 +68,12 @@ def project(patient: Patient, disease: Disease, exposure: Exposure, grid: Grid) 
     if disease.fracture is not None:
         name = f"{SIDE_NAMES[disease.fracture[0]]} fracture"
         masks[name] = _fracture_mask(patient, disease.fracture, camera, grid)
+        step = f"{SIDE_NAMES[disease.fracture[0]]}_fracture_step_mm"
+        measures[step] = disease.fracture_step_mm
     if not scene.lateral:
         measures["cardiothoracic_ratio"] = scene.cardiothoracic_ratio
         measures["mediastinal_width_mm"] = scene.mediastinal_width_mm
+        measures["lung_height_mm"] = patient.lung_height_mm
     _deformities(scene, masks, measures)
     return Projection(np.maximum(attenuation, 0), masks, measures)
 

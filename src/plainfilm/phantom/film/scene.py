@@ -24,6 +24,7 @@ from plainfilm.phantom.disease.disease import Disease
 from plainfilm.phantom.film.exposure import Exposure
 from plainfilm.phantom.film.incidental import hernia
 from plainfilm.phantom.film.lungs import Lung, make_lung
+from plainfilm.phantom.film.variants import fat_pads
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def make_scene(patient: Patient, disease: Disease, exposure: Exposure, grid: Gri
     patient = deformed(patient, disease)
     camera = exposure.camera(patient)
     lateral = exposure.view is View.LATERAL
-    ratio = disease.ratio or patient.cardiothoracic_ratio
+    ratio = max(disease.ratio or 0.0, patient.cardiothoracic_ratio)
     hearts = [solid.seen_by(camera) for solid in heart(patient, ratio)]
     whole = hull([solid.spread(grid) for solid in hearts])
     great = great_vessels(patient, disease.mediastinum_mm).interval(grid, camera)
@@ -87,6 +88,7 @@ def make_scene(patient: Patient, disease: Disease, exposure: Exposure, grid: Gri
     aorta = descending_aorta(patient, disease.mediastinum_mm).interval(grid, camera)
     spine = spine_column(patient).interval(grid, camera)
     central = [whole, great, arch, aorta, spine]
+    central += [pad.seen_by(camera).spread(grid) for pad in fat_pads(patient, ratio)]
     if disease.hernia_mm:
         central.append(hernia(patient, disease).seen_by(camera).spread(grid))
     lungs = {

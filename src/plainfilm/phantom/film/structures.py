@@ -22,7 +22,7 @@ from functools import partial
 import numpy as np
 
 from plainfilm.core import InputError
-from plainfilm.core.classes import CLASSES, ORDINALS, SUPERCLASSES, VERTEBRAE
+from plainfilm.core.classes import ADDED, CLASSES, ORDINALS, SUPERCLASSES, VERTEBRAE
 from plainfilm.phantom.anatomy.organs import left_ventricles_cavity
 from plainfilm.phantom.anatomy.skeleton import (
     LEVELS,
@@ -108,17 +108,21 @@ def superclass_masks(masks: Mapping[str, Mask]) -> dict[str, Mask]:
     """Return for each of the 20 superclasses the union of its classes' masks, empty without any.
 
     Raises:
-        InputError: there is no mask, or a name is not one of the 212 classes.
+        InputError: there is no mask, or a name is no class of plainfilm.core.classes.
     """
     if not masks:
         raise InputError("superclasses need at least one mask of a class, got none")
-    unknown = sorted(set(masks) - {entry.name for entry in CLASSES})
+    classes = (*CLASSES, *ADDED)
+    unknown = sorted(set(masks) - {entry.name for entry in classes})
     if unknown:
-        raise InputError(f"{unknown[0]!r} is not one of the 212 classes of plainfilm.phantom")
+        raise InputError(
+            f"{unknown[0]!r} is not one of the 212 classes of plainfilm.core.classes, nor one of "
+            f"those added: {', '.join(entry.name for entry in ADDED)}"
+        )
     shape = next(iter(masks.values())).shape
     result: dict[str, Mask] = {name: np.zeros(shape, bool) for name in SUPERCLASSES}
-    for entry in CLASSES:
-        if entry.name in masks:
+    for entry in classes:
+        if entry.superclass is not None and entry.name in masks:
             result[entry.superclass] = result[entry.superclass] | masks[entry.name]
     return result
 

@@ -34,13 +34,26 @@ WIDE_MEDIASTINUM_MM = (95.0, 104.0)
 """Of its width at the aortic arch. Above: moderate, severe; below the first: mild."""
 THICKENING_MM = (11.0, 16.0)
 """Above: moderate, severe; below the first: mild."""
+LEAST: Mapping[str, float] = {
+    "effusion_ml": 20.0, "pneumothorax_rim_mm": 4.0, "lesion_diameter_mm": 5.0,
+    "pleural_thickness_mm": 5.0, "edema_water_ml": 80.0, "opacity_area_cm2": 6.0,
+    "consolidation_area_cm2": 3.0, "atelectasis_area_cm2": 0.8, "fracture_step_mm": 2.0,
+    "hernia_diameter_mm": 30.0, "cobb_angle_deg": 10.0, "aortic_calcification_mm": 8.0,
+    "emphysema_percent": 6.0,
+}  # fmt: skip
+"""Measure, without its side, to the size from which on a reader can see it: what is smaller is
+drawn but no part of the truth. Set by eye, but for the Cobb angle's (the Scoliosis Research
+Society's limit)."""
+WIDE_FROM_MM = 80.0
+"""A mediastinum is wide above this at the aortic arch, the textbooks' limit."""
+LOW_VOLUME_MM = 146.0
+"""Below this from the apex to the top of the diaphragm lung volumes are low; set by eye."""
 SHIFT_MM = 10.0
 """A mediastinum displaced by this much or more is said to be."""
 HERNIA_MM = (50.0, 75.0)
 """Above: moderate, large; below the first: small."""
 COBB_DEG = (25.0, 40.0)
-"""Above: moderate, severe; below the first, but from 10 (the Scoliosis Research Society's limit):
-mild."""
+"""Above: moderate, severe; below the first: mild."""
 CALCIFICATION_MM = (25.0, 40.0)
 """Length of the calcified wall, above: moderate, severe; below the first: mild."""
 EMPHYSEMA_PERCENT = (18.0, 30.0)
@@ -64,15 +77,24 @@ def truth_of(
     *,
     infected: bool = False,
 ) -> tuple[Finding, ...]:
-    """Return everything that is drawn; ``infected`` says that opacities are pneumonia."""
-    return (
+    """Return everything that is drawn and can be seen; ``infected`` says that opacities are
+    pneumonia."""
+    found = (
         *_heart(exposure, measures, disease),
         *_lungs(disease, measures, infected=infected),
         *_pleura(disease, measures),
         *_devices(patient, disease, exposure),
         *_bones(disease, measures),
         *_incidental(disease, measures),
+        *_variants(patient, measures),
     )
+    return tuple(finding for finding in found if _shows(finding, measures))
+
+
+def _shows(finding: Finding, measures: Mapping[str, float]) -> bool:
+    """Return whether a finding is large enough to be seen."""
+    sized = size_of(finding, measures)
+    return sized is None or sized[1] >= LEAST.get(sized[0], 0.0)
 
 
 MEASURED: Mapping[str, str] = {
@@ -81,6 +103,10 @@ MEASURED: Mapping[str, str] = {
     Observation.LUNG_LESION: "lesion_diameter_mm",
     Observation.PLEURAL_OTHER: "pleural_thickness_mm",
     Observation.EDEMA: "edema_water_ml",
+    Observation.LUNG_OPACITY: "opacity_area_cm2",
+    Observation.CONSOLIDATION: "consolidation_area_cm2",
+    Observation.ATELECTASIS: "atelectasis_area_cm2",
+    Observation.FRACTURE: "fracture_step_mm",
     "mediastinal shift": "mediastinal_shift_mm",
     "hiatal hernia": "hernia_diameter_mm",
     "scoliosis": "cobb_angle_deg",
@@ -94,7 +120,7 @@ def size_of(finding: Finding, measures: Mapping[str, float]) -> tuple[str, float
     """Return the name of a finding's measure, without its side, and its size on the larger side;
     None for a finding that has none."""
     measure = MEASURED.get(finding.detail or "") or MEASURED.get(finding.observation)
-    if measure is None:
+    if measure is None or finding.detail == "healed fracture":
         return None
     sides = ("left_", "right_") if finding.side is Side.BILATERAL else (f"{finding.side}_",)
     names = [f"{side if finding.side else ''}{measure}" for side in sides]
@@ -111,7 +137,7 @@ def _heart(exposure: Exposure, measures: Mapping[str, float], disease: Disease) 
         found.append(Finding(observation=Observation.CARDIOMEGALY, status=Status.UNCERTAIN))
     if abs(measures.get("mediastinal_shift_mm", 0.0)) >= SHIFT_MM:
         found.append(Finding(observation=Observation.OTHER, detail="mediastinal shift"))
-    if disease.mediastinum_mm:
+    if measures["mediastinal_width_mm"] > WIDE_FROM_MM:
         found.append(Finding(
             observation=Observation.ENLARGED_CARDIOMEDIASTINUM,
             severity=grade(measures["mediastinal_width_mm"], WIDE_MEDIASTINUM_MM, GRADES),
@@ -130,7 +156,7 @@ def _lungs(disease: Disease, measures: Mapping[str, float], *, infected: bool) -
         place = {"side": SIDES[opacity.side], "location": opacity.zone}
         name = Observation.CONSOLIDATION if opacity.consolidation else Observation.LUNG_OPACITY
         found.append(Finding(observation=name, **place))
-        if infected:
+        if infected and _shows(found[-1], measures):
             found.append(Finding(observation=Observation.PNEUMONIA, **place))
     for lesion in disease.lesions:
         if lesion.calcified:
@@ -142,9 +168,14 @@ def _lungs(disease: Disease, measures: Mapping[str, float], *, infected: bool) -
     if disease.collapse:
         found.append(Finding(observation=Observation.ATELECTASIS, side=SIDES[disease.collapse.side],
                              location=disease.collapse.lobe))  # fmt: skip
-    if disease.bands:
-        side = Side.BILATERAL if len(disease.bands) == 2 else SIDES[next(iter(disease.bands))]
-        severity = Severity.MILD if max(disease.bands.values()) < 3 else Severity.MODERATE
+    bands = {
+        side: count
+        for side, count in disease.bands.items()
+        if measures[f"{SIDE_NAMES[side]}_atelectasis_area_cm2"] >= LEAST["atelectasis_area_cm2"]
+    }
+    if bands:
+        side = Side.BILATERAL if len(bands) == 2 else SIDES[next(iter(bands))]
+        severity = Severity.MILD if max(bands.values()) < 3 else Severity.MODERATE
         found.append(Finding(observation=Observation.ATELECTASIS, side=side, location="base",
                              severity=severity))  # fmt: skip
     return found
@@ -155,6 +186,7 @@ def _pleura(disease: Disease, measures: Mapping[str, float]) -> list[Finding]:
     amounts = {
         side: grade(measures[f"{SIDE_NAMES[side]}_effusion_ml"], EFFUSION_ML, AMOUNTS)
         for side in sorted(disease.fluid_top)
+        if measures[f"{SIDE_NAMES[side]}_effusion_ml"] >= LEAST["effusion_ml"]
     }
     if len(amounts) == 2 and len(set(amounts.values())) == 1:
         found.append(Finding(observation=Observation.PLEURAL_EFFUSION, side=Side.BILATERAL,
@@ -212,6 +244,19 @@ def _incidental(disease: Disease, measures: Mapping[str, float]) -> list[Finding
     if measures.get("emphysema_percent", 0.0) > EMPHYSEMA_PERCENT[0]:
         found.append(Finding(observation=Observation.OTHER, detail="flattened diaphragm"))
     return found
+
+
+def _variants(patient: Patient, measures: Mapping[str, float]) -> list[Finding]:
+    """Return what is normal, but said at times."""
+    names = {
+        "azygos lobe": patient.variants.azygos_lobe,
+        "low lung volumes": measures["lung_height_mm"] < LOW_VOLUME_MM,
+    }
+    return [
+        Finding(observation=Observation.OTHER, detail=name)
+        for name, there in names.items()
+        if there
+    ]
 
 
 def _devices(patient: Patient, disease: Disease, exposure: Exposure) -> list[Finding]:
