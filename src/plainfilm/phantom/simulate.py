@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from numbers import Integral
 
 import numpy as np
+import PIL.Image
 
 from plainfilm.core import Finding, Image, InputError, Observation, Provenance, Status, Study
 from plainfilm.phantom.anatomy.solids import Grid, Mask
@@ -14,6 +15,7 @@ from plainfilm.phantom.film.develop import develop
 from plainfilm.phantom.film.lateral import render_lateral
 from plainfilm.phantom.film.pathology import finding_masks
 from plainfilm.phantom.film.projection import project
+from plainfilm.phantom.film.structures import PARTS, structure_masks
 from plainfilm.phantom.reporting.background import (
     Constitution,
     draw_constitution,
@@ -70,6 +72,16 @@ class PhantomStudy:
         )
         return finding_masks(self.case, self.masks, enlarged_heart=enlarged)
 
+    def classes(self, size: int | None = None) -> dict[str, Mask]:
+        """Return the masks of all classes of :mod:`plainfilm.core.classes` that are no union of
+        others, ``(size, size)``: the film's own size where left out, or any smaller one."""
+        full = self.study.images[0].shape[0]
+        side = full if size is None else size
+        found = self.finding_masks()
+        if side < full:
+            found = {name: _smaller(mask, side) for name, mask in found.items()}
+        return structure_masks(self.case, side, PARTS) | found
+
     @property
     def seen(self) -> Seen:
         """Return what the frontal film shows."""
@@ -79,6 +91,13 @@ class PhantomStudy:
     def earlier(self) -> Earlier:
         """Return what a later report compares with."""
         return Earlier(self.seen, self.findings)
+
+
+def _smaller(mask: Mask, side: int) -> Mask:
+    """Return a mask ``(side, side)``: true where any pixel of the cell is, so that lines stay."""
+    grey = PIL.Image.fromarray(mask.astype(np.uint8) * np.uint8(255))
+    small: Mask = np.asarray(grey.resize((side, side), PIL.Image.Resampling.BOX)) > 0
+    return small
 
 
 VIEWS = (("frontal",), ("frontal", "lateral"))

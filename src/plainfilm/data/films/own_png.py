@@ -75,7 +75,7 @@ def png_bytes(
         if value is not None:
             chunks.add_text(CHUNK + name, value)
     file = io.BytesIO()
-    PIL.Image.fromarray(pixels).save(file, format="PNG", pnginfo=chunks)
+    PIL.Image.fromarray(pixels).save(file, format="PNG", pnginfo=chunks, compress_level=1)
     return file.getvalue()
 
 

@@ -18,11 +18,13 @@ from plainfilm.data.splits import split_of
 from plainfilm.phantom import INSTITUTIONS, PhantomStudy, simulate
 from plainfilm.phantom.disease.prevalence import chances_of
 from plainfilm.phantom.film.case import has_prior
-from plainfilm.phantom.film.structures import PARTS, structure_masks
 from plainfilm.phantom.reporting.context import check_language
 from plainfilm.phantom.reporting.institutions import find_institutions
 from plainfilm.phantom.simulate import PRIOR, check_views
 
+STRUCTURES_SIZE = 128
+"""Largest side of the masks of classes that a dataset keeps: enough for maps of 16 × 16 cells, of
+which a finer mask changes 1 %."""
 FORMATS = {"png": ".png", "dicom": ".dcm"}
 """Kind of film file → its suffix."""
 TUBE_VOLTAGE_KV = 110.0
@@ -57,7 +59,8 @@ def prepare_phantom(
             (:func:`plainfilm.phantom.reporting.institutions.find_institutions`), one drawn for each
             study; all that are seen where left out.
         film_format: ``png`` (8 bits), or ``dicom`` (12 bits with a full header).
-        structures: whether to keep every study's masks in the 212-class table too.
+        structures: whether to keep every study's masks in the 212-class table too, of at most
+            128 × 128.
         views: of each study: ``frontal`` alone, or ``frontal`` and ``lateral``.
         priors: share of the patients who have an earlier study too, in a row of its own.
         language: of the reports, and of what stands around them.
@@ -169,8 +172,7 @@ def _build(
     known = (simulated.masks, simulated.lateral_masks)
     files |= {name: pack_masks(these) for name, these in zip(masks, known, strict=False)}
     if row.structures is not None:
-        classes = structure_masks(simulated.case, size, PARTS) | simulated.finding_masks()
-        files[row.structures] = pack_masks(classes)
+        files[row.structures] = pack_masks(simulated.classes(min(size, STRUCTURES_SIZE)))
     return row, files
 
 

@@ -5,6 +5,7 @@ rib shows its two cortical lines.
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +18,18 @@ RIB_DEPTH_MM = 3.8
 """Half the thickness of a rib."""
 
 
-def rib_curve(patient: Patient, side: int, number: int, steps: int = 26) -> npt.NDArray[np.float64]:
-    """Return the axis of rib ``number`` (1–12) from the spine to its anterior end, ``(n, 3)``.
+def rib_curve(patient: Patient, side: int, number: int) -> npt.NDArray[np.float64]:
+    """Return the axis of rib ``number`` (1–12) from the spine to its anterior end, ``(26, 3)``.
 
     The rib runs on the outside of the pleural cavity and falls from back to front.
     """
+    return _rib_curve(patient, side, number).copy()
+
+
+@lru_cache(maxsize=64)  # a study asks for each rib of its patient several times
+def _rib_curve(
+    patient: Patient, side: int, number: int, steps: int = 26
+) -> npt.NDArray[np.float64]:
     h = patient.height_mm
     angle = np.linspace(0.16, _reach(number), steps)
     jitter = np.random.default_rng([patient.anatomy_seed, 7]).normal(0, 1, 4)

@@ -7,6 +7,7 @@ a closed form: a quadratic per ray and solid, as in Siddon's and every ellipsoid
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -225,12 +226,16 @@ def length_without(interval: Interval, holes: list[Interval]) -> Array:
     near, far = interval
     if not holes:
         return length(interval)
-    starts = np.stack([np.broadcast_to(start, near.shape) for start, _ in holes])
-    ends = np.maximum(starts, np.stack([np.broadcast_to(end, near.shape) for _, end in holes]))
-    order = np.argsort(starts, axis=0)
-    starts, ends = (np.take_along_axis(values, order, axis=0) for values in (starts, ends))
+    ordered = [(np.broadcast_to(start, near.shape), np.maximum(start, end)) for start, end in holes]
+    for last in range(len(ordered) - 1, 0, -1):  # few holes: faster than sorting along an axis
+        for place in range(last):
+            (start, end), (other, its_end) = ordered[place], ordered[place + 1]
+            swap = start > other
+            if swap.any():
+                ordered[place] = np.minimum(start, other), np.where(swap, its_end, end)
+                ordered[place + 1] = np.maximum(start, other), np.where(swap, end, its_end)
     reached, open_length = near, np.zeros_like(near)
-    for start, end in zip(starts, ends, strict=True):
+    for start, end in ordered:
         open_length += np.maximum(np.minimum(start, far) - reached, 0)
         reached = np.maximum(reached, end)
     return np.asarray(open_length + np.maximum(far - reached, 0), np.float32)
@@ -312,14 +317,24 @@ class Tubes:
 
     def path(self, grid: Grid) -> Array:
         """Return the sum over all tubes of weight × path length, ``(height, width)``."""
-        flat = np.zeros(grid.shape[0] * grid.shape[1], dtype=np.float32)
+        return self.paths(grid, [0] * len(self._rows), 1)[0]
+
+    def paths(self, grid: Grid, groups: Sequence[int], count: int) -> Array:
+        """Return :meth:`path` of each group of tubes, ``(count, height, width)``.
+
+        ``groups`` holds the group, 0 to ``count`` - 1, of each tube in the order they were added.
+        """
+        pixels = grid.shape[0] * grid.shape[1]
         if not self._rows:
-            return flat.reshape(grid.shape)
+            return np.zeros((count, *grid.shape), np.float32)
         table = np.concatenate(self._rows).astype(np.float32)
+        group = np.repeat(groups, [len(rows) for rows in self._rows])
         table, row, column, segment = _pixels_near(table, grid)
-        index, chord = _chords(table, grid, row, column, segment)
-        total = np.bincount(index, chord, minlength=flat.size)
-        return total.astype(np.float32).reshape(grid.shape)
+        index, chord, segment = _chords(table, grid, row, column, segment)
+        if count > 1:
+            index += group[segment] * pixels
+        total = np.bincount(index, chord, minlength=count * pixels)
+        return total.astype(np.float32).reshape(count, *grid.shape)
 
 
 def _pixels_near(
@@ -383,8 +398,8 @@ def _chords(
     row: npt.NDArray[np.int64],
     column: npt.NDArray[np.int64],
     segment: npt.NDArray[np.int64],
-) -> tuple[npt.NDArray[np.int64], Array]:
-    """Return (pixel, weight × length of its ray inside the segment) where they meet.
+) -> tuple[npt.NDArray[np.int64], Array, npt.NDArray[np.int64]]:
+    """Return (pixel, weight × length of its ray inside the segment, segment) where they meet.
 
     A segment is tube ∩ half-space ∩ half-space. With alpha and beta the ray's coordinates across
     the tube in units of its half-axes, (beta + kappa z)² ≤ 1 − alpha² bounds z; so does each plane.
@@ -421,4 +436,4 @@ def _chords(
         enters = (slope > 0)[segment]
         near = np.where(enters, np.maximum(near, bound), near)
         far = np.where(enters, far, np.minimum(far, bound))
-    return index, np.maximum(far - near, 0) * table[segment, 17]
+    return index, np.maximum(far - near, 0) * table[segment, 17], segment

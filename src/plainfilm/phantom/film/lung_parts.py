@@ -67,7 +67,9 @@ def _above_horizontal_fissure(scene: Scene, side: int, y: Array) -> Mask:
 def lobe_mask(name: str, side: int, scene: Scene) -> Mask:
     """Return where the film shows the lobe that the table calls ``name``."""
     if not scene.lateral:
-        return np.asarray(lobe_lengths(scene, side)[name] > 2)
+        if name not in scene.kept:
+            scene.kept.update(lobe_lengths(scene, side))
+        return np.asarray(scene.kept[name] > 2)
     own = own_grid(scene, side)
     behind = own.x > _oblique_fissure(scene, side, own.y)
     if "lower" in name:

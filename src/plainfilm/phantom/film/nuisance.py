@@ -1,8 +1,8 @@
 """What lies on a film and is neither in its report nor in its findings, and how often.
 
 ECG electrodes and their cables, buttons, a necklace, a fold of skin, lines and cut-off of the
-anti-scatter grid, too low a dose. Most films have none of it; shares and sizes are set by eye. Where the objects lie
-in space: :mod:`plainfilm.phantom.film.skin`; what grid and dose do:
+anti-scatter grid, too low a dose. Most films have none of it; shares and sizes are set by eye.
+Where the objects lie in space: :mod:`plainfilm.phantom.film.skin`; what grid and dose do:
 :mod:`plainfilm.phantom.film.develop`.
 """
 

@@ -4,7 +4,7 @@ Film, truth and masks of structures are all made from this. A frontal and a late
 same solids; the rays run along z or along x.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from plainfilm.core import View
 from plainfilm.phantom.anatomy.organs import descending_aorta
@@ -49,6 +49,8 @@ class Scene:
     body: Array
     """Path length through the whole trunk, mm."""
     lungs: dict[int, Lung]
+    kept: dict[str, Array] = field(default_factory=dict, compare=False, repr=False)
+    """Lengths and shadows that several masks are made from, by name, once they are made."""
 
     @property
     def cardiothoracic_ratio(self) -> float:

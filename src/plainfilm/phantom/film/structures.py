@@ -36,6 +36,7 @@ from plainfilm.phantom.anatomy.skeleton import (
     vertebra,
 )
 from plainfilm.phantom.anatomy.solids import (
+    Array,
     Ellipsoid,
     Grid,
     Mask,
@@ -132,17 +133,37 @@ def _vertebra(level: int, scene: Scene) -> Mask:
     return shadow([body, *arch], scene)
 
 
-def _rib(number: int, side: int, anterior: bool, scene: Scene) -> Mask:
-    lateral = int(np.argmax(np.abs(rib_curve(scene.patient, side, number)[:, 0])))
-    lateral = lateral if number < 11 else 10**6
-    tubes, first = Tubes(scene.camera), 0
-    for piece in rib_pieces(scene.patient, scene.disease, side, number):
-        turn = max(lateral - first, 0)
-        part = piece[turn:] if anterior else piece[: turn + 1]
-        if len(part) > 1:
-            tubes.add(part, rib_height_mm(number), 1.0, RIB_DEPTH_MM)
-        first += len(piece) - 1
-    return tubes.path(scene.grid) > 0.5
+def _rib(name: str, scene: Scene) -> Mask:
+    if name not in scene.kept:
+        scene.kept.update(_ribs(scene))
+    return np.asarray(scene.kept[name] > 0.5)
+
+
+def _ribs(scene: Scene) -> dict[str, Array]:
+    """Return the path length through each part of each rib, all made in one pass."""
+    tubes = Tubes(scene.camera)
+    names: list[str] = []
+    groups: list[int] = []
+    for side_name, side in SIDES.items():
+        for number, ordinal in enumerate(ORDINALS, 1):
+            lateral = int(np.argmax(np.abs(rib_curve(scene.patient, side, number)[:, 0])))
+            lateral = lateral if number < 11 else 10**6
+            pieces = rib_pieces(scene.patient, scene.disease, side, number)
+            for part in RIB_PARTS if number < 11 else RIB_PARTS[:1]:
+                first = 0
+                for piece in pieces:
+                    turn = max(lateral - first, 0)
+                    own = piece[turn:] if part == "anterior" else piece[: turn + 1]
+                    if len(own) > 1:
+                        tubes.add(own, rib_height_mm(number), 1.0, RIB_DEPTH_MM)
+                        groups.append(len(names))
+                    first += len(piece) - 1
+                names.append(f"{part} {ordinal} rib {side_name}")
+    paths = tubes.paths(scene.grid, groups, len(names))
+    return dict(zip(names, paths, strict=True))
+
+
+RIB_PARTS = ("posterior", "anterior")
 
 
 def _clavicle(side: int, scene: Scene) -> Mask:
@@ -228,9 +249,9 @@ def _renders() -> dict[str, Render]:
         renders[f"heart {kind}"] = partial(_chamber, f"heart {kind}")
     for name, side in SIDES.items():
         for number, ordinal in enumerate(ORDINALS, 1):
-            renders[f"posterior {ordinal} rib {name}"] = partial(_rib, number, side, False)
-            if number < 11:
-                renders[f"anterior {ordinal} rib {name}"] = partial(_rib, number, side, True)
+            for part in RIB_PARTS if number < 11 else RIB_PARTS[:1]:
+                rib = f"{part} {ordinal} rib {name}"
+                renders[rib] = partial(_rib, rib)
         renders[f"clavicle {name}"] = partial(_clavicle, side)
         renders[f"scapula {name}"] = partial(_scapula, side)
         renders[f"{name} hemidiaphragm"] = partial(_hemidiaphragm, side)

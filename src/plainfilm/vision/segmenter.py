@@ -1,0 +1,213 @@
+"""A small segmenter of chest films: where each structure and finding lies, and what a film is like.
+
+A U-Net (Ronneberger et al., MICCAI 2015, arXiv:1505.04597) with residual blocks. It sees the film
+at 128 × 128 and gives, for each of its classes, how much of each cell of a raster of 32 × 32
+belongs to it; pooled to 16 × 16 these are *predicted maps*. The deepest features of its encoder,
+averaged over the film, are its *specialist feature*. It reads no report.
+
+The shipped weights (:data:`SHIPPED`) were trained on simulated films alone; their card says how
+well they do on those and on real ones.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
+from transformers.utils import ModelOutput
+
+from plainfilm.core import Image, ModelError, Pixels
+from plainfilm.core.classes import SUPERCLASSES
+from plainfilm.vision.preparation import letterbox
+
+SHIPPED = Path(__file__).parents[1] / "models" / "weights" / "plainfilm-segmenter"
+"""The segmenter that comes with the package."""
+FINDINGS = (
+    "Atelectasis", "Cardiomegaly", "Consolidation", "Effusion", "Emphysema", "Fracture", "Mass",
+    "Nodule", "Pleural Thickening", "Pneumothorax", "plainfilm: Lung Opacity", "plainfilm: Edema",
+)  # fmt: skip
+"""Single classes of :mod:`plainfilm.core.classes` that it tells besides the superclasses."""
+SIDE = 16
+"""Cells along each side of pooled maps."""
+
+
+class SegmenterConfig(PreTrainedConfig):
+    """Sizes and classes of a segmenter.
+
+    Args:
+        classes: names of the maps, in order.
+        image_size: side of the square that the film is fitted into, a multiple of 16.
+        channels: of the encoder's levels, each at half the resolution of the one before; the first
+            is at half the film's, the second at the maps'.
+    """
+
+    model_type = "plainfilm-segmenter"
+
+    def __init__(
+        self,
+        classes: tuple[str, ...] | list[str] = (*SUPERCLASSES, *FINDINGS),
+        image_size: int = 128,
+        channels: tuple[int, ...] | list[int] = (32, 48, 96, 160),
+        **kwargs: Any,
+    ) -> None:
+        self.classes = list(classes)
+        self.image_size = image_size
+        self.channels = list(channels)
+        super().__init__(**kwargs)
+
+    @property
+    def hidden_size(self) -> int:
+        """Length of the specialist feature."""
+        return self.channels[-1]
+
+
+@dataclass
+class SegmenterOutput(ModelOutput):
+    """What the segmenter gives."""
+
+    logits: torch.Tensor | None = None
+    """``(batch, classes, image_size / 4, image_size / 4)``."""
+    features: torch.Tensor | None = None
+    """``(batch, hidden_size)``: the encoder's deepest level, averaged over the film."""
+
+
+class _Block(nn.Module):
+    """Two convolutions and a way around them."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.convolutions = nn.Sequential(
+            nn.Conv2d(before, after, 3, padding=1, bias=False),
+            nn.BatchNorm2d(after),
+            nn.ReLU(),
+            nn.Conv2d(after, after, 3, padding=1, bias=False),
+            nn.BatchNorm2d(after),
+        )
+        self.around = nn.Conv2d(before, after, 1) if before != after else nn.Identity()
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = nn.functional.relu(self.convolutions(values) + self.around(values))
+        return result
+
+
+class SegmenterModel(PreTrainedModel):
+    """Film → maps and feature."""
+
+    config_class = SegmenterConfig
+    base_model_prefix = "segmenter"
+    main_input_name = "pixel_values"
+
+    def __init__(self, config: SegmenterConfig) -> None:
+        super().__init__(config)
+        channels = config.channels
+        self.stem = nn.Sequential(
+            nn.Conv2d(1, channels[0], 5, stride=2, padding=2, bias=False),
+            nn.BatchNorm2d(channels[0]),
+            nn.ReLU(),
+        )
+        pairs = list(pairwise(channels))
+        self.down = nn.ModuleList(_Block(before, after) for before, after in pairs)
+        self.middle = _Block(channels[-1], channels[-1])
+        self.up = nn.ModuleList(
+            _Block(before + after, before) for before, after in reversed(pairs[1:])
+        )
+        self.head = nn.Conv2d(channels[1], len(config.classes), 1)
+        self.post_init()
+
+    def forward(self, pixel_values: torch.Tensor, **_: Any) -> SegmenterOutput:
+        """Return maps and feature of films ``(batch, 1, image_size, image_size)`` in [0, 1]."""
+        values = self.stem(2 * pixel_values - 1)
+        levels = []
+        for block in self.down:
+            values = block(nn.functional.max_pool2d(values, 2))
+            levels.append(values)
+        values = self.middle(levels.pop())
+        features = values.mean(dim=(2, 3))
+        for block in self.up:
+            level = levels.pop()
+            wide = nn.functional.interpolate(values, size=level.shape[-2:], mode="nearest")
+            values = block(torch.cat([level, wide], dim=1))
+        return SegmenterOutput(logits=self.head(values), features=features)
+
+
+AutoConfig.register("plainfilm-segmenter", SegmenterConfig, exist_ok=True)
+AutoModel.register(SegmenterConfig, SegmenterModel, exist_ok=True)
+
+
+class Segmenter:
+    """A trained segmenter, ready to look at films.
+
+    Raises:
+        ModelError: there are no weights in ``folder``, or they are damaged.
+    """
+
+    def __init__(self, folder: str | Path = SHIPPED) -> None:
+        if not (Path(folder) / "model.safetensors").is_file():
+            raise ModelError(
+                f"no segmenter in {folder}: expected config.json and model.safetensors there"
+            )
+        try:
+            model = SegmenterModel.from_pretrained(folder, dtype=torch.float32)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise ModelError(f"cannot load the segmenter in {folder}: {error}") from error
+        self.model: SegmenterModel = model.eval()
+        self.name = Path(folder).name
+        self.classes: tuple[str, ...] = tuple(model.config.classes)
+        """Names of the maps, in order."""
+
+    @torch.no_grad()
+    def _look(self, images: list[Image | Pixels]) -> SegmenterOutput:
+        size = self.model.config.image_size
+        films = [
+            letterbox(np.asarray(one.pixels if isinstance(one, Image) else one), size)
+            for one in images
+        ]
+        output: SegmenterOutput = self.model(torch.from_numpy(np.stack(films))[:, None])
+        return output
+
+    def features(self, image: Image | Pixels) -> npt.NDArray[np.float32]:
+        """Return a film's specialist feature, ``(hidden_size,)``.
+
+        Args:
+            image: a film: Image, or pixels in [0, 1], bright = dense, of shape (height, width).
+        """
+        features = self._look([image]).features
+        assert features is not None  # noqa: S101 - the model always gives them
+        return features[0].numpy()
+
+    def maps(self, image: Image | Pixels, side: int | None = SIDE) -> npt.NDArray[np.float32]:
+        """Return how much of each cell of the square that a film is fitted into belongs to each
+        class, ``(classes, side, side)`` in [0, 1].
+
+        Args:
+            image: as for :meth:`features`.
+            side: cells along each side, a divisor of the network's own; those where left out.
+        """
+        logits = self._look([image]).logits
+        assert logits is not None  # noqa: S101 - the model always gives them
+        values = logits.sigmoid()
+        if side is not None:
+            values = nn.functional.adaptive_avg_pool2d(values, side)
+        return values[0].numpy()
+
+
+@lru_cache(maxsize=1)
+def shipped() -> Segmenter:
+    """Return the segmenter that comes with the package."""
+    return Segmenter()
+
+
+def features(image: Image | Pixels) -> npt.NDArray[np.float32]:
+    """Return :meth:`Segmenter.features` of the shipped segmenter."""
+    return shipped().features(image)
+
+
+def maps(image: Image | Pixels) -> npt.NDArray[np.float32]:
+    """Return :meth:`Segmenter.maps` of the shipped segmenter, of ``shipped().classes``."""
+    return shipped().maps(image)
