@@ -199,5 +199,5 @@ def _fracture_mask(
 ) -> Mask:
     curve = rib_curve(patient, fracture[0], fracture[1])
     x, y, _ = camera.project(curve[round(fracture[2] * (len(curve) - 1))])
-    mask: Mask = np.hypot(grid.x - x, grid.y - y) < 13
+    mask: Mask = np.hypot(grid.x - x, grid.y - y) < 10
     return mask

@@ -37,7 +37,7 @@ THICKENING_MM = (11.0, 16.0)
 LEAST: Mapping[str, float] = {
     "effusion_ml": 20.0, "pneumothorax_rim_mm": 4.0, "lesion_diameter_mm": 5.0,
     "pleural_thickness_mm": 5.0, "edema_water_ml": 80.0, "opacity_area_cm2": 6.0,
-    "consolidation_area_cm2": 3.0, "atelectasis_area_cm2": 0.8, "fracture_step_mm": 2.0,
+    "consolidation_area_cm2": 3.0, "atelectasis_area_cm2": 0.8, "fracture_step_mm": 3.0,
     "hernia_diameter_mm": 30.0, "cobb_angle_deg": 10.0, "aortic_calcification_mm": 8.0,
     "emphysema_percent": 6.0,
 }  # fmt: skip
