@@ -317,7 +317,8 @@ class Tubes:
 
     def path(self, grid: Grid) -> Array:
         """Return the sum over all tubes of weight × path length, ``(height, width)``."""
-        return self.paths(grid, [0] * len(self._rows), 1)[0]
+        total: Array = self.paths(grid, [0] * len(self._rows), 1)[0]
+        return total
 
     def paths(self, grid: Grid, groups: Sequence[int], count: int) -> Array:
         """Return :meth:`path` of each group of tubes, ``(count, height, width)``.
