@@ -18,6 +18,7 @@ from plainfilm.text import read
 from plainfilm.text.writer import STYLES
 
 SIZE = 64
+VARIANTS = ("azygos lobe", "low lung volumes")
 NOTHING = dict.fromkeys(set(PREVALENCE) - {"normal"}, 0.0)
 EFFUSION = Observation.PLEURAL_EFFUSION
 LEFT = Finding(observation=EFFUSION, side=Side.LEFT)
@@ -236,7 +237,8 @@ def test_a_disease_that_is_never_drawn_was_not_there_before():
     for index in range(25):
         phantom = simulate(6, index, 32, prevalence=NOTHING | {"normal": 1.0}, prior=True)
         assert phantom.prior.case.disease == Disease()
-        assert {f.observation for f in phantom.prior.truth} <= {Observation.CARDIOMEGALY}
+        others = [f for f in phantom.prior.truth if f.detail not in VARIANTS]
+        assert {f.observation for f in others} <= {Observation.CARDIOMEGALY}
 
 
 def test_a_growing_lesion_was_smaller_the_longer_ago():

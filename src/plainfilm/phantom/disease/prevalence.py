@@ -74,7 +74,7 @@ SICK_WITH_DEVICES = 0.5
 RAREST = -12.0
 """Lowest base; below, chances lose their digits."""
 
-_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(5)
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 _FACTORS = np.stack(np.meshgrid(_NODES, _NODES, _NODES, indexing="ij")).reshape(3, -1)
 """The hidden factors' values ``(3, states)``; they take no others."""
@@ -175,7 +175,7 @@ def _solve(
         some = _any(chances, 1) @ _FACTOR_WEIGHTS
         reached = among @ (chances @ _FACTOR_WEIGHTS / some[:, None])
         error = np.abs(reached - targets).max()
-        if error < 1e-6:
+        if error < 1e-5:
             break
         # the quantile of 0 or 1 is infinite, and infinite bases never come back
         inside = np.clip(np.where(certain, 0.5, reached), 1e-300, 1 - 1e-16)
@@ -192,7 +192,7 @@ def _solve(
 
 def _contexts(bedside: float) -> tuple[Floats, Floats]:
     """Return (age, male, bedside) ``(n, 3)`` and their weights."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(15)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(9)
     rows = [
         (age, male, at_bed, weight * sex * place)
         for age, weight in zip(nodes, weights / weights.sum(), strict=True)

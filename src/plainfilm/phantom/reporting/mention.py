@@ -57,7 +57,8 @@ def mention(
     """
     drawn = [_plain(f) for f in seen.truth if f.status is not Status.ABSENT]
     drawn = [f for f in drawn if f.observation is not P.PNEUMONIA]
-    known = {key_of(part) for part in parts_of(before.said)} if before else set()
+    earlier = before.said if before and institution.compares else ()
+    known = {key_of(part) for part in parts_of(earlier)}
     table = table if rng.random() < institution.reads_table else {}
     told = [f for f in drawn if _is_said(rng, f, seen, institution, known)]
     said = [
