@@ -81,7 +81,8 @@ _GRAMMAR: Mapping[str, re.Pattern[str]] = {
 _DESCRIBES = re.compile(
     r"\b(?:hazy|patchy|ill-defined|vague|faint|dense|confluent|noncalcified|rounded|lobulated|"
     r"irregular|linear|discoid|platelike|bandlike|subsegmental|streaky|lobar|acute|displaced|old|"
-    r"healed|remote|solitary|airspace|alveolar)\b"
+    r"healed|remote|solitary|fluffy|heterogeneous|indistinct|homogeneous|coalescent|spiculated|"
+    r"round|plate-like|dependent|airspace|alveolar)\b"
 )
 """Words that say what a finding looks like, which one report says in one way."""
 

@@ -206,7 +206,7 @@ def draw_institution(number: int, *, held_out: bool) -> Institution:
         template=float(rng.beta(2, 1.3)),
         denies=_draw_denials(rng),
         absences=float(rng.uniform(0.5, 1.3)),
-        remarks=_draw_some(rng, NORMAL_REMARKS, (0.3, 0.25, 0.2, 0.15, 0.1)),
+        remarks=_draw_some(rng, NORMAL_REMARKS, (0.25, 0.25, 0.2, 0.17, 0.13)),
         remarking=float(rng.beta(1.2, 5)),
         requests=Requests(
             written=float(rng.choice([0.0, 1.0], p=[0.06, 0.94]) * rng.beta(18, 1)),
@@ -222,7 +222,8 @@ def draw_institution(number: int, *, held_out: bool) -> Institution:
 
 
 NORMAL_REMARKS = ("bones", "trachea", "vessels", "diaphragm", "abdomen", "soft tissues", "hila",
-                  "aorta", "expansion")  # fmt: skip
+                  "aorta", "expansion", "spine", "ribs", "shoulders", "retrocardiac", "stripe",
+                  "bubble", "markings", "pleural surfaces")  # fmt: skip
 """Remarks of the writer's phrasebook that templates may have."""
 
 
@@ -273,6 +274,7 @@ def _draw_denials(rng: np.random.Generator) -> tuple[str, ...]:
         P.CARDIOMEGALY: 0.9, P.ENLARGED_CARDIOMEDIASTINUM: 0.65, P.LUNG_OPACITY: 0.85,
         P.CONSOLIDATION: 0.45, P.PLEURAL_EFFUSION: 0.85, P.PNEUMOTHORAX: 0.75, P.EDEMA: 0.25,
         P.LUNG_LESION: 0.1, P.FRACTURE: 0.08, P.PNEUMONIA: 0.06, "bone abnormality": 0.25,
+        "free air": 0.12, "lymphadenopathy": 0.1, "bone lesion": 0.06, "pneumomediastinum": 0.03,
     }  # fmt: skip
     found: tuple[str, ...] = tuple(
         str(name) for name, chance in chances.items() if rng.random() < chance

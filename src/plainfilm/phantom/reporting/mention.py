@@ -13,10 +13,10 @@ import numpy as np
 
 from plainfilm.core import Change, Finding, Observation, Severity, Status, View
 from plainfilm.phantom.reporting.change import OPACITIES, Seen, key_of, parts_of, report_change
-from plainfilm.phantom.reporting.institutions import Institution
+from plainfilm.phantom.reporting.institutions import NORMAL_REMARKS, Institution
 from plainfilm.phantom.reporting.table import Table
 from plainfilm.phantom.reporting.truth import size_of
-from plainfilm.text.writer.phrasebook import Phrasebook, load_phrasebook
+from plainfilm.text.writer.phrasebook import IMPRESSION, Phrasebook, load_phrasebook
 
 P = Observation
 
@@ -75,7 +75,15 @@ def mention(
     book = load_phrasebook()
     if not any(_abnormal(finding, book) for finding in said):
         said.append(Finding(observation=P.NO_FINDING))
-    remarks = _remarks(rng, names | _names(said), seen, said, institution, template=template)
+    remarks = _remarks(
+        rng,
+        names | _names(said),
+        seen,
+        said,
+        institution,
+        template=template,
+        compared=before is not None,
+    )
     return Said(tuple(said), remarks, template)
 
 
@@ -231,7 +239,7 @@ def _judge_edema(rng: np.random.Generator, finding: Finding, table: Table) -> li
     if bnp is None or bnp >= LOW_BNP:
         return [finding]
     found = [finding]
-    if doubt < DOUBTED_EDEMA:
+    if doubt < DOUBTED_EDEMA and finding.severity is not Severity.SEVERE:
         found = [finding.model_copy(update={"status": Status.UNCERTAIN})]
     if infection < _logistic(infection_score(table) - 1.0):
         found.append(Finding(observation=P.PNEUMONIA, status=Status.UNCERTAIN))
@@ -242,7 +250,7 @@ LOW_BNP = 100.0
 """Below, acute heart failure is unlikely (European Society of Cardiology), and haze may have
 another cause; pg/ml."""
 DOUBTED_EDEMA = 0.5
-"""Share of edemas with a low BNP that are only called possible."""
+"""Share of edemas with a low BNP that are only called possible, unless they are severe."""
 
 
 def infection_score(table: Table) -> float:
@@ -285,6 +293,12 @@ DENIED: Mapping[str, float] = {
     P.PNEUMOTHORAX: 0.85,
     P.FRACTURE: 0.1,
     "bone abnormality": 0.15,
+    "free air": 0.06,
+    "lymphadenopathy": 0.04,
+    "bone lesion": 0.03,
+    "tuberculosis": 0.015,
+    "pneumomediastinum": 0.02,
+    "subcutaneous emphysema": 0.02,
     P.SUPPORT_DEVICES: 0.03,
 }
 """How often the absence of an observation, or of a finer term of Other, is stated without a
@@ -297,6 +311,11 @@ CONTRADICTS: Mapping[str, frozenset[str]] = {
     P.ENLARGED_CARDIOMEDIASTINUM: frozenset({"mediastinal shift", "hiatal hernia",
                                              "pneumomediastinum", "lymphadenopathy"}),
     P.LUNG_LESION: frozenset({"granulomatous disease"}),
+    "tuberculosis": IN_THE_LUNGS,
+    "lymphadenopathy": frozenset({P.ENLARGED_CARDIOMEDIASTINUM, P.LUNG_LESION}),
+    "pneumomediastinum": frozenset({P.PNEUMOTHORAX}),
+    "subcutaneous emphysema": frozenset({P.PNEUMOTHORAX}),
+    "free air": frozenset({"hiatal hernia"}),
     "bone abnormality": frozenset({P.FRACTURE, "scoliosis", "kyphosis", "degenerative change",
                                    "osteopenia", "bone lesion"}),
 }  # fmt: skip
@@ -337,8 +356,6 @@ def _abnormal(finding: Finding, book: Phrasebook) -> bool:
 
 ROTATED_DEG = 4.0
 """A patient turned by more may be said to be rotated."""
-OTHER_REMARKS = ("bones", "trachea", "vessels", "diaphragm", "abdomen", "soft tissues", "hila",
-                 "aorta", "expansion")  # fmt: skip
 
 
 def _remarks(
@@ -349,12 +366,14 @@ def _remarks(
     institution: Institution,
     *,
     template: bool,
+    compared: bool,
 ) -> tuple[str, ...]:
-    """Return remarks that hold, where ``names`` is there."""
+    """Return remarks that hold, where ``names`` is there; ``compared`` says that there is an
+    earlier film."""
     book = load_phrasebook()
     readily = institution.remarking
     stated = [finding for finding in said if finding.status is not Status.ABSENT]
-    chances: dict[str, float] = dict.fromkeys(OTHER_REMARKS, 0.0 if template else 0.5 * readily)
+    chances: dict[str, float] = dict.fromkeys(NORMAL_REMARKS, 0.0 if template else 0.4 * readily)
     if template:
         chances |= dict.fromkeys(institution.remarks, 1.0)
     rotated = abs(seen.measures.get("rotation_deg", 0.0)) > ROTATED_DEG
@@ -373,9 +392,44 @@ def _remarks(
         for f in stated
     )
     chances["communicated"] = 0.2 + readily if large or wrong else 0.0
+    chances["quality"] = 0.2 * readily if seen.view is View.PA and not rotated else 0.0
+    chances["no prior"] = 0.0 if compared else 0.25 * readily
+    chances |= _advice(stated, seen, readily)
     draws = rng.random(len(chances))
-    return tuple(
+    chosen = [
         name
         for (name, chance), draw in zip(chances.items(), draws, strict=True)
         if draw < chance and not book.remarks[name].unless & set(names)
-    )
+    ]
+    closing = [name for name in chosen if book.remarks[name].group == IMPRESSION]
+    return tuple(name for name in chosen if name not in closing[MOST_ADVICE:])
+
+
+MOST_ADVICE = 2
+"""How many sentences of advice close an impression."""
+
+
+def _advice(stated: Sequence[Finding], seen: Seen, readily: float) -> dict[str, float]:
+    """Return how likely each advice is, by its remark, where ``stated`` is said."""
+
+    def said(observation: Observation, *severities: Severity, location: str | None = None) -> bool:
+        return any(
+            finding.observation is observation
+            and (not severities or finding.severity in severities)
+            and (location is None or location in (finding.location or ""))
+            for finding in stated
+        )
+
+    given = {
+        "advise decubitus": said(P.PLEURAL_EFFUSION, Severity.TRACE),
+        "advise drainage": said(P.PLEURAL_EFFUSION, Severity.LARGE),
+        "advise rib views": any(f.observation is P.FRACTURE and not f.detail for f in stated),
+        "advise echo": said(P.CARDIOMEGALY),
+        "advise upright": seen.view is View.AP and bool(stated),
+        "advise diuresis": said(P.EDEMA),
+        "advise bronchoscopy": said(P.ATELECTASIS, location="lobe"),
+        "advise serial films": said(P.PNEUMOTHORAX),
+        "advise sampling": any(f.detail == "mass" for f in stated),
+        "resolution": said(P.CONSOLIDATION) or said(P.LUNG_OPACITY),
+    }
+    return {name: 0.5 * readily if there else 0.0 for name, there in given.items()}

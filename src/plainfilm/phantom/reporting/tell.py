@@ -37,11 +37,12 @@ def tell(
     said = mention(rng, seen, table, institution, before)
     radiologist = int(rng.integers(institution.radiologists))
     words = random.Random(int(rng.integers(2**63)))  # noqa: S311
+    known = load_phrasebook(language).remarks
     return write(
         said.findings,
         words,
         institution.style_in(language, radiologist),
-        remarks=said.remarks,
+        remarks=[name for name in said.remarks if name in known],
         template=said.template,
     )
 

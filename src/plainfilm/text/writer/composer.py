@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
-from plainfilm.core import Finding, Side, Span, Status
+from plainfilm.core import Finding, Observation, Side, Span, Status
 from plainfilm.text.writer.choice import Choice
 from plainfilm.text.writer.phrasebook import (
     Gender,
@@ -27,6 +27,8 @@ Piece = tuple[str, Finding | None]
 
 LONGEST_LIST = 4
 """How many absences one sentence may list."""
+BIBASILAR = 0.5
+"""How often place and both sides are said in one word."""
 SHARED = 0.7
 """How often two sides share a sentence, absences come in their usual order, and the like."""
 
@@ -299,12 +301,16 @@ class Composer:
             assert finding.side is not None  # noqa: S101
             adjectives = [(side, "", "") for side in self.book.sides[finding.side]]
             behind = [("", "", after) for after in self.book.sides_after.get(finding.side, ())]
+            if finding.observation is Observation.SUPPORT_DEVICES:
+                behind = []  # a device is no part of the chest it lies in
             return self.choice.pick(adjectives + behind, " ".join)
         after_forms = [form for form in place.after if not (both and "{side}" in form)]
         if both:
             after_forms += place.both
         forms = [(form, "") for form in place.before] + [("", form) for form in after_forms]
         before, after = self.choice.pick(forms, " ".join)
+        if both and place.both_before and self.choice.chance(BIBASILAR, "both before"):
+            return "", self.choice.pick(place.both_before), ""
         if "{side}" in after or (both and after in place.both) or place.implies:
             return "", before, after.replace("{side}", _inflect(plain, ("one", place.gender)))
         return plain, before, after

@@ -70,6 +70,8 @@ class Place(Word):
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     both: tuple[str, ...] = ()
+    both_before: tuple[str, ...] = ()
+    """Adjectives that say place and both sides in one ("bibasilar")."""
     gender: Gender = "m"
     only: Side | None = None
     implies: Side | None = None
