@@ -5,7 +5,7 @@ it) or ``of`` and ``is`` (an anatomy and a state that together say it: heart, en
 ``words.yaml`` names anatomies, states, attributes and cues; ``sections.yaml`` the headings.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from plainfilm.core import Change, InputError, Observation, Severity, Side, Stat
 from plainfilm.text.reader.headings import Headings, compile_headings
 from plainfilm.text.reader.phrases import Trie, expand, meanings, node_of, words_of
 from plainfilm.text.reader.sentences import Boundaries, compile_boundaries
-from plainfilm.text.reader.spelling import compile_spelling
+from plainfilm.text.reader.spelling import Spelling, compile_spelling
 
 
 class Rule(NamedTuple):
@@ -59,8 +59,7 @@ class Lexicon(NamedTuple):
     """(detail, state) → finer detail: granuloma, calcified → calcified granuloma."""
     headings: Headings
     boundaries: Boundaries
-    mend: Callable[[str], str]
-    """Gives a misspelled word of the rules as it was meant."""
+    spelling: Spelling
     capitals: Mapping[str, str]
     """Abbreviation → word that it stands for where it is written in capitals."""
     rules: tuple[Rule, ...]
@@ -151,7 +150,12 @@ def load_lexicon(language: str = "en") -> Lexicon:
         refined,
         compile_headings(sections["sections"], sections["read"]),
         compile_boundaries(sections, sections.get("capitals_open", True)),
-        compile_spelling(meant, {*meant, *sections.get("real_words", "").split()}),
+        compile_spelling(
+            meant,
+            {*meant, *sections.get("real_words", "").split()},
+            short=sections.get("short", {}),
+            joined=sections.get("joined", "").split(),
+        ),
         sections.get("capitals", {}),
         tuple(every),
     )

@@ -149,9 +149,9 @@ def explain(text: str, *, language: str = "en") -> Iterator[Fired]:
         for start, end in split_sentences(text, lexicon.boundaries, section.start, section.end):
             sentence = text[start:end]
             words, spans = tokenize(sentence)
-            words = [lexicon.mend(word) for word in words]
             if any(capital in sentence for capital in lexicon.capitals):
                 words = _spelled_out(words, spans, sentence, lexicon)
+            words, spans = lexicon.spelling.whole(words, spans)
             before = _read_sentence(words, lexicon, before)
             for fired in waiting:
                 yield from fired

@@ -31,6 +31,8 @@ class Boundaries(NamedTuple):
     stop: re.Pattern[str]
     """A full stop, or the white space before a capital that may have lost one."""
     abbreviations: frozenset[str]
+    unfinished: frozenset[str]
+    """Abbreviations that no sentence ends with: "poss." """
     openers: frozenset[str]
     """Words that open a sentence where they stand in mid-line with a capital."""
     never_last: frozenset[str]
@@ -115,6 +117,8 @@ def _ends(text: str, begin: int, mark: re.Match[str], boundaries: Boundaries) ->
     if len(word) == 1 and word.isalpha() and word.isupper():
         following = _WORD.search(text, mark.end(), mark.end() + 20)
         return bool(following and following.group().lower() in boundaries.openers)
+    if word.lower() in boundaries.unfinished:
+        return not text[mark.end() : mark.end() + 2].strip()
     follows = text[mark.end() : mark.end() + 2].strip()
     return word.lower() not in boundaries.abbreviations or follows[:1].isupper() or not follows
 

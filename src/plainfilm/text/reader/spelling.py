@@ -1,52 +1,155 @@
-"""Misspelled terms: a long word that no rule knows, one slip away from a word of a term.
+"""What the words of a text mean as words: shortened, joined and misspelled ones are made whole.
 
-A slip is a letter lost, added, changed or swapped with its neighbour (pneumothrax, atelectisis).
-The first and the last letter must be right and the meaning the only one, so that a real word which
-the rules merely lack, or an ending of theirs, is left as it is. In a short word only a swap is
-mended (likley), since short words are too close to each other for more.
+A slip is a letter lost, added, changed or swapped with its neighbour (pneumothrax, atelectisis), or
+in a long word two letters changed (atelactesis). The first and the last letter must be right and
+the meaning the only one, so that a real word which the rules merely lack, or an ending of theirs,
+is left as it is. In a short word only a swap is mended (likley), since short words are too close to
+each other for more. What is short for what, and which words are run into the next one, is data
+(``rules/<language>/sections.yaml``).
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import combinations
+from typing import NamedTuple
+
+from plainfilm.text.reader.sentences import Tokens
 
 SHORTEST = 7
 LONGEST = 24
 """Letters of a meant word that may have any slip."""
-SHORTEST_SWAPPED = 5
+SHORTEST_SWAPPED = 4
 """Letters of a meant word that may have two neighbours swapped."""
+SHORTEST_CHANGED_TWICE = 10
+"""Letters of a meant word that may have two letters changed."""
+_PART = 4
+"""Letters of a word that another one may be run into."""
+_LONG_PART = 7
+"""Letters of a word that any known word may be run into."""
+_STOP = "."
+
+Words = tuple[str, ...]
 
 
-def compile_spelling(terms: Mapping[str, Hashable], known: Iterable[str]) -> Callable[[str], str]:
-    """Return the function that gives a word as it was meant; it remembers the last 8192 words.
+class Spelling(NamedTuple):
+    """How the words of one language are made whole."""
+
+    meant: Callable[[str], Words]
+    """Gives the words that a word stands for, mostly itself."""
+    short: Mapping[str, Words]
+
+    def whole(self, words: Sequence[str], spans: Sequence[tuple[int, int]]) -> Tokens:
+        """Return the tokens with each word made whole and a full stop at the end.
+
+        The parts of a word that stood for several have its span, or their own where they are
+        simply run together. The full stop of an abbreviation is left out.
+        """
+        found, where = [], []
+        for number, (word, span) in enumerate(zip(words, spans, strict=True)):
+            if word == _STOP and number and words[number - 1] in self.short:
+                continue
+            meant = self.meant(word)
+            found += meant
+            if len(meant) > 1 and "".join(meant) == word:
+                at = span[0]
+                for part in meant:
+                    where.append((at, at + len(part)))
+                    at += len(part)
+            else:
+                where += [span] * len(meant)
+        if found and found[-1] not in ".:;!?":
+            found.append(_STOP)
+            where.append((spans[-1][1], spans[-1][1]))
+        return Tokens(found, where)
+
+
+def compile_spelling(
+    terms: Mapping[str, Hashable],
+    known: Iterable[str],
+    *,
+    short: Mapping[str, str],
+    joined: Iterable[str] = (),
+) -> Spelling:
+    """Return how words are made whole; the last 8192 words are remembered.
 
     Args:
         terms: the words that may be meant, each with what it stands for.
         known: the words that are right as they are.
+        short: abbreviation, clipped word or contraction → the words that it stands for.
+        joined: words that are run into the word after them ("nopneumothorax").
     """
     right = frozenset(known)
+    stands_for = {word: tuple(meant.split()) for word, meant in short.items()}
     shortened: dict[str, set[str]] = {}  # a word with a letter left out, or none → words
+    twice: dict[str, set[str]] = {}  # a long word with two letters left out → words
     for term in terms:
         if SHORTEST_SWAPPED <= len(term) <= LONGEST and term.isalpha():
-            for short in _shortened(term):
-                shortened.setdefault(short, set()).add(term)
+            for one in _shortened(term):
+                shortened.setdefault(one, set()).add(term)
+            if len(term) >= SHORTEST_CHANGED_TWICE:
+                for two in _twice_shortened(term):
+                    twice.setdefault(two, set()).add(term)
+    parts = frozenset(joined)
 
     @lru_cache(maxsize=8192)
-    def mend(word: str) -> str:
-        if word in right or not SHORTEST_SWAPPED <= len(word) <= LONGEST + 1:
+    def meant(word: str) -> Words:
+        if word in stands_for:
+            return stands_for[word]
+        if word in right or len(word) < SHORTEST_SWAPPED:
+            return (word,)
+        if word.endswith("'s"):
+            stem = word[:-2]
+            plural = stem + "s"
+            return stands_for.get(plural, (plural,) if plural in right else meant(stem))
+        return _parted(word) or (_mended(word),)
+
+    def _parted(word: str) -> Words | None:
+        for at in range(2, len(word) - 1):
+            one, other = word[:at], word[at:]
+            if (one in parts and len(other) >= _PART and other in terms) or (
+                max(at, len(other)) >= _LONG_PART
+                and min(at, len(other)) >= _PART
+                and one in terms
+                and other in terms
+            ):
+                return (one, other)
+        return None
+
+    def _mended(word: str) -> str:
+        if len(word) > LONGEST + 1:
             return word
         near = {
             term
-            for short in _shortened(word)
-            for term in shortened.get(short, ())
-            if term[0] == word[0] and term[-1] == word[-1] and _one_slip(word, term)
+            for one in _shortened(word)
+            for term in shortened.get(one, ())
+            if _has_ends(word, term) and _one_slip(word, term)
         }
+        if not near and len(word) >= SHORTEST_CHANGED_TWICE:
+            near = {
+                term
+                for two in _twice_shortened(word)
+                for term in twice.get(two, ())
+                if len(term) == len(word) and _has_ends(word, term)
+            }
         return min(near) if len({terms[term] for term in near}) == 1 else word
 
-    return mend
+    return Spelling(meant, stands_for)
+
+
+def _has_ends(word: str, term: str) -> bool:
+    return term[0] == word[0] and term[-1] == word[-1]
 
 
 def _shortened(word: str) -> set[str]:
     return {word, *(word[:at] + word[at + 1 :] for at in range(len(word)))}
+
+
+def _twice_shortened(word: str) -> set[str]:
+    """Return the word with any two of its inner letters marked as unknown."""
+    return {
+        f"{word[:a]}?{word[a + 1 : b]}?{word[b + 1 :]}"
+        for a, b in combinations(range(1, len(word) - 1), 2)
+    }
 
 
 def _one_slip(word: str, term: str) -> bool:
