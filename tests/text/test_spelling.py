@@ -28,16 +28,44 @@ MEND = compile_spelling(
     ],
 )
 def test_one_slip_is_mended(written: str, meant: str) -> None:
-    assert MEND(written) == meant
+    assert MEND.meant(written) == (meant,)
 
 
 def test_a_word_between_two_meanings_stays() -> None:
-    assert compile_spelling({"trachead": 1, "trachexd": 2}, [])("tracheyd") == "tracheyd"
-    assert compile_spelling({"trachead": 1, "trachexd": 1}, [])("tracheyd") == "trachead"
+    assert compile_spelling({"trachead": 1, "trachexd": 2}, []).meant("tracheyd") == ("tracheyd",)
+    assert compile_spelling({"trachead": 1, "trachexd": 1}, []).meant("tracheyd") == ("trachead",)
 
 
 def test_overlong_words_are_left_alone() -> None:
-    assert MEND("pneumothorax" * 1000) == "pneumothorax" * 1000
+    assert MEND.meant("pneumothorax" * 1000) == ("pneumothorax" * 1000,)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("isn't", ("is", "not")),
+        ("nopneumothorax", ("no", "pneumothorax")),
+        ("atelectasisor", ("atelectasisor",)),
+        ("pneumothoraxatelectasis", ("pneumothorax", "atelectasis")),
+        ("atelactesis", ("atelectasis",)),
+        ("pneumothorax's", ("pneumothorax",)),
+    ],
+)
+def test_a_word_is_made_whole(written: str, meant: tuple[str, ...]) -> None:
+    spelling = compile_spelling(
+        {"pneumothorax": 1, "atelectasis": 2},
+        ["no", "pneumothorax", "atelectasis"],
+        short={"isn't": "is not"},
+        joined=["no"],
+    )
+    assert spelling.meant(written) == meant
+
+
+def test_the_parts_of_a_word_know_where_they_stood() -> None:
+    spelling = compile_spelling({"pneumothorax": 1}, [], short={"poss": "possible"}, joined=["no"])
+    found = spelling.whole(["poss", ".", "nopneumothorax"], [(0, 4), (4, 5), (6, 20)])
+    assert found.words == ["possible", "no", "pneumothorax", "."]
+    assert found.spans == [(0, 4), (6, 8), (8, 20), (20, 20)]
 
 
 @pytest.mark.parametrize("written", ["pneumothroax", "pnuemothorax", "pneumothrax"])

@@ -5,9 +5,13 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from plainfilm.core import Change, Observation, Severity, Side
-from plainfilm.text.reader.mentions import Item, Mention
+from plainfilm.text.reader.context import graded_change
+from plainfilm.text.reader.lexicon import Item
+from plainfilm.text.reader.mentions import Mention
 
-_QUALIFIERS = {"side", "place", "partial", "severity", "change", "state", "prior"}
+_QUALIFIERS = {
+    "side", "place", "partial", "severity", "past_severity", "change", "state", "prior",
+}  # fmt: skip
 _STOPS = {
     "with", "and", "comma", "or", "versus", "boundary", "negation", "uncertainty", "affirmed",
     "history", "negation_after", "uncertainty_after", "uncertainty_either", "copula", "verb",
@@ -41,13 +45,18 @@ def attach(items: Sequence[Item], mentions: Sequence[Mention]) -> list[list[Item
         if "side" in item.roles and _means_all(items, number):
             continue
         predicate = {"change", "place", "side"} & set(item.roles) and _is_predicate(items, number)
+        if any({"anatomy", "place"} & set(other.roles) for other in items[:number]):
+            item = item._replace(roles={**item.roles, "subject": True})
         if _is_beside(items, number):
             item = item._replace(roles={**item.roles, "beside": True})
         owners = _owners(item, mentions, stops, predicate=bool(predicate))
         for index in owners:
             owned[index].append(item)
         if {"side", "place"} & set(item.roles) and not predicate:
-            shared += [(index, item) for index in _also(item, owners, mentions, stops)]
+            shared += [(index, item) for index in _also(item, owners, mentions, items, stops)]
+    for item in items:
+        if "heads_list" in item.roles:
+            _head(item, items, mentions, owned)
     located = [any({"side", "place"} & set(item.roles) for item in items) for items in owned]
     for index, item in shared:
         if not located[index]:
@@ -55,21 +64,71 @@ def attach(items: Sequence[Item], mentions: Sequence[Mention]) -> list[list[Item
     return owned
 
 
+def _head(
+    head: Item, items: Sequence[Item], mentions: Sequence[Mention], owned: list[list[Item]]
+) -> None:
+    """Give the side that opens a sentence to all of its list ("On the left there is …")."""
+    stops = (
+        item.start
+        for item in items
+        if item.start > head.end
+        and (item.cue == "boundary" or ("side" in item.roles and not _within(item, mentions)))
+    )
+    end = next(stops, mentions[-1].end if mentions else 0)
+    for mention, own in zip(mentions, owned, strict=True):
+        told = any("side" in item.roles for item in own)
+        if not told and head.end <= mention.start and mention.end <= end:
+            own.insert(0, head)
+
+
+def _within(item: Item, mentions: Sequence[Mention]) -> bool:
+    return any(m.start <= item.start and item.end <= m.end for m in mentions)
+
+
 def _also(
-    item: Item, owners: Sequence[int], mentions: Sequence[Mention], stops: Sequence[Item]
+    item: Item,
+    owners: Sequence[int],
+    mentions: Sequence[Mention],
+    items: Sequence[Item],
+    stops: Sequence[Item],
 ) -> list[int]:
-    """Return the mention that an "and" joins to the one before the item ("X and Y on the left")."""
+    """Return the mentions of the list before the item ("X, Y and Z on the left")."""
     if not owners or owners[0] == 0 or mentions[owners[0]].end > item.start:
         return []
-    this, other = mentions[owners[0]], mentions[owners[0] - 1]
-    apart = (Observation.FRACTURE, Observation.SUPPORT_DEVICES)
-    if any(rule.observation in apart for mention in (this, other) for rule in mention.rules):
+    this = mentions[owners[0]]
+    if any(this.end <= stop.start < item.start for stop in stops) or _is_apart(this):
         return []
-    between = [
-        stop.cue for stop in stops if other.end <= stop.start < this.start and stop.cue != "article"
-    ]
-    after = [stop for stop in stops if this.end <= stop.start < item.start]
-    return [owners[0] - 1] if between == ["and"] and not after else []
+    found: list[int] = []
+    later = this
+    for index in range(owners[0] - 1, -1, -1):
+        other = mentions[index]
+        between = [
+            stop.cue
+            for stop in stops
+            if other.end <= stop.start < later.start and stop.cue != "article"
+        ]
+        joined = ["and"] if not found else ["comma"]
+        placed = any(
+            other.end <= one.start < later.start and {"side", "place"} & set(one.roles)
+            for one in items
+        )
+        if _is_apart(other) or between != joined or placed:
+            break
+        found.append(index)
+        later = other
+    return found
+
+
+def _is_bone(item: Item, mention: Mention) -> bool:
+    """Return whether the item is the bone that is broken ("broken right clavicle")."""
+    broken = any(rule.observation is Observation.FRACTURE for rule in mention.rules)
+    return broken and {"anatomy", "place"} <= set(item.roles)
+
+
+def _is_apart(mention: Mention) -> bool:
+    """Return whether it shares no place with others: a fracture or a device."""
+    apart = (Observation.FRACTURE, Observation.SUPPORT_DEVICES)
+    return any(rule.observation in apart for rule in mention.rules)
 
 
 def _grades_change(items: Sequence[Item], number: int, mentions: Sequence[Mention]) -> bool:
@@ -114,6 +173,8 @@ def _is_beside(items: Sequence[Item], number: int) -> bool:
 def _is_predicate(items: Sequence[Item], number: int) -> bool:
     """Return whether a verb says the item ("are unchanged", "are present in the right base")."""
     end = items[number].start
+    if "predicate" in items[number].roles:
+        return True
     if "change" in items[number].roles and _stands_alone(items, number):
         return True
     for item in items[number::-1]:
@@ -144,7 +205,11 @@ def _owners(
     if inside:
         found = {j for i in inside for j in _named_alike(mentions[i], mentions)}
         sided = {"anatomy", "side"} <= set(item.roles)
-        return [i for i in sorted(found) if sided or not _is_named_by(item, mentions[i])]
+        return [
+            i
+            for i in sorted(found)
+            if sided or _is_bone(item, mentions[i]) or not _is_named_by(item, mentions[i])
+        ]
     before = [i for i, m in enumerate(mentions) if m.end <= item.start]
     after = [i for i, m in enumerate(mentions) if m.start >= item.end]
     if predicate and before and not _goes_before(item, before, after, mentions, stops):
@@ -153,6 +218,10 @@ def _owners(
         return before[-1:] if latter else _listed(before[::-1], mentions, stops)
     if not before and not after:
         return []
+    if predicate and not before and after and "subject" in item.roles:
+        first = mentions[after[0]].start
+        if any(item.end <= stop.start < first and stop.cue == "boundary" for stop in stops):
+            return []  # "disc height is reduced; old fracture"
     if after and (not before or _goes_before(item, before, after, mentions, stops)):
         if "through_list" in item.roles:  # "no change in cardiomegaly, edema or effusions"
             return _listed(after, mentions, stops)
@@ -229,6 +298,8 @@ def combine(items: Sequence[Item]) -> list[Attributes]:
     items = _told_by_side(items)
     for item, roles in zip(items, _completed(items), strict=True):
         fresh = {k: roles[k] for k in ("side", "place", "severity", "change") if k in roles}
+        if _goes_elsewhere(groups[-1], items, item):
+            groups.append({})
         if "beside" in roles and "place" in groups[-1]:
             continue
         located = {k: v for k, v in fresh.items() if k in ("side", "place")}
@@ -236,6 +307,8 @@ def combine(items: Sequence[Item]) -> list[Attributes]:
         general = Side.BILATERAL in (fresh.get("side"), groups[-1].get("side"))
         if clash and not (general and set(fresh) == {"side"}):
             if not located and not _opens_group(items, item):
+                if _goes_on_changing(items, item):
+                    groups[-1]["change"] = fresh["change"]
                 continue
             groups.append({})
         for key, value in fresh.items():
@@ -243,7 +316,32 @@ def combine(items: Sequence[Item]) -> list[Attributes]:
         if general and fresh.get("side") is Side.BILATERAL:
             groups[-1]["side"] = Side.BILATERAL
     _share(groups)
+    was = next((i.roles["past_severity"] for i in items if "past_severity" in i.roles), None)
+    if was is not None:
+        for group in groups:
+            if "severity" in group and group.get("change") in (None, Change.STABLE):
+                group["change"] = graded_change(was, group["severity"])
     return _merged(groups)
+
+
+def _goes_on_changing(items: Sequence[Item], item: Item) -> bool:
+    """Return whether a change comes after a verb of lasting ("persists but has shrunk")."""
+    return "change" in item.roles and any(
+        other.roles.get("change") is Change.STABLE and other.cue == "copula"
+        for other in items
+        if other.end <= item.start
+    )
+
+
+def _goes_elsewhere(group: Mapping[str, Any], items: Sequence[Item], item: Item) -> bool:
+    """Return whether one side is told after both, at another place ("… and the right mid lung")."""
+    if group.get("side") is not Side.BILATERAL or item.roles.get("side") in (None, Side.BILATERAL):
+        return False
+    number = next(n for n, other in enumerate(items) if other is item)
+    place = item.roles.get("place")
+    if place is None and number + 1 < len(items) and items[number + 1].start == item.end:
+        place = items[number + 1].roles.get("place")
+    return place is not None and "place" in group and place != group["place"]
 
 
 def _told_by_side(items: Sequence[Item]) -> Sequence[Item]:

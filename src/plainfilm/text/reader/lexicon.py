@@ -42,8 +42,23 @@ class Rule(NamedTuple):
     name: str = ""
     """Where the rule stands: file, observation, number."""
     code: str | None = None
+    beside: tuple[str, ...] = ()
+    """Anatomies and places without one of which the words name nothing ("fluid", beside pleura)."""
     not_of: str | None = None
     """Void right before a mention of this observation ("fracture of the screw")."""
+
+
+class Item(NamedTuple):
+    """A phrase of the lexicon found at tokens ``start:end``, and what it can be."""
+
+    start: int
+    end: int
+    roles: Mapping[str, Any]
+
+    @property
+    def cue(self) -> str | None:
+        """The kind of cue it is, if one."""
+        return self.roles.get("cue")
 
 
 class Lexicon(NamedTuple):
@@ -93,9 +108,11 @@ def vocabulary(language: str = "en") -> tuple[Term, ...]:
 
 _KEYS = {
     "detail", "status", "side", "location", "severity", "change", "blocks", "weak", "place",
-    "code", "not_of", "site", "explained", "as", "terms", "of", "is", "refined",
+    "code", "not_of", "beside", "site", "explained", "as", "terms", "of", "is", "refined",
 }  # fmt: skip
 _ROLES = {"side": Side, "severity": Severity, "change": Change}
+_OTHER = "other"
+"""The side across from the one told before."""
 _SIDED_PLACES = {"left_place": Side.LEFT, "right_place": Side.RIGHT, "both_place": Side.BILATERAL}
 """Roles of places that say their side ("bibasilar")."""
 
@@ -142,6 +159,7 @@ def load_lexicon(language: str = "en") -> Lexicon:
                 _add_rule(terms, pairs, rule, finding)
                 for state, detail in finding.get("refined", {}).items():
                     refined[rule.detail or "", state] = detail
+    _mark_predicates(vocabulary)
     meant = {**{word: word for word in words_of(vocabulary)}, **meanings(terms)}
     return Lexicon(
         terms,
@@ -161,11 +179,26 @@ def load_lexicon(language: str = "en") -> Lexicon:
     )
 
 
+def _mark_predicates(trie: Trie) -> None:
+    """Mark the changes that begin with a verb, which say them of what stands before."""
+    for first in trie.values():
+        if first.get("\0", {}).get("cue") not in ("copula", "verb"):
+            continue
+        waiting = [node for word, node in first.items() if word != "\0"]
+        while waiting:
+            node = waiting.pop()
+            for word, after in node.items():
+                if word != "\0":
+                    waiting.append(after)
+                elif "change" in after:
+                    after["predicate"] = True
+
+
 def _add_words(trie: Trie, words: Mapping[str, Mapping[str, Iterable[str]]]) -> None:
     """Add ``role → value → phrases``."""
     for role, values in words.items():
         for value, phrases in values.items():
-            meant = _ROLES[role](value) if role in _ROLES else value
+            meant = _ROLES[role](value) if role in _ROLES and value != _OTHER else value
             for phrase in phrases:
                 for sequence in expand(str(phrase)):
                     roles = node_of(trie, sequence)
@@ -190,6 +223,7 @@ def _rule(observation: Observation, finding: Mapping[str, Any], name: str) -> Ru
         for key, value in finding.items()
         if key in Rule._fields
     }
+    given["beside"] = tuple(given.get("beside", ()))
     return Rule(observation, name=name, **given)
 
 

@@ -5,21 +5,23 @@ causes between which the report does not choose are uncertain ("atelectasis or p
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
-from plainfilm.core import Change, Observation, Status
+from plainfilm.core import Change, Observation, Severity, Status
 from plainfilm.text.reader.attributes import Attributes, combine
-from plainfilm.text.reader.lexicon import Rule
-from plainfilm.text.reader.mentions import Item, Mention
+from plainfilm.text.reader.lexicon import Item, Rule
+from plainfilm.text.reader.mentions import Mention
 from plainfilm.text.reader.scope import Scopes
 
 _CAUSE = {"uncertainty", "differential", "affirmed", "uncertainty_either"}
 _ALTERNATIVE = {"or", "versus"}
 _APART = {"boundary", "negation", "copula"}
 _NO_CAUSE = {"boundary", "negation", "and", "with"}
-_JOINT = {"slash", "adjacent"}
+_JOINT = {"slash", "adjacent", "contrast"}
+_SIZES = (Severity.TRACE, Severity.SMALL, Severity.LARGE)
+_OPACITIES = (Observation.LUNG_OPACITY, Observation.LUNG_LESION, Observation.CONSOLIDATION)
 
 
 @dataclass
@@ -70,17 +72,30 @@ def _relate(
     joint = kinds & _JOINT and not kinds & _APART
     pair = _is_pair(earlier[0], later[0], kinds)
     inside = "paren" in kinds and kinds <= {"paren", "copula"} | _CAUSE
-    guess = kinds == {"comma"} and hedged and earlier[0].status is Status.PRESENT
+    guess = (
+        hedged
+        and earlier[0].status is Status.PRESENT
+        and (kinds == {"comma"} or (kinds == {"and"} and earlier[0].rule.observation in _OPACITIES))
+    )
     cause = guess or bool(kinds & _CAUSE and not kinds & _NO_CAUSE)
     alike = alternative and earlier[0].status is Status.UNCERTAIN
     if kinds == {"and"} and _shares_side(earlier[0], later[0]):
         _tell(later, side=earlier[0].attributes[0].side)
-    if alternative or cause or joint or pair or inside:
-        _inherit(earlier, later, graded=pair or (alike and "article" not in kinds))
+    listed = kinds <= {"comma", "and"} and _share_differential(earlier[0], later[0])
+    if alternative or cause or joint or pair or inside or listed:
+        placed = any(one.location for one in later[0].attributes)
+        sized = earlier[0].attributes[0].severity in _SIZES
+        graded = (pair and not (placed and sized)) or (alike and "article" not in kinds)
+        _inherit(earlier, later, graded=graded)
     if alike or "slash" in kinds:
         _inherit(later, earlier, graded=False)
     told = cause and later[0].status is Status.PRESENT
     return [reading for reading in earlier if reading.rule.explained and told]
+
+
+def _share_differential(first: Reading, second: Reading) -> bool:
+    """Return whether both are in one list of causes ("the differential is scar, mass and …")."""
+    return any(cue.cue == "differential" and cue in second.cues for cue in first.cues)
 
 
 def _tell(readings: Sequence[Reading], **said: Any) -> None:
@@ -110,21 +125,22 @@ def refer(before: Sequence[Reading], readings: Sequence[Reading]) -> None:
         _inherit(given[-1:], [r for r in readings if r.status is not Status.ABSENT], graded=False)
 
 
-def describe(before: Sequence[Reading], items: Sequence[Item]) -> None:
-    """Tell of the last finding of the sentence before ("This has increased and is now large.")."""
+def describe(before: Sequence[Reading], items: Sequence[Item]) -> list[Reading]:
+    """Return readings with what the next sentence says of the last finding of theirs.
+
+    "This has increased and is now large."
+    """
     first = combine(items)[0]
-    gone = first.change is Change.RESOLVED
-    for reading in _last(before):
-        if reading.status is Status.ABSENT:
-            continue
-        if gone:
-            reading.status = Status.ABSENT
-        _tell([reading], **first._asdict())
-
-
-def _last(before: Sequence[Reading]) -> list[Reading]:
-    """Return the readings of the last mention."""
-    return [r for r in before if r.mention.tokens == before[-1].mention.tokens]
+    told = []
+    for reading in before:
+        if reading.mention.tokens == before[-1].mention.tokens and (
+            reading.status is not Status.ABSENT
+        ):
+            gone = first.change is Change.RESOLVED
+            reading = replace(reading, status=Status.ABSENT if gone else reading.status)
+            _tell([reading], **first._asdict())
+        told.append(reading)
+    return told
 
 
 def _hedge(earlier: Sequence[Reading], later: Sequence[Reading]) -> None:
@@ -167,7 +183,10 @@ def _inherit(source: Sequence[Reading], target: Sequence[Reading], *, graded: bo
         if given is None or reading.located or reading.rule.place == "none":
             continue
         own = reading.attributes[0]
-        of_bone = given.rule.observation is Observation.FRACTURE
+        of_bone = (
+            given.rule.observation is Observation.FRACTURE
+            and reading.rule.observation is not Observation.FRACTURE
+        )
         reading.attributes = [
             own._replace(side=there.side, location=None if of_bone else there.location)
             for there in given.attributes

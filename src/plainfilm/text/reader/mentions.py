@@ -5,13 +5,11 @@ A term names one by itself ("effusion"); an anatomy and a state name one togethe
 before it ("heart and mediastinum are normal").
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, NamedTuple
 
-from plainfilm.core import Status
-from plainfilm.text.reader.lexicon import Lexicon, Rule
+from plainfilm.core import Observation, Status
+from plainfilm.text.reader.lexicon import Item, Lexicon, Rule
 from plainfilm.text.reader.phrases import find
 
 _TAKEN = ""
@@ -20,21 +18,10 @@ _TAKEN = ""
 
 _GAP = 3
 """Words that may stand between a state and the anatomy that it is said of ("of the")."""
+_DESCRIPTION = {"severity", "side", "change", "place"}
+"""Roles that tell which one is meant."""
 _PASSED = {"side", "severity", "change", "place", "partial"}
 """Roles of items that may stand there, too."""
-
-
-class Item(NamedTuple):
-    """A phrase of the lexicon found at tokens ``start:end``, and what it can be."""
-
-    start: int
-    end: int
-    roles: Mapping[str, Any]
-
-    @property
-    def cue(self) -> str | None:
-        """The kind of cue it is, if one."""
-        return self.roles.get("cue")
 
 
 @dataclass
@@ -48,6 +35,8 @@ class Mention:
     """Token ranges of the words that named it."""
     predicate: int | None = None
     """Where the state stands, if it is said of an anatomy by a verb ("the heart is enlarged")."""
+    anaphor: bool = False
+    """Whether it stands for a finding named before it ("the left one")."""
 
 
 def find_items(words: Sequence[str], lexicon: Lexicon) -> list[Item]:
@@ -57,7 +46,19 @@ def find_items(words: Sequence[str], lexicon: Lexicon) -> list[Item]:
     for item in named:
         rest[item.start : item.end] = [_TAKEN] * (item.end - item.start)
     items = named + [Item(*found) for found in find(lexicon.words, rest)]
-    return sorted(items, key=lambda item: item.start)
+    items.sort(key=lambda item: item.start)
+    if not any(rule.beside for item in named for rule in item.roles.get("rules", ())):
+        return items
+    return [one for item in items for one in _in_company(item, items)]
+
+
+def _in_company(item: Item, items: Sequence[Item]) -> list[Item]:
+    """Return the item with the rules that need no other word, or have it in the sentence."""
+    if not any(rule.beside for rule in item.roles.get("rules", ())):
+        return [item]
+    there = {item.roles.get(role) for item in items for role in ("anatomy", "place")}
+    rules = [r for r in item.roles["rules"] if not r.beside or there.intersection(r.beside)]
+    return [item._replace(roles={**item.roles, "rules": tuple(rules)})] if rules else []
 
 
 def find_mentions(
@@ -81,32 +82,44 @@ def find_mentions(
 def _anaphors(items: Sequence[Item], named: tuple[Rule, ...]) -> list[Mention]:
     """Return a mention for each "one" or "none" that stands for what was ``named`` before.
 
-    "One" has to be described ("a small one", "the right one"), "none" to begin a clause.
+    "One" has to be described ("a small one", "those on the right"), "none" to begin a clause; "the
+    left does not" and "but not on the left" deny it for a side.
     """
     found = []
-    for before, item in pairwise([None, *items]):
-        if item is None:
-            continue
+    for before, item, after in zip([None, *items], items, [*items[1:], None], strict=False):
         named = item.roles.get("rules", named)
-        begins = before is None or before.cue in ("boundary", "comma")
-        described = (
-            before is not None
-            and {"severity", "side", "change", "place"} & set(before.roles)
-            and before.end == item.start
-        )
-        if not named or item.cue not in ("anaphor", "none"):
+        if not named or item.cue not in ("anaphor", "none", "ellipsis", "not_on"):
             continue
-        rules = named
+        rules, start, end = named, item.start, item.end
+        told = _DESCRIPTION & item.roles.keys()
         if item.cue == "none":
+            fits = before is None or before.cue in ("boundary", "comma")
+        elif item.cue == "ellipsis":
+            fits = before is not None and "side" in before.roles and before.end == start
+            start = before.start if before and fits else start
+        elif item.cue == "not_on":
+            fits = after is not None and "side" in after.roles and after.start == end
+            end = after.end if after and fits else end
+        else:
+            fits = bool(told) or any(
+                one is not None and _DESCRIPTION & one.roles.keys() and beside
+                for one, beside in (
+                    (before, before is not None and before.end == start),
+                    (after, after is not None and after.start == end and "after" in item.roles),
+                )
+            )
+        if item.cue != "anaphor":
             rules = tuple(rule._replace(status=Status.ABSENT) for rule in named)
-        if begins if item.cue == "none" else described:
-            found.append(Mention(rules, item.start, item.end, ((item.start, item.end),)))
+        if fits:
+            found.append(Mention(rules, start, end, ((item.start, item.end),), anaphor=True))
     return found
 
 
 def _without_headings(mentions: list[Mention], items: Sequence[Item]) -> list[Mention]:
     """Leave out what a heading names, where something is said after its colon."""
     colon = next((item.start for item in items if item.cue == "colon"), None)
+    if colon is not None and _is_list(mentions, items, colon):
+        return mentions  # "consolidation and air bronchograms: pneumonia"
     if colon is None or not any(mention.start > colon for mention in mentions):
         return mentions
     before = [item for item in items if item.start < colon]
@@ -121,6 +134,16 @@ def _without_headings(mentions: list[Mention], items: Sequence[Item]) -> list[Me
     if any({"side", "place"} & set(item.roles) for item in before) and not named & told:
         return mentions  # "left basilar opacity: atelectasis or pneumonia"
     return [mention for mention in mentions if mention.end > colon]
+
+
+def _is_list(mentions: Sequence[Mention], items: Sequence[Item], colon: int) -> bool:
+    """Return whether findings are listed before the colon, and no devices as in a heading."""
+    listed = [rule for mention in mentions if mention.end <= colon for rule in mention.rules]
+    return (
+        any(item.cue in ("comma", "and") and item.start < colon for item in items)
+        and bool(listed)
+        and all(rule.observation is not Observation.SUPPORT_DEVICES for rule in listed)
+    )
 
 
 class _Pairing:
@@ -209,8 +232,9 @@ class _Pairing:
                     break
             elif "rules" in item.roles or not (
                 (_PASSED & set(item.roles) and not (found and "state" in item.roles))
-                or item.cue == "article"
+                or item.cue in ("article", "pronoun")
                 or ("state" in item.roles and not found and item.start == end)
+                or (not found and not predicate and self._joins_states(number))
                 or (found and item.cue in ("and", "comma"))
                 or (item.cue == "copula" and not found and not predicate)
             ):
@@ -219,6 +243,20 @@ class _Pairing:
                 joined = item.cue == "and"
             end = item.end
         return found if joined else found[:1]
+
+    def _joins_states(self, number: int) -> bool:
+        """Return whether a comma or "and" joins two states ("unremarkable and unchanged heart")."""
+        item = self.items[number]
+        after = self.items[number + 1] if number + 1 < len(self.items) else None
+        return bool(
+            item.cue in ("and", "comma")
+            and "state" in self.items[number - 1].roles
+            and self.items[number - 1].end == item.start
+            and after is not None
+            and "state" in after.roles
+            and "anatomy" not in after.roles
+            and after.start == item.end
+        )
 
     def _has_verb(self, index: int) -> bool:
         """Return whether a verb follows, which the item is the subject of."""

@@ -6,14 +6,16 @@ The engine knows no language: words, cues and rules are data (``rules/<language>
 pass over the text, in time linear in its length.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from plainfilm.core import Change, Finding, InputError, Observation, Severity, Side, Span, Status
 from plainfilm.text.reader.attributes import Attributes, attach, combine
+from plainfilm.text.reader.context import settle
 from plainfilm.text.reader.headings import readable
-from plainfilm.text.reader.layout import plain
-from plainfilm.text.reader.lexicon import Lexicon, Rule, load_lexicon
+from plainfilm.text.reader.layout import Plain, plain
+from plainfilm.text.reader.lexicon import Item, Lexicon, Rule, load_lexicon
 from plainfilm.text.reader.links import Reading, describe, link, refer
 from plainfilm.text.reader.mentions import Mention, find_items, find_mentions
 from plainfilm.text.reader.scope import Scopes
@@ -25,6 +27,8 @@ _OF_ABSENT = (Change.RESOLVED, Change.STABLE)
 """What an absent finding may have done ("the lungs remain clear")."""
 _ALIKE = ({Severity.MILD, Severity.SMALL}, {Severity.MILD, Severity.TRACE})
 """Severities that do not contradict each other."""
+_WHOLE = "whole"
+"""The place of what is all over its side, which is as good as none."""
 _RIGHT_BEFORE = 5
 _RIGHT_AFTER = 1
 """Tokens between a fracture and the device it is of ("fracture of the lateral screw", "screw is
@@ -142,24 +146,29 @@ def explain(text: str, *, language: str = "en") -> Iterator[Fired]:
             f"a report to read must be text (str), got {type(text).__name__}: decode bytes first"
         )
     lexicon = load_lexicon(language)
-    report, text = text, (stripped := plain(text)).text
+    found = list(_every(text, lexicon))
+    sized = {fired.finding.observation for fired in found if not fired.rule.weak}
+    for fired in found:  # "Heart size is stable. The heart is not enlarged."
+        vague = fired.rule.weak and fired.rule.status is Status.UNCERTAIN
+        if not (vague and fired.finding.observation in sized):
+            yield fired
+
+
+def _every(report: str, lexicon: Lexicon) -> Iterator[Fired]:
+    """Yield what each sentence says, the weak statements too."""
+    text = (stripped := plain(report)).text
     for section in readable(text, lexicon.headings):
-        before: list[Reading] = []
-        waiting: list[Iterator[Fired]] = []  # for what the next sentence says of them
+        before: Said | None = None
+        where = (0, 0)
         for start, end in split_sentences(text, lexicon.boundaries, section.start, section.end):
-            sentence = text[start:end]
-            words, spans = tokenize(sentence)
-            if any(capital in sentence for capital in lexicon.capitals):
-                words = _spelled_out(words, spans, sentence, lexicon)
-            words, spans = lexicon.spelling.whole(words, spans)
-            before = _read_sentence(words, lexicon, before)
-            for fired in waiting:
-                yield from fired
-            spans = [stripped.span(start + a, start + b) for a, b in spans]
-            first, last = stripped.span(start, end)
-            waiting = [_fire(reading, report, (first, last), spans, lexicon) for reading in before]
-        for fired in waiting:
-            yield from fired
+            said = _hear(text[start:end], lexicon, before)
+            if before is not None:
+                if said.opener == "pronoun":  # it says something of the sentence before
+                    before = _told(before, said)
+                yield from _fire(before, where, report, stripped, lexicon)
+            before, where = said, (start, end)
+        if before is not None:
+            yield from _fire(before, where, report, stripped, lexicon)
 
 
 def _spelled_out(
@@ -172,43 +181,103 @@ def _spelled_out(
     ]
 
 
-def _read_sentence(words: list[str], lexicon: Lexicon, before: list[Reading]) -> list[Reading]:
-    """Return what a sentence says, given the readings of the sentence before it."""
-    items = find_items(words, lexicon)
-    named = before[-1].mention.rules if before else ()
-    mentions = _without_weak(find_mentions(items, lexicon, named))
+class Said(NamedTuple):
+    """What a sentence says."""
+
+    readings: list[Reading]
+    items: list[Item]
+    """Its phrases."""
+    spans: Sequence[Span]
+    """Where its words stand in it."""
+    opener: str | None = None
+    """The kind of cue that it begins with, if any."""
+
+
+def _hear(sentence: str, lexicon: Lexicon, before: Said | None) -> Said:
+    """Return what a sentence says, after the one before it."""
+    words, spans = tokenize(sentence)
+    if any(capital in sentence for capital in lexicon.capitals):
+        words = _spelled_out(words, spans, sentence, lexicon)
+    words, spans = lexicon.spelling.whole(words, spans)
+    context = settle(find_items(words, lexicon), words, before.items if before else ())
+    items = context.items
     opener = items[0].cue if items and items[0].start == 0 else None
+    named = before.readings[-1].mention.rules if before and before.readings else ()
+    mentions = _without_weak(find_mentions(items, lexicon, named))
     if not mentions:
-        if opener == "pronoun":
-            describe(before, items)
-        return []
+        return Said([], items, spans, opener)
     scopes = Scopes(items, mentions)
-    readings = []
+    readings: list[Reading] = []
     for mention, qualifiers in zip(mentions, attach(items, mentions), strict=True):
+        attributes = combine(qualifiers)
+        changed = any(one.change for one in attributes)
         for rule in mention.rules:
-            status, cues = scopes.status(mention, rule.status)
-            if status is not None:
-                attributes = combine(qualifiers)
-                readings.append(Reading(mention, rule, status, cues, attributes, qualifiers))
+            status, cues = scopes.status(mention, rule.status, changed=changed)
+            if status is None:
+                continue
+            own = attributes
+            if any(cue.cue in ("disclaimer", "no_claim") for cue in cues) and changed:
+                own = [one._replace(change=Change.STABLE) for one in attributes]
+            readings.append(Reading(mention, rule, status, cues, own, qualifiers))
     readings = _without_void(readings, scopes)
-    readings = link(readings, scopes)
-    if opener == "pronoun":
-        refer(before, readings)
-    return readings
+    readings = _of_now(link(readings, scopes), context.past)
+    _place_anaphors(readings)
+    if opener == "pronoun" and before is not None:
+        refer(before.readings, readings)
+    return Said(readings, items, spans, opener)
+
+
+def _told(before: Said, after: Said) -> Said:
+    """Return a sentence with what the next one says of it ("This has increased.")."""
+    if after.readings:
+        return before
+    return before._replace(readings=describe(before.readings, after.items))
+
+
+def _of_now(readings: list[Reading], past: Sequence[int]) -> list[Reading]:
+    """Leave out what was, where the sentence says what is ("was enlarged and is normal now")."""
+    found = list(readings)
+    for was, now in pairwise(readings):
+        mention = was.mention
+        marked = any(mention.start <= mark <= mention.end + 1 for mark in past)
+        again = any(mention.end + 1 < mark <= now.mention.end for mark in past)
+        same = was.rule.observation is now.rule.observation and was.rule.detail == now.rule.detail
+        if not marked or again or not same or Status.UNCERTAIN in (was.status, now.status):
+            continue
+        if was.status is not now.status:
+            change = Change.RESOLVED if now.status is Status.ABSENT else Change.NEW
+            now.attributes = [one._replace(change=change) for one in now.attributes]
+            found.remove(was)
+    return found
+
+
+def _place_anaphors(readings: Sequence[Reading]) -> None:
+    """Give "those on the left" the place of what they stand for ("rib fractures")."""
+    for number, reading in enumerate(readings):
+        if not reading.mention.anaphor or any(one.location for one in reading.attributes):
+            continue
+        named = [
+            one for one in readings[:number] if one.rule.observation is reading.rule.observation
+        ]
+        if named and named[-1].rule.observation is not Observation.SUPPORT_DEVICES:
+            place = named[-1].attributes[0].location
+            reading.attributes = [one._replace(location=place) for one in reading.attributes]
 
 
 def _fire(
-    reading: Reading,
-    report: str,
-    sentence: tuple[int, int],
-    spans: list[tuple[int, int]],
-    lexicon: Lexicon,
+    said: Said, where: Span, report: str, stripped: Plain, lexicon: Lexicon
 ) -> Iterator[Fired]:
-    where = tuple((spans[start][0], spans[end - 1][1]) for start, end in reading.mention.tokens)
-    cues = tuple(report[spans[c.start][0] : spans[c.end - 1][1]] for c in reading.cues)
-    for attributes in reading.attributes:
-        finding = _finding(reading, attributes, report[slice(*sentence)], where, lexicon)
-        yield Fired(finding, reading.rule, cues)
+    start, _ = where
+    if not said.readings:
+        return
+    spans = [stripped.span(start + a, start + b) for a, b in said.spans]
+    sentence = report[slice(*stripped.span(*where))]
+    for reading in said.readings:
+        tokens = tuple((spans[a][0], spans[b - 1][1]) for a, b in reading.mention.tokens)
+        cues = tuple(report[spans[c.start][0] : spans[c.end - 1][1]] for c in reading.cues)
+        for attributes in reading.attributes:
+            finding = _finding(reading, attributes, sentence, tokens, lexicon)
+            yield Fired(finding, reading.rule, cues)
 
 
 def _without_weak(mentions: list[Mention]) -> list[Mention]:
@@ -257,6 +326,8 @@ def _finding(
         location = None
     location = rule.location or location or rule.site
     side = rule.side or side or _IMPLIED_SIDES.get(location or "")
+    if location == _WHOLE:
+        location = None
     detail = rule.detail
     for item in reading.qualifiers:
         detail = lexicon.refined.get((detail or "", item.roles.get("state", "")), detail)

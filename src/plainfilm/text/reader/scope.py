@@ -8,9 +8,13 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 from plainfilm.core import Status
-from plainfilm.text.reader.mentions import Item, Mention
+from plainfilm.text.reader.lexicon import Item
+from plainfilm.text.reader.mentions import Mention
 
-_FORWARD = {"negation", "uncertainty", "differential", "history", "advice", "presupposed"}
+_FORWARD = {
+    "negation", "uncertainty", "differential", "history", "advice", "presupposed", "disclaimer",
+    "no_claim",
+}  # fmt: skip
 _BACKWARD = {"negation_after", "uncertainty_after", "left_out_after"}
 _LIST = {"comma", "and", "with"}
 _NEARBY = 8
@@ -36,7 +40,7 @@ class Scopes:
     def _resolved(self, index: int) -> str:
         """Return the cue's kind; one that goes either way goes forward to a mention close by."""
         cue = self.cues[index]
-        kind = str(cue.cue)
+        kind = "negation" if cue.cue == "contrast" else str(cue.cue)
         if not kind.endswith("_either"):
             return kind
         stop = min(
@@ -46,8 +50,13 @@ class Scopes:
         ahead = any(cue.end <= start < min(stop, cue.end + 7) for start, _ in self.heads)
         return kind.replace("_either", "" if ahead else "_after")
 
-    def status(self, mention: Mention, stated: Status) -> tuple[Status | None, list[Item]]:
-        """Return the mention's status (None if nothing is asserted) and the cues that made it."""
+    def status(
+        self, mention: Mention, stated: Status, *, changed: bool = False
+    ) -> tuple[Status | None, list[Item]]:
+        """Return the mention's status (None if nothing is asserted) and the cues that made it.
+
+        ``changed``: the sentence says of the mention that it changed.
+        """
         found = self._before(mention) + self._after(mention)
         fired = [self.cues[index] for index in found]
         kinds = {self.kinds[index] for index in found}
@@ -55,11 +64,18 @@ class Scopes:
             if "presupposed" not in kinds:
                 return None, fired
             kinds -= {"negation", "negation_after"}
+        if kinds & {"disclaimer", "no_claim"}:  # "one cannot say that the effusion has grown"
+            if changed:
+                return Status.PRESENT, fired
+            sure = "no_claim" in kinds and stated is Status.PRESENT
+            return (Status.ABSENT if sure else Status.UNCERTAIN), fired
         if stated is Status.ABSENT:
             denied = any(
                 self.kinds[at] == "negation" and self._next_to(at, mention) for at in found
             )
             return (Status.PRESENT if denied else stated), fired
+        if {"negation", "uncertainty_after"} <= kinds:
+            return Status.UNCERTAIN, fired  # "absence of pneumothorax cannot be confirmed"
         if kinds & {"negation", "negation_after"}:
             return Status.ABSENT, fired
         if kinds & {"uncertainty", "uncertainty_after", "differential"}:
@@ -72,7 +88,7 @@ class Scopes:
         A comma right before another cue (", or") is left out.
         """
         return [
-            kind
+            "contrast" if cue.cue == "contrast" else kind
             for index, (cue, kind) in enumerate(zip(self.cues, self.kinds, strict=True))
             if first.end <= cue.start
             and cue.end <= second.start
@@ -115,6 +131,7 @@ class Scopes:
                 continue
             if kind in ("copula", "verb") and self._ends_list(index):
                 blocked |= {"negation", "uncertainty", "history", "differential"}
+                blocked |= {"disclaimer", "no_claim"}
             elif kind == "with":
                 blocked.add("history")
             if kind == "comma" and len(mention.tokens) > 1:
@@ -175,6 +192,17 @@ class Scopes:
             self.kinds[index - 1] in _LIST and self.cues[index - 1].end == self.cues[index].start
         )
 
+    def _second_clause(self, mention: Mention, index: int) -> int:
+        """Return where ", and Y cannot be excluded" begins, -1 if it does not; it is of Y alone."""
+        between = [at for at in range(index) if self.cues[at].start >= mention.end]
+        kinds = [self.kinds[at] for at in between]
+        if kinds[:2] == ["comma", "and"] and not {"comma", "and"} & set(kinds[2:]):
+            first, second = self.cues[between[0]], self.cues[between[1]]
+            alone = not any(c.cue == "comma" and c.end <= mention.start for c in self.cues)
+            if first.end == second.start and alone:
+                return second.end
+        return -1
+
     def _after(self, mention: Mention) -> list[int]:
         """Return the backward cue that reaches the mention, if any."""
         comma = clause = -1
@@ -182,6 +210,8 @@ class Scopes:
             if cue.start < mention.end:
                 continue
             if kind in _BACKWARD:
+                if kind == "uncertainty_after" and comma < 0 and clause < 0:
+                    comma = self._second_clause(mention, index)
                 edges = [edge for edge in (comma, clause) if edge >= 0]
                 apart = any(min(edges, default=cue.start) <= s < cue.start for s, _ in self.heads)
                 return [] if apart else [index]

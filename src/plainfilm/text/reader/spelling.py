@@ -11,8 +11,10 @@ each other for more. What is short for what, and which words are run into the ne
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import combinations
+from types import MappingProxyType
 from typing import NamedTuple
 
+from plainfilm.core import Span
 from plainfilm.text.reader.sentences import Tokens
 
 SHORTEST = 7
@@ -44,7 +46,8 @@ class Spelling(NamedTuple):
         The parts of a word that stood for several have its span, or their own where they are
         simply run together. The full stop of an abbreviation is left out.
         """
-        found, where = [], []
+        found: list[str] = []
+        where: list[Span] = []
         for number, (word, span) in enumerate(zip(words, spans, strict=True)):
             if word == _STOP and number and words[number - 1] in self.short:
                 continue
@@ -67,7 +70,7 @@ def compile_spelling(
     terms: Mapping[str, Hashable],
     known: Iterable[str],
     *,
-    short: Mapping[str, str],
+    short: Mapping[str, str] = MappingProxyType({}),
     joined: Iterable[str] = (),
 ) -> Spelling:
     """Return how words are made whole; the last 8192 words are remembered.
@@ -101,6 +104,8 @@ def compile_spelling(
             stem = word[:-2]
             plural = stem + "s"
             return stands_for.get(plural, (plural,) if plural in right else meant(stem))
+        if len(word) > 2 * LONGEST:
+            return (word,)
         return _parted(word) or (_mended(word),)
 
     def _parted(word: str) -> Words | None:
