@@ -2,6 +2,8 @@
 
     python benchmarks/phantom_lungs.py FILMS [--studies 3000] [--out runs/phantom-lungs]
 
+It needs MONAI (``pip install monai``), which plainfilm itself does not.
+
 ``FILMS`` holds ``images/ID.jpg``, ``masks/ID.png`` (drawn by people) and ``index.csv`` (columns id,
 view). A small U-Net (MONAI's) is trained on simulated films; nothing of the real ones reaches it:
 no film, no mask, no statistic, and it was not chosen by them. Its Dice on the real masks is printed

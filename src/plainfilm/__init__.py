@@ -1,10 +1,13 @@
 """plainfilm trains, runs and honestly scores chest X-ray report generators.
 
 Importing the package is light: each name below is loaded, with what it needs, on first use.
+transformers' Auto classes know the models from then on (:mod:`plainfilm.auto`).
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from plainfilm import auto as _auto
 
 __version__ = "0.1.0"
 
@@ -57,3 +60,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return list(__all__)
+
+
+_auto.install()

@@ -1,6 +1,6 @@
 """One Study in, one Report out: the whole diagram, as code.
 
-    study → its frontal film → tensors → the model's draft → the reader → Report
+    study → the model's draft → the reader → Report, with evidence and warnings
 
 The report's statements are what the reader finds in the model's own words; its evidence is where
 the model's classifier looked; its warnings say what a radiologist must know before reading it.
@@ -13,7 +13,6 @@ from typing import Any, Self
 
 import torch
 import transformers
-from transformers import PreTrainedModel, ProcessorMixin
 
 from plainfilm.core import (
     Evidence,
@@ -30,13 +29,20 @@ from plainfilm.core import (
     Word,
     errors_as,
 )
-from plainfilm.core.model_folder import OFFLINE, loading, read_json
-from plainfilm.grounding.saliency import check_method, observation_maps, sentence_maps
-from plainfilm.models import FAMILIES, load_family
+from plainfilm.core.model_folder import loading, read_json
+from plainfilm.grounding.saliency import check_method, saliency_maps
+from plainfilm.models.family import (
+    Built,
+    Draft,
+    Explainable,
+    Family,
+    families,
+    family_of,
+    find_family,
+)
 from plainfilm.text import read
-from plainfilm.text.targets import sentence_spans
 from plainfilm.vision.familiarity import Domain
-from plainfilm.vision.preparation import maps_on_film, views_to_read
+from plainfilm.vision.preparation import maps_on_film
 
 SHIPPED = Path(__file__).parent / "models" / "weights"
 """Where the models that come with the package lie, a folder each."""
@@ -57,9 +63,13 @@ class Card(Word):
     domain: Provenance
     """The kind of films it was trained on."""
     target: str
-    """The part of the report that it writes: ``findings`` or ``findings+impression``."""
+    """The part of the report that it writes: one of ``plainfilm.data.examples.TARGETS``."""
     language: str = "en"
     """That it writes in."""
+    family: str | None = None
+    """The model family, where the configuration alone does not tell."""
+    warnings: tuple[str, ...] = ()
+    """What every draft must carry along."""
 
 
 class ReportModel:
@@ -67,38 +77,32 @@ class ReportModel:
 
     def __init__(
         self,
-        model: PreTrainedModel,
-        processor: ProcessorMixin,
+        family: Family[Any, Any],
+        built: Built,
         card: Card,
         domain: Domain | None = None,
     ) -> None:
-        self.model = model.eval()
-        self.processor = processor
+        self.family = family
+        self.model = built.model.eval()
+        self.processor = built.processor
         self.card = card
         self.domain = domain
 
     @classmethod
-    def load(cls, folder: Path, *, device: str | None = None) -> Self:
+    def load(
+        cls, folder: Path, *, device: str | None = None, dtype: torch.dtype | None = None
+    ) -> Self:
         """Open a model folder (see :func:`load_model`)."""
-        config = _read_json(folder / "config.json")
-        family = config.get("model_type")
-        if family not in FAMILIES:
-            raise ModelError(
-                f"{folder} holds a {family!r} model; expected one of {', '.join(FAMILIES)}"
-            )
-        with errors_as(ModelError, f"cannot read {folder / 'card.json'}", "train the model again"):
-            card = Card.model_validate(_read_json(folder / "card.json"))
-        _, model_class, processor_class = load_family(family)
+        card = load_card(folder)
+        family = _family(folder, card)
         transformers.utils.logging.disable_progress_bar()
         with loading(folder):
-            model = model_class.from_pretrained(
-                folder, use_safetensors=True, dtype=torch.float32, **OFFLINE
+            built = family.load(
+                folder, dtype=dtype, device_map="auto" if device == "auto" else None
             )
-            processor = processor_class.from_pretrained(folder, **OFFLINE)
             films = folder / DOMAIN_FILE
             domain = Domain.load(films) if films.exists() else None
-        chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        return cls(model.to(chosen), processor, card, domain)
+        return cls(family, _on_device(built, device), card, domain)
 
     def report(self, study: Study, *, saliency: str = "classifier", **generation: Any) -> Report:
         """Draft the report of one study.
@@ -124,81 +128,48 @@ class ReportModel:
         **generation: Any,
     ) -> Iterator[Report]:
         """Draft the reports of several studies, in their order, ``batch_size`` at a time."""
-        check_method(self.model, saliency)
+        check_method(saliency)
         waiting = iter(studies)
         while batch := list(islice(waiting, batch_size)):
-            yield from self._batch(batch, saliency, generation)
+            drafts = self.family.draft(self.model, self.processor, batch, **generation)
+            for study, draft in zip(batch, drafts, strict=True):
+                yield self._report(study, draft, saliency)
 
-    def _batch(
-        self, studies: Sequence[Study], saliency: str, generation: dict[str, Any]
-    ) -> Iterator[Report]:
-        count = getattr(self.processor, "max_views", 1)
-        read_views = [_views(study, count) for study in studies]
-        chosen = [views[0] for views in read_views]
-        films = [study.images[index] for study, index in zip(studies, chosen, strict=True)]
-        all_read = [
-            [study.images[index] for index in views]
-            for study, views in zip(studies, read_views, strict=True)
-        ]
-        inputs = self.processor(
-            films if count == 1 else all_read, [study.indication for study in studies]
+    def _report(self, study: Study, draft: Draft, saliency: str) -> Report:
+        """Return a draft as a report: with what it states, rests on, and must be known of it."""
+        statements = tuple(read(draft.report.text, language=self.card.language))
+        film, index = study.images[draft.images[0]], draft.images[0]
+        maps, method = draft.maps, draft.method
+        evidence: tuple[Evidence, ...] = ()
+        if saliency != "classifier":
+            ways = self.family.explain(self.model, self.processor, study)
+            if ways is None:
+                raise InputError(
+                    f"{self.card.name} can't be explained by {saliency}: leave --saliency out"
+                )
+            if ways.observations is None:
+                statements = _explain(ways, draft.report, statements, film, index, saliency)
+            else:
+                maps = saliency_maps(ways.backbone, ways.observations, saliency)
+                method = f"{saliency} of the classifier's logit"
+        if draft.probabilities:
+            names = list(draft.probabilities)
+            chances = list(draft.probabilities.values())
+            evidence = _evidence(names, chances, maps, film, index, method)
+        films = [study.images[number] for number in draft.images]
+        warnings = (
+            *self.card.warnings,
+            *self._domain_warnings(films),
+            *draft.warnings,
+            *_doubts(statements, evidence),
         )
-        inputs = {name: tensor.to(self.model.device) for name, tensor in inputs.items()}
-        tokens, labels = self.model.draft(**inputs, **generation)
-        drafts = self.processor.decode_reports(tokens)
-        for row, (draft, film, index) in enumerate(zip(drafts, films, chosen, strict=True)):
-            statements = tuple(read(draft.text, language=self.card.language))
-            evidence: tuple[Evidence, ...] = ()
-            one = {name: tensor[row : row + 1] for name, tensor in inputs.items()}
-            if labels is not None:
-                grid = self.model.config.image_token_grid
-                maps = labels.attention[row, :, : grid**2].reshape(-1, grid, grid)
-                method = "attention of the model's classifier"
-                if saliency != "classifier":
-                    maps = observation_maps(self.model, one, saliency)
-                    method = f"{saliency} of the classifier's logit"
-                names = [Observation(name) for name in self.model.config.observations]
-                probabilities = labels.logits[row].sigmoid().tolist()
-                evidence = _evidence(names, probabilities, maps, film, index, method)
-            elif saliency != "classifier":
-                statements = self._explain(draft, statements, one, film, index, saliency)
-            yield draft.model_copy(
-                update={
-                    "statements": statements,
-                    "evidence": evidence,
-                    "warnings": (
-                        *self._domain_warnings(all_read[row]),
-                        *_doubts(statements, evidence),
-                    ),
-                    "model": self.card.name,
-                }
-            )
-
-    def _explain(
-        self,
-        draft: Report,
-        statements: tuple[Finding, ...],
-        inputs: dict[str, torch.Tensor],
-        film: Image,
-        index: int,
-        saliency: str,
-    ) -> tuple[Finding, ...]:
-        """Return the statements with a map for the sentence that says each, where it is found."""
-        sentences = [finding.sentence or "" for finding in statements]
-        tokens, spans = sentence_spans(
-            draft, sentences, self.processor.tokenizer, self.processor.max_report_tokens
-        )
-        said = [(finding, span) for finding, span in zip(statements, spans, strict=True)
-                if any(span)]  # fmt: skip
-        if not said:
-            return statements
-        maps = sentence_maps(self.model, inputs, tokens, [span for _, span in said], saliency)
-        method = f"{saliency} of the sentence's log-probability"
-        names = [finding.observation for finding, _ in said]
-        evidence = iter(_evidence(names, [None] * len(said), maps, film, index, method))
-        return tuple(
-            finding.model_copy(update={"evidence": (next(evidence),)}) if any(span) else finding
-            for finding, span in zip(statements, spans, strict=True)
+        return draft.report.model_copy(
+            update={
+                "statements": statements,
+                "evidence": evidence,
+                "warnings": warnings,
+                "model": self.card.name,
+            }
         )
 
     def _domain_warnings(self, films: Sequence[Image]) -> tuple[str, ...]:
@@ -225,26 +196,119 @@ class ReportModel:
 
 
 def load_model(
-    name_or_path: str | Path = "plainfilm-small", *, device: str | None = None
+    name_or_path: str | Path = "plainfilm-small",
+    *,
+    preset: str | None = None,
+    device: str | None = None,
+    dtype: torch.dtype | None = None,
 ) -> ReportModel:
     """Return a model that drafts reports.
 
     Args:
         name_or_path: the name of a shipped model, a run folder, or a checkpoint directory with
             ``config.json``, ``model.safetensors``, its processor and ``card.json``.
-        device: where to run it; a GPU where torch sees one, else the CPU.
+        preset: for a published checkpoint that plainfilm did not write: how it is asked, and what
+            is known of it (docs/vlm.md).
+        device: where to run it; a GPU where torch sees one, else the CPU; ``auto`` spreads a large
+            one over all.
+        dtype: of the weights in memory; as the family chooses where left out.
 
     Raises:
         ModelError: there is no such model, or its files cannot be loaded. Nothing is downloaded.
     """
     path = Path(name_or_path)
+    if preset is not None:
+        return _open_published(path, preset, device, dtype)
     for folder in (path, path / "model", SHIPPED / path.name):
-        if (folder / "config.json").is_file():
-            return ReportModel.load(folder, device=device)
+        if (folder / "card.json").is_file() or (folder / "config.json").is_file():
+            return ReportModel.load(folder, device=device, dtype=dtype)
     shipped = ", ".join(sorted(found.parent.name for found in SHIPPED.glob("*/config.json")))
     raise ModelError(
         f"no model {str(name_or_path)!r}: expected a shipped name ({shipped or 'none here'}), a "
         "finished run folder, or a checkpoint directory with config.json"
+    )
+
+
+def load_card(folder: Path) -> Card:
+    """Return the card of a run folder or model folder.
+
+    Raises:
+        ModelError: there is none, or it is damaged.
+    """
+    place = folder if (folder / "card.json").is_file() else folder / "model"
+    with errors_as(ModelError, f"cannot read {place / 'card.json'}", "train the model again"):
+        return Card.model_validate(_read_json(place / "card.json"))
+
+
+def _open_published(
+    folder: Path, preset: str, device: str | None, dtype: torch.dtype | None
+) -> ReportModel:
+    """Open a checkpoint that plainfilm did not write, by a family's preset."""
+    presets = {name: family for family in families().values() for name in family.presets()}
+    if preset not in presets:
+        raise ModelError(
+            f"no preset {preset!r}: expected one of {', '.join(presets) or 'none here'}"
+        )
+    if not folder.is_dir():
+        raise ModelError(f"no checkpoint at {folder}: expected a folder that was downloaded")
+    family = presets[preset]
+    with loading(folder):
+        built, values = family.open_published(
+            folder, preset, dtype=dtype, device_map="auto" if device == "auto" else None
+        )
+    return ReportModel(family, _on_device(built, device), Card.model_validate(values))
+
+
+def _on_device(built: Built, device: str | None) -> Built:
+    """Move a model to where it is to run, unless it is spread or lies where it must."""
+    if device == "auto" or getattr(built.model, "hf_device_map", None):
+        return built
+    chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    return built._replace(model=built.model.to(chosen))
+
+
+def _family(folder: Path, card: Card) -> Family[Any, Any]:
+    """Return the family of a model folder."""
+    if card.family is not None:
+        try:
+            return find_family(card.family)
+        except InputError as error:
+            raise ModelError(f"{folder / 'card.json'}: {error}") from error
+    model_type = _read_json(folder / "config.json").get("model_type")
+    family = family_of(model_type)
+    if family is None:
+        known = [one for each in families().values() for one in each.model_types]
+        raise ModelError(
+            f"{folder} holds a {model_type!r} model; expected one of {', '.join(known)}"
+        )
+    return family
+
+
+def _explain(
+    ways: Explainable,
+    report: Report,
+    statements: tuple[Finding, ...],
+    film: Image,
+    index: int,
+    saliency: str,
+) -> tuple[Finding, ...]:
+    """Return the statements with a map for the sentence that says each, where it is found."""
+    tokens, spans = ways.tokens(report, [finding.sentence or "" for finding in statements])
+    said = [bool(span.any()) for span in spans]
+    if not any(said):
+        return statements
+    masks = spans[torch.tensor(said, device=spans.device)]
+
+    def score() -> torch.Tensor:
+        return torch.where(masks, ways.log_probabilities(tokens), 0.0).sum(dim=1)
+
+    maps = saliency_maps(ways.backbone, score, saliency)
+    method = f"{saliency} of the sentence's log-probability"
+    names = [finding.observation for finding, shown in zip(statements, said, strict=True) if shown]
+    evidence = iter(_evidence(names, [None] * len(names), maps, film, index, method))
+    return tuple(
+        finding.model_copy(update={"evidence": (next(evidence),)}) if shown else finding
+        for finding, shown in zip(statements, said, strict=True)
     )
 
 
@@ -257,21 +321,10 @@ def _read_json(path: Path) -> dict[str, Any]:
     return values
 
 
-def _views(study: Study, count: int) -> list[int]:
-    """Return which of a study's films are read, at most ``count``; the first is a frontal one."""
-    chosen = views_to_read([image.view for image in study.images], count)
-    if not chosen:
-        views = ", ".join(image.view for image in study.images)
-        raise InputError(
-            f"study {study.id!r} has no frontal film (views: {views}); this model reads one"
-        )
-    return chosen
-
-
 def _evidence(
     observations: Sequence[Observation],
     probabilities: Sequence[float | None],
-    maps: torch.Tensor,
+    maps: torch.Tensor | None,
     film: Image,
     image: int,
     method: str,
@@ -281,17 +334,17 @@ def _evidence(
     Args:
         observations: what each map shows.
         probabilities: the classifier's, where there is one.
-        maps: ``(observations, grid, grid)`` on the letterboxed square.
+        maps: ``(observations, grid, grid)`` on the letterboxed square; None where there are none.
         film: the film, for its shape.
         image: its index in the study.
         method: how the maps were made.
     """
     found = []
-    for name, probability, weights in zip(
-        observations, probabilities, maps_on_film(maps, film.shape), strict=True
-    ):
+    shown = [None] * len(observations) if maps is None else maps_on_film(maps, film.shape)
+    for name, probability, weights in zip(observations, probabilities, shown, strict=True):
         # Where no place speaks for it, there is no map.
-        heatmap = (weights / weights.max()).tolist() if weights.max() > 0 else []
+        some = weights is not None and weights.max() > 0
+        heatmap = (weights / weights.max()).tolist() if some else []
         found.append(
             Evidence(
                 observation=name,

@@ -16,6 +16,7 @@ from plainfilm.models.medvill import (
 from plainfilm.text.subwords import train_tokenizer
 from plainfilm.text.targets import IGNORED, report_to_target
 from plainfilm.vision.preparation import FilmImageProcessor
+from studies import studies
 
 REPORTS = [
     Report(findings="The heart is enlarged. Small left effusion.", impression="Cardiomegaly."),
@@ -60,7 +61,7 @@ def learned(processor: MedViLLProcessor) -> MedViLLForConditionalGeneration:
     model = tiny(processor).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     for step in range(400):
-        batch = processor(FILMS, None, REPORTS, draws=draws(step), mask_share=0.4)
+        batch = processor(studies(FILMS), REPORTS, draws(step), mask_share=0.4)
         model(**batch).loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -88,7 +89,7 @@ def test_the_published_size() -> None:
 
 
 def test_the_stream_of_a_report(processor: MedViLLProcessor) -> None:
-    batch = processor(FILMS, None, REPORTS, draws=draws())
+    batch = processor(studies(FILMS), REPORTS, draws())
     tokens = processor.tokenizer
     whole = batch["text_ids"].where(batch["labels"] == IGNORED, batch["labels"])
     assert (whole[:, 0] == tokens.cls_token_id).all()
@@ -101,16 +102,16 @@ def test_the_stream_of_a_report(processor: MedViLLProcessor) -> None:
     assert not hidden[:, :2].any()
 
 
-def test_reports_need_draws(processor: MedViLLProcessor) -> None:
-    with pytest.raises(InputError, match="need draws"):
-        processor(FILMS, None, REPORTS)
+def test_reports_need_random_numbers(processor: MedViLLProcessor) -> None:
+    with pytest.raises(InputError, match="need rngs"):
+        processor(studies(FILMS), REPORTS)
 
 
 def test_a_hidden_word_sees_the_film_and_what_stands_before_it(
     processor: MedViLLProcessor,
 ) -> None:
     model = tiny(processor)
-    batch = dict(processor(FILMS, None, REPORTS, draws=draws()))
+    batch = dict(processor(studies(FILMS), REPORTS, draws()))
     before = model(**batch).logits
     later = batch["text_ids"].clone()
     later[:, 6] = 50
@@ -123,7 +124,7 @@ def test_a_hidden_word_sees_the_film_and_what_stands_before_it(
 
 def test_padding_changes_nothing(processor: MedViLLProcessor) -> None:
     model = tiny(processor)
-    batch = dict(processor(FILMS, None, REPORTS, draws=draws()))
+    batch = dict(processor(studies(FILMS), REPORTS, draws()))
     length = int(batch["text_attention_mask"][1].sum())
     assert length < batch["text_ids"].shape[1]
     alone = {name: tensor[1:2] for name, tensor in batch.items()}
@@ -138,7 +139,7 @@ def test_padding_changes_nothing(processor: MedViLLProcessor) -> None:
 def test_the_cache_changes_nothing(
     processor: MedViLLProcessor, learned: MedViLLForConditionalGeneration, beams: int
 ) -> None:
-    films = processor(FILMS)["pixel_values"]
+    films = processor(studies(FILMS))["pixel_values"]
     for model in (learned, tiny(processor)):
         cached, _ = model.draft(films, max_new_tokens=40, num_beams=beams)
         plain, _ = model.draft(films, max_new_tokens=40, num_beams=beams, use_cache=False)
@@ -151,7 +152,7 @@ def test_each_step_of_the_cache_has_the_same_logits(processor: MedViLLProcessor)
         "max_new_tokens": 20, "min_new_tokens": 20,
         "output_logits": True, "return_dict_in_generate": True,
     }  # fmt: skip
-    encoded = model.image_encoder(processor(FILMS)["pixel_values"])
+    encoded = model.image_encoder(processor(studies(FILMS))["pixel_values"])
     with torch.no_grad():
         cached, plain = (
             model.generate(encoder_outputs=encoded, use_cache=use, **options).logits
@@ -164,7 +165,7 @@ def test_writing_fills_in_one_mask_after_another(
     processor: MedViLLProcessor, learned: MedViLLForConditionalGeneration
 ) -> None:
     """What generate() writes is what the training forward predicts at a [MASK] put behind it."""
-    films = processor(FILMS)["pixel_values"]
+    films = processor(studies(FILMS))["pixel_values"]
     written, _ = learned.draft(films, max_new_tokens=12, min_new_tokens=12)
     tokens = processor.tokenizer
     for length in range(1, 13):
@@ -179,7 +180,7 @@ def test_writing_fills_in_one_mask_after_another(
 def test_batched_writing_equals_one_at_a_time(
     processor: MedViLLProcessor, learned: MedViLLForConditionalGeneration
 ) -> None:
-    films = processor(FILMS)["pixel_values"]
+    films = processor(studies(FILMS))["pixel_values"]
     together, _ = learned.draft(films, max_new_tokens=60)
     assert len({int((row == 0).sum()) for row in together}) > 1  # they end at different places
     for row in range(3):
@@ -191,7 +192,7 @@ def test_batched_writing_equals_one_at_a_time(
 def test_it_can_learn_three_reports(
     processor: MedViLLProcessor, learned: MedViLLForConditionalGeneration
 ) -> None:
-    tokens, nothing = learned.draft(processor(FILMS)["pixel_values"], max_new_tokens=60)
+    tokens, nothing = learned.draft(processor(studies(FILMS))["pixel_values"], max_new_tokens=60)
     assert nothing is None
     assert processor.decode_reports(tokens) == REPORTS
 
@@ -202,11 +203,11 @@ def test_saving_and_loading(processor: MedViLLProcessor, tmp_path: Path) -> None
     processor.save_pretrained(tmp_path)
     again = AutoModelForSeq2SeqLM.from_pretrained(tmp_path).eval()
     assert type(again) is MedViLLForConditionalGeneration
-    batch = processor(FILMS, None, REPORTS, draws=draws())
+    batch = processor(studies(FILMS), REPORTS, draws())
     assert torch.equal(again(**batch).logits, model(**batch).logits)
     prepared = MedViLLProcessor.from_pretrained(tmp_path)
     assert prepared.max_report_tokens == processor.max_report_tokens
-    refreshed = prepared(FILMS, None, REPORTS, draws=draws())
+    refreshed = prepared(studies(FILMS), REPORTS, draws())
     assert all(torch.equal(refreshed[name], batch[name]) for name in batch)
 
 
@@ -214,7 +215,7 @@ def test_how_likely_each_word_of_a_report_is(
     learned: MedViLLForConditionalGeneration, processor: MedViLLProcessor
 ) -> None:
     """As generation scores them, step by step; and a report learned by heart is all but certain."""
-    films = processor(FILMS[:1])
+    films = processor(studies(FILMS[:1]))
     said = learned.generate(
         **films, max_new_tokens=8, num_beams=1, return_dict_in_generate=True, output_logits=True
     )

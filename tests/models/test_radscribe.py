@@ -17,6 +17,7 @@ from plainfilm.models.radscribe import (
 from plainfilm.text.subwords import train_tokenizer
 from plainfilm.text.targets import report_to_target, target_to_report
 from plainfilm.vision.preparation import FilmImageProcessor, letterbox, maps_on_film
+from studies import studies
 
 REPORTS = [
     Report(findings="The heart is enlarged. Small left effusion.", impression="Cardiomegaly."),
@@ -56,7 +57,7 @@ def processor() -> RadScribeProcessor:
 @pytest.fixture(scope="module")
 def batch(processor: RadScribeProcessor) -> dict[str, torch.Tensor]:
     films = list(np.random.default_rng(0).random((3, 40, 30), dtype=np.float32))
-    return dict(processor(films, ["Cough.", None, "Fall from a ladder."], REPORTS))
+    return dict(processor(studies(films, ["Cough.", None, "Fall from a ladder."]), REPORTS))
 
 
 @pytest.fixture
@@ -168,8 +169,8 @@ def test_a_draft_takes_no_true_labels(
         model.draft(**inputs(batch), observation_labels=true)
     films = [np.zeros((8, 8), dtype=np.float32)] * 3
     with pytest.raises(TypeError, match="observation_labels"):
-        processor(films, observation_labels=true)
-    assert "observation_labels" not in processor(films, None, REPORTS)
+        processor(studies(films), observation_labels=true)
+    assert "observation_labels" not in processor(studies(films), REPORTS)
     encoded = model.encoder(**inputs(batch))
     options = {"encoder_outputs": encoded, "max_new_tokens": 12}
     told = model.generate(**options, observation_labels=true)  # around draft(): the same words
@@ -239,10 +240,10 @@ def test_texts_of_any_length_beside_each_other_write_the_same(
         tokens = row.tolist()[1:]
         return tokens[: tokens.index(end)] if end in tokens else tokens
 
-    together, _ = learned.draft(**processor(films, told), **options)
+    together, _ = learned.draft(**processor(studies(films, told)), **options)
     lengths = set()
     for row, (film, text) in enumerate(zip(films, told, strict=True)):
-        alone, _ = learned.draft(**processor([film], [text]), **options)
+        alone, _ = learned.draft(**processor(studies([film], [text])), **options)
         assert written(alone[0]) == written(together[row])
         lengths.add(len(written(alone[0])))
     assert len(lengths) > 1  # they do end at different places
@@ -279,7 +280,7 @@ def test_saving_and_loading(
     prepared = RadScribeProcessor.from_pretrained(tmp_path)
     assert prepared.max_text_tokens == processor.max_text_tokens
     films = list(np.random.default_rng(0).random((3, 40, 30), dtype=np.float32))
-    refreshed = prepared(films, ["Cough.", None, "Fall from a ladder."], REPORTS)
+    refreshed = prepared(studies(films, ["Cough.", None, "Fall from a ladder."]), REPORTS)
     assert all(torch.equal(refreshed[name], batch[name]) for name in batch)
 
 
@@ -294,7 +295,7 @@ def test_a_long_report_is_cut_not_refused(processor: RadScribeProcessor) -> None
         processor.image_processor, processor.tokenizer, processor.tokenizer, max_report_tokens=8
     )
     film = np.zeros((8, 8), dtype=np.float32)
-    assert short([film], reports=[REPORTS[0]])["labels"].shape == (1, 8)
+    assert short(studies([film]), reports=[REPORTS[0]])["labels"].shape == (1, 8)
 
 
 def test_a_mean_for_each_channel(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import yaml
 
 import plainfilm
 from plainfilm.core import Image, InputError, Provenance, Report, Study, View
+from plainfilm.core.study import films_to_read
 from plainfilm.data.sources.phantom import prepare_phantom
 from plainfilm.models.radscribe import (
     RadScribeConfig,
@@ -16,9 +17,10 @@ from plainfilm.models.radscribe import (
     RadScribeProcessor,
 )
 from plainfilm.text.subwords import train_tokenizer
-from plainfilm.training.recipe import Recipe, load_recipe
+from plainfilm.training.recipe import load_recipe, parse_recipe
 from plainfilm.training.run import train
-from plainfilm.vision.preparation import FilmImageProcessor, views_to_read
+from plainfilm.vision.preparation import FilmImageProcessor
+from studies import study
 
 RECIPES = Path(__file__).parents[2] / "recipes" / "radscribe"
 FILMS = list(np.random.default_rng(0).random((3, 40, 30), dtype=np.float32))
@@ -67,16 +69,18 @@ def model(processor: RadScribeProcessor) -> RadScribeForConditionalGeneration:
 def test_a_frontal_film_comes_first_then_a_lateral_one(
     views: list[str], count: int, chosen: list[int]
 ) -> None:
-    assert views_to_read([View(view) for view in views], count) == chosen
+    assert films_to_read([View(view) for view in views], count) == chosen
 
 
 def test_an_absent_view_changes_nothing(
     model: RadScribeForConditionalGeneration, processor: RadScribeProcessor
 ) -> None:
-    together = processor([[FILMS[0]], FILMS], ["Cough.", "Cough."], REPORTS)
+    together = processor(
+        [study(FILMS[0], indication="Cough."), study(*FILMS, indication="Cough.")], REPORTS
+    )
     assert together["pixel_values"].shape == (2, 3, 1, 32, 32)
     assert together["view_mask"].tolist() == [[1, 0, 0], [1, 1, 1]]
-    alone = processor([FILMS[0]], ["Cough."], REPORTS[:1])
+    alone = processor([study(FILMS[0], indication="Cough.")], REPORTS[:1])
     assert alone["pixel_values"].shape == (1, 1, 1, 32, 32)
     length = alone["labels"].shape[1]
     ours, theirs = model(**alone), model(**together)
@@ -92,7 +96,7 @@ def test_each_view_reaches_the_report_and_has_its_place(
     model: RadScribeForConditionalGeneration, processor: RadScribeProcessor
 ) -> None:
     def logits(*films: int) -> torch.Tensor:
-        batch = processor([[FILMS[film] for film in films]], None, REPORTS[:1])
+        batch = processor([study(*(FILMS[film] for film in films))], REPORTS[:1])
         return model(**batch).logits
 
     assert not torch.allclose(logits(0, 1), logits(0))
@@ -103,7 +107,7 @@ def test_each_view_reaches_the_report_and_has_its_place(
 def test_the_classifier_looks_at_views_that_are_there(
     model: RadScribeForConditionalGeneration, processor: RadScribeProcessor
 ) -> None:
-    batch = processor([[FILMS[0]], FILMS[:2]])
+    batch = processor([study(FILMS[0]), study(*FILMS[:2])])
     found = model.encoder.classify(batch["pixel_values"], batch["view_mask"])
     assert found.attention.shape == (2, 14, 32)
     torch.testing.assert_close(found.attention.sum(dim=2), torch.ones(2, 14))
@@ -114,16 +118,19 @@ def test_the_classifier_looks_at_views_that_are_there(
 def test_batched_drafts_with_and_without_a_lateral_film(
     model: RadScribeForConditionalGeneration, processor: RadScribeProcessor
 ) -> None:
-    studies = [[FILMS[0]], FILMS[:2], FILMS]
-    together, _ = model.draft(**processor(studies), max_new_tokens=12, min_new_tokens=12)
-    for row, study in enumerate(studies):
-        alone, _ = model.draft(**processor([study]), max_new_tokens=12, min_new_tokens=12)
+    read = [study(FILMS[0]), study(*FILMS[:2]), study(*FILMS)]
+    together, _ = model.draft(**processor(read), max_new_tokens=12, min_new_tokens=12)
+    for row, one in enumerate(read):
+        alone, _ = model.draft(**processor([one]), max_new_tokens=12, min_new_tokens=12)
         assert torch.equal(alone[0], together[row])
 
 
-def test_too_many_films_are_refused(processor: RadScribeProcessor) -> None:
-    with pytest.raises(InputError, match="a study has 4 films; this model reads 3"):
-        processor([[*FILMS, FILMS[0]]])
+def test_more_films_than_the_model_reads(processor: RadScribeProcessor) -> None:
+    few = processor([study(*FILMS)])["pixel_values"]
+    assert torch.equal(processor([study(*FILMS, FILMS[0])])["pixel_values"], few)
+    lateral = Study(images=(Image(pixels=FILMS[0], view=View.LATERAL),))
+    with pytest.raises(InputError, match=r"has no frontal film \(views: lateral\)"):
+        processor([lateral])
 
 
 def test_one_view_has_none_of_it() -> None:
@@ -141,7 +148,7 @@ def test_two_views_from_recipe_to_report(tmp_path: Path) -> None:
     values["data"] = {"dataset": str(dataset.path), "views": 2}
     values["model"]["tokenizers"]["max_report_tokens"] = 24
     values["stages"] = [values["stages"][1] | {"epochs": 1}]
-    train(Recipe.model_validate(values), tmp_path / "run", progress=False, say=lambda _: None)
+    train(parse_recipe(values), tmp_path / "run", progress=False, say=lambda _: None)
     model = plainfilm.load_model(tmp_path / "run")
     assert model.model.config.max_views == model.processor.max_views == 2
     study = dataset.study(dataset.rows[0])
@@ -167,6 +174,6 @@ def test_medvill_reads_one_film() -> None:
 
 def test_a_model_of_one_view_reads_one_film(processor: RadScribeProcessor) -> None:
     one = RadScribeProcessor(processor.image_processor, processor.tokenizer, processor.tokenizer)
-    batch = one([Image(pixels=FILMS[0])])
+    batch = one([study(*FILMS[:2])])
     assert batch["pixel_values"].shape == (1, 1, 32, 32)
     assert "view_mask" not in batch

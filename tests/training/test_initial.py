@@ -12,7 +12,6 @@ from transformers import BertConfig, BertForPreTraining, T5Config, T5ForConditio
 from plainfilm.core import ModelError
 from plainfilm.models.radscribe import RadScribeProcessor
 from plainfilm.text.subwords import train_tokenizer
-from plainfilm.training.build import build_model, build_processor
 from plainfilm.training.recipe import Recipe, load_recipe
 from plainfilm.vision.preparation import FilmImageProcessor
 
@@ -29,8 +28,12 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def build_model(recipe: Recipe, processor: Any) -> Any:
+    return recipe.family.build_model(recipe.model, recipe.stages, 1, processor, recipe.seed)
+
+
 def processor_of(recipe: Recipe) -> RadScribeProcessor:
-    found = build_processor(recipe, None)  # type: ignore[arg-type] - both vocabularies are given
+    found = recipe.family.build_processor(recipe.model, 1, None)
     assert isinstance(found, RadScribeProcessor)
     assert isinstance(found.image_processor, FilmImageProcessor)
     return found

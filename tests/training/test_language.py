@@ -14,7 +14,7 @@ from plainfilm.data.sources.phantom import prepare_phantom
 from plainfilm.evaluation.evaluate import evaluate
 from plainfilm.metrics.files import read_scores
 from plainfilm.text import labels, read
-from plainfilm.training.recipe import Recipe
+from plainfilm.training.recipe import parse_recipe
 from plainfilm.training.run import train
 
 TINY = Path(__file__).parents[2] / "recipes" / "radscribe" / "tiny.yaml"
@@ -50,7 +50,7 @@ def test_a_model_learns_drafts_and_is_scored_in_spanish(spanish: Dataset, tmp_pa
     values = yaml.safe_load(TINY.read_text())
     values["data"] = {"dataset": str(spanish.path)}
     run = tmp_path / "run"
-    train(Recipe.model_validate(values), run, progress=False, say=lambda _: None)
+    train(parse_recipe(values), run, progress=False, say=lambda _: None)
     assert json.loads((run / "model" / "card.json").read_text())["language"] == "es"
     model = plainfilm.load_model(run)
     result = evaluate(model, spanish, output=run / "test", limit=4, progress=False)

@@ -9,11 +9,13 @@ from safetensors.torch import load_file
 
 import plainfilm
 from plainfilm.data import Dataset
-from plainfilm.data.examples import Collate, Examples, Films
+from plainfilm.data.examples import Examples, Films
 from plainfilm.data.sources.phantom import prepare_phantom
-from plainfilm.evaluation.evaluate import MOST_COMMON, NEAREST, evaluate
+from plainfilm.evaluation.evaluate import evaluate
+from plainfilm.evaluation.references import NAMES
+from plainfilm.models.family import Built
 from plainfilm.training import supervised
-from plainfilm.training.recipe import Recipe
+from plainfilm.training.recipe import Recipe, parse_recipe
 from plainfilm.training.run import train
 
 TINY = Path(__file__).parents[2] / "recipes" / "radscribe" / "medvill-tiny.yaml"
@@ -30,7 +32,7 @@ def recipe(dataset: Dataset) -> Recipe:
     values = yaml.safe_load(TINY.read_text())
     values["data"] = {"dataset": str(dataset.path)}
     values["model"]["tokenizers"]["max_report_tokens"] = 24
-    return Recipe.model_validate(values)
+    return parse_recipe(values)
 
 
 @pytest.fixture(scope="module")
@@ -46,21 +48,25 @@ def test_it_trains_writes_and_is_scored(run: Path, dataset: Dataset) -> None:
     assert any(not torch.equal(before[name], after[name]) for name in before)
     model = plainfilm.load_model(run)
     result = evaluate(model, dataset, metrics=["bleu-1"], progress=False)
-    assert list(result.scores) == ["medvill-tiny", MOST_COMMON, NEAREST]
+    assert list(result.scores) == ["medvill-tiny", *NAMES]
     report = model.report(dataset.study(dataset.rows[0]))
     assert report.model == "medvill-tiny"
     assert report.evidence == ()
 
 
-def test_what_is_hidden_depends_on_seed_epoch_and_place_alone(run: Path, dataset: Dataset) -> None:
+def test_what_is_hidden_depends_on_seed_epoch_and_place_alone(
+    run: Path, recipe: Recipe, dataset: Dataset
+) -> None:
     """So an interrupted run, and one in other batches or on more processes, meets the same."""
-    processor = plainfilm.load_model(run).processor
+    model = plainfilm.load_model(run)
+    built = Built(model.model, model.processor)
     rows = dataset.split("train")
 
     def hidden(seed: int, epoch: int, places: list[int]) -> list[list[int]]:
         examples = Examples(dataset, rows, "findings+impression", Films(dataset, 64), seed)
         examples.set_epoch(epoch)
-        batch = Collate(processor)([examples[place] for place in places])
+        collate = model.family.collate(built, recipe.stages[0])
+        batch = collate([examples[place] for place in places])
         return [
             row[seen.bool()].tolist()
             for row, seen in zip(batch["text_ids"], batch["text_attention_mask"], strict=True)

@@ -24,13 +24,14 @@ from plainfilm.core import (
     TrainingError,
 )
 from plainfilm.data import Dataset
-from plainfilm.data.examples import target_report
+from plainfilm.data.examples import Examples, Films, target_report
 from plainfilm.data.sources.phantom import prepare_phantom
 from plainfilm.evaluation.evaluate import MOST_COMMON, NEAREST, evaluate
+from plainfilm.evaluation.references import NAMES
 from plainfilm.metrics.files import read_run
-from plainfilm.models.radscribe import RadScribeForConditionalGeneration, RadScribeProcessor
-from plainfilm.training.build import build_model
-from plainfilm.training.recipe import Recipe, load_recipe
+from plainfilm.models.family import Loss
+from plainfilm.models.radscribe import RadScribeForConditionalGeneration
+from plainfilm.training.recipe import Recipe, load_recipe, parse_recipe
 from plainfilm.training.run import train
 from plainfilm.training.supervised import latest_checkpoint
 
@@ -47,7 +48,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 def recipe(dataset: Dataset) -> Recipe:
     values = yaml.safe_load(TINY.read_text())
     values["data"] = {"dataset": str(dataset.path)}
-    return Recipe.model_validate(values)
+    return parse_recipe(values)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,7 @@ def test_the_run_folder(run: Path, recipe: Recipe, dataset: Dataset) -> None:
     manifest = json.loads((run / "manifest.json").read_text())
     assert manifest["data_fingerprint"] == dataset.fingerprint
     assert manifest["packages"]["torch"] == torch.__version__
-    assert Recipe.from_dict(yaml.safe_load((run / "recipe.yaml").read_text())) == recipe
+    assert parse_recipe(yaml.safe_load((run / "recipe.yaml").read_text())) == recipe
     card = json.loads((run / "model" / "card.json").read_text())
     assert card["domain"] == "simulated"
     assert (run / "stages" / "1-decoder" / "history.json").exists()
@@ -136,9 +137,13 @@ def test_a_loss_that_is_no_number_stops_the_run(recipe: Recipe, tmp_path: Path) 
         update={"learning_rate": {"decoder": 0.9, "encoder": 0.9}, "epochs": 30, "warmup": 0.0}
     )
     broken = recipe.model_copy(update={"stages": (stage,)})
-    torch_nan = "plainfilm.training.supervised.StageTrainer._micro_batch_loss"
+    losses = "plainfilm.models.joint_bert.base.JointBertFamily.losses"
+
+    def undefined(self: object, model: torch.nn.Module, batch: dict, stage: object) -> dict:
+        return {"report": Loss(model(**batch).loss * torch.nan, torch.tensor(1))}
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch_nan, lambda self, outputs, *_: outputs.loss * torch.nan)
+        patch.setattr(losses, undefined)
         with pytest.raises(TrainingError, match="lower the learning rate"):
             train(broken, tmp_path / "run", progress=False, say=lambda _: None)
     assert not (tmp_path / "run" / "model").exists()
@@ -148,16 +153,15 @@ def test_accumulation_does_not_change_the_gradient(recipe: Recipe, run: Path) ->
     """One batch of 8 and four of 2 lead to the same weights after a step."""
     from transformers import TrainingArguments
 
-    from plainfilm.data.examples import Collate, Examples, Films
     from plainfilm.training.supervised import StageTrainer
 
     assert recipe.data.dataset is not None
     opened = Dataset(recipe.data.dataset)
     examples = Examples(opened, opened.split("train")[:8], "findings+impression", Films(opened, 64))
-    processor = RadScribeProcessor.from_pretrained(run / "model")
     after = []
     for size, accumulation in ((8, 1), (2, 4)):
-        model = RadScribeForConditionalGeneration.from_pretrained(run / "model")
+        built = recipe.family.load(run / "model")
+        model = built.model
         for module in model.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.eval()  # batch statistics do differ between 8 and 2
@@ -168,8 +172,9 @@ def test_accumulation_does_not_change_the_gradient(recipe: Recipe, run: Path) ->
             update={"learning_rate": {"decoder": 1e-2, "label_attention": 1e-2, "classifier": 1e-2}}
         )
         trainer = StageTrainer(
+            family=recipe.family,
+            built=built,
             stage=stage,
-            model=model,
             args=TrainingArguments(
                 output_dir=str(run.parent / "unused"), max_steps=1, use_cpu=True,
                 per_device_train_batch_size=size, gradient_accumulation_steps=accumulation,
@@ -177,7 +182,7 @@ def test_accumulation_does_not_change_the_gradient(recipe: Recipe, run: Path) ->
                 label_names=["labels", "observation_labels"], lr_scheduler_type="constant",
             ),
             train_dataset=examples,
-            data_collator=Collate(processor),
+            data_collator=recipe.family.collate(built, stage),
         )  # fmt: skip
         model.config.label_loss_weight = 1.0
         for module in model.modules():
@@ -192,7 +197,7 @@ def test_accumulation_does_not_change_the_gradient(recipe: Recipe, run: Path) ->
 def test_evaluate_has_the_template_rows(run: Path, dataset: Dataset, tmp_path: Path) -> None:
     model = plainfilm.load_model(run)
     result = evaluate(model, dataset, split="test", metrics=["bleu-1"], progress=False)
-    assert list(result.scores) == ["radscribe-tiny", MOST_COMMON, NEAREST]
+    assert list(result.scores) == ["radscribe-tiny", *NAMES]
     test = {row.study_id for row in dataset.split("test")}
     assert set(result.references) == test
     signature = result.scores[NEAREST]["bleu-1"].signature
@@ -207,7 +212,7 @@ def test_evaluate_has_the_template_rows(run: Path, dataset: Dataset, tmp_path: P
     errors = json.loads((tmp_path / "out" / "errors.json").read_text())[NEAREST]
     assert set(errors["reports"]) == test
     values = [json.loads(x) for x in (tmp_path / "out" / "per_report.jsonl").open()]
-    assert len(values) == 3 * len(test)
+    assert len(values) == (1 + len(NAMES)) * len(test)
     assert values[0]["reference_words"] > 3
     pages = write_pages(tmp_path / "out")
     assert [path.name for path in pages] == ["errors.svg", "length.svg", "errors.html"]
@@ -236,7 +241,7 @@ def test_an_external_test_set_needs_no_training_split(
     beside = evaluate(
         model, external, metrics=["bleu-1"], limit=1, training=dataset, progress=False
     )
-    assert list(beside.scores) == ["radscribe-tiny", MOST_COMMON, NEAREST]
+    assert list(beside.scores) == ["radscribe-tiny", *NAMES]
     with pytest.raises(InputError, match="no studies in its train split"):
         evaluate(model, external, metrics=["bleu-1"], limit=1, training=external, progress=False)
 
@@ -288,13 +293,18 @@ def test_a_model_drafts_a_report(run: Path, dataset: Dataset) -> None:
 def test_no_such_model(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no model 'nothing'"):
         plainfilm.load_model("nothing")
-    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
-    with pytest.raises(
-        ModelError, match="holds a 'bert' model; expected one of medvill, radscribe"
-    ):
-        plainfilm.load_model(tmp_path)
     (tmp_path / "config.json").write_text('{"model_type": "radscribe"}')
     with pytest.raises(ModelError, match=r"card\.json is missing"):
+        plainfilm.load_model(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    card = {"name": "x", "domain": "real", "target": "findings"}
+    (tmp_path / "card.json").write_text(json.dumps(card))
+    with pytest.raises(
+        ModelError, match=r"holds a 'bert' model; expected one of .*medvill, .*radscribe"
+    ):
+        plainfilm.load_model(tmp_path)
+    (tmp_path / "card.json").write_text(json.dumps(card | {"family": "none-such"}))
+    with pytest.raises(ModelError, match=r"card\.json: no model family 'none-such'"):
         plainfilm.load_model(tmp_path)
 
 
@@ -312,20 +322,21 @@ def test_a_checkpoint_of_another_shape_is_refused(
     bert.save_pretrained(tmp_path)
     initial = recipe.model.initial.model_copy(update={"encoder": tmp_path})
     model = recipe.model.model_copy(update={"initial": initial})
-    processor = RadScribeProcessor.from_pretrained(run / "model")
+    processor = recipe.family.load(run / "model").processor
     with pytest.raises(ModelError, match=r"another shape .*: make model\.config"):
-        build_model(recipe.model_copy(update={"model": model}), processor)
+        recipe.family.build_model(model, recipe.stages, 1, processor, 0)
 
 
 def test_a_backbone_starts_from_its_checkpoint(recipe: Recipe, run: Path, tmp_path: Path) -> None:
     theirs = RadScribeForConditionalGeneration.from_pretrained(run / "model").encoder.backbone
     theirs.save_pretrained(tmp_path / "backbone")
     initial = recipe.model.initial.model_copy(update={"backbone": tmp_path / "backbone"})
-    processor = RadScribeProcessor.from_pretrained(run / "model")
+    processor = recipe.family.load(run / "model").processor
     recipe = recipe.model_copy(
         update={"model": recipe.model.model_copy(update={"initial": initial})}
     )
-    ours = build_model(recipe, processor).encoder.backbone.state_dict()
+    built = recipe.family.build_model(recipe.model, recipe.stages, 1, processor, 0)
+    ours = built.encoder.backbone.state_dict()
     counts = {name for name in ours if name.endswith("num_batches_tracked")}
     assert counts
     for name, value in theirs.state_dict().items():

@@ -21,14 +21,10 @@ from plainfilm.data.dataset import write_manifest
 from plainfilm.data.examples import target_report
 from plainfilm.data.sources.phantom import prepare_phantom
 from plainfilm.evaluation.evaluate import evaluate
-from plainfilm.training.recipe import Recipe, Stage
+from plainfilm.models.joint_bert.balance import GREATEST_WEIGHT, positive_weights
+from plainfilm.training.recipe import Recipe, Stage, parse_recipe
 from plainfilm.training.run import train
-from plainfilm.training.sampling import (
-    GREATEST_WEIGHT,
-    EpochSampler,
-    positive_weights,
-    repeat_factors,
-)
+from plainfilm.training.sampling import EpochSampler, repeat_factors
 from plainfilm.training.supervised import DRAFT_METRICS, resolve_precision, split_batch
 
 PNEUMOTHORAX = OBSERVATIONS.index(Observation.PNEUMOTHORAX)
@@ -42,7 +38,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 def tiny(dataset: Dataset, **stage: object) -> Recipe:
     """Return a recipe without chance but for its seed: no dropout, no batch statistics."""
-    return Recipe.model_validate(
+    return parse_recipe(
         {
             "name": "tiny",
             "model": {
@@ -210,7 +206,7 @@ def test_studies_without_a_frontal_film_are_left_out_and_counted(
     model = plainfilm.load_model(tmp_path / "run")
     result = evaluate(model, Dataset(mixed), metrics=["bleu-1"], progress=False)
     assert len(result.references) == len(Dataset(mixed).split("test")) - (len(lateral) - count)
-    assert result.notes[0].endswith("of the test split have no frontal film: left out")
+    assert result.notes[0].endswith("without a frontal film are left out")
 
 
 def test_an_epoch_shows_every_study_once_and_another_order_each_time() -> None:
@@ -271,8 +267,7 @@ def test_weights_of_rare_observations() -> None:
 
 def stage(**values: object) -> Stage:
     return Stage.model_validate(
-        {"name": "a", "objective": "report", "epochs": 1, "learning_rate": {"decoder": 1e-3}}
-        | values
+        {"name": "a", "epochs": 1, "learning_rate": {"decoder": 1e-3}} | values
     )
 
 

@@ -27,7 +27,7 @@ def strange(film: Pixels) -> list[Pixels]:
     stripes = 0.5 + 0.5 * np.sin(np.arange(film.shape[1], dtype=np.float32))[None]
     boxed = film.copy()
     boxed[10:40, 10:60] = 1
-    return [noise, 0.7 * film + 0.3 * stripes, 1 - film, np.clip(film + 0.1 * noise, 0, 1), boxed]
+    return [noise, 0.7 * film + 0.3 * stripes, 1 - film, np.clip(film + 0.2 * noise, 0, 1), boxed]
 
 
 def test_other_simulated_films_are_inside(domain: Domain) -> None:

@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 import plainfilm
+from plainfilm.cli.extras import packages_by_extra
 
 
 class Check(NamedTuple):
@@ -24,16 +25,6 @@ class Check(NamedTuple):
     found: str
     good: bool
     remedy: str = ""
-
-
-_EXTRAS = {
-    "data": ("pillow", "pydicom", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg",
-             "pylibjpeg-rle", "pyjpegls", "simplejpeg", "pyarrow", "defusedxml", "scipy"),
-    "model": ("torch", "transformers", "accelerate", "safetensors", "tokenizers"),
-    "pages": ("jinja2", "matplotlib"),
-    "demo": ("pydicom-data",),
-}  # fmt: skip
-"""The packages of each extra, by their names on the package index."""
 
 
 def doctor() -> None:
@@ -61,12 +52,11 @@ def _machine() -> Iterator[Check]:
 
 
 def _packages() -> Iterator[Check]:
-    for extra, packages in _EXTRAS.items():
-        for package in packages:
-            try:
-                yield Check(package, version(package), True)
-            except PackageNotFoundError:
-                yield Check(package, "not installed", False, f"pip install 'plainfilm[{extra}]'")
+    for extra, package in packages_by_extra():
+        try:
+            yield Check(package, version(package), True)
+        except PackageNotFoundError:
+            yield Check(package, "not installed", False, f"pip install 'plainfilm[{extra}]'")
 
 
 def _torch() -> Iterator[Check]:

@@ -6,8 +6,11 @@ from typing import Annotated
 import typer
 
 from plainfilm.cli.options import (
+    By,
+    DeviceOption,
     Metrics,
     Models,
+    PresetOption,
     Uncertain,
     UncertainOption,
     protocol,
@@ -44,18 +47,34 @@ def evaluate(
     metrics: Metrics = None,
     uncertain: UncertainOption = Uncertain.POSITIVE,
     metric_model: Models = None,
+    by: By = None,
+    other_context: Annotated[
+        bool,
+        typer.Option(
+            "--other-context",
+            help="Also draft every study with another patient's indication, table and earlier "
+            "study: what hangs on them, and what on the film.",
+        ),
+    ] = False,
+    preset: PresetOption = None,
+    device: DeviceOption = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bars.")] = False,
 ) -> None:
     """Score a model on the studies of a dataset's test split.
 
-    Beside it stand two rows that need no model: the most common training report, and the report of
-    the training film that looks most alike. With --output, everything is kept: plainfilm score,
-    compare, metrics errors and metrics plot read that folder.
+    Beside it stand rows that need no model: the most common training report, the report of the
+    training film that looks most alike, what the indication or the clinical table alone would tell,
+    and, for simulated studies, what perfect vision would write. With --output, everything is kept:
+    plainfilm score, compare, metrics errors and metrics plot read that folder.
 
         plainfilm data phantom 500 phantom/
         plainfilm evaluate plainfilm-small phantom/ -o scores/
+        plainfilm evaluate runs/mine mimic/ --by institution -o scores/
+        torchrun --nproc-per-node 8 -m plainfilm evaluate runs/mine mimic/ -o scores/
     """  # fmt: skip
     from plainfilm.cli import tables
     from plainfilm.core import check_folder
+    from plainfilm.core.processes import processes
     from plainfilm.data import Dataset
     from plainfilm.evaluation.evaluate import evaluate as carry_out
     from plainfilm.pipeline import load_model
@@ -65,9 +84,12 @@ def evaluate(
     chosen = protocol(metrics, uncertain, metric_model)
     opened = Dataset(dataset)
     result = carry_out(
-        load_model(model), opened, split=split, limit=limit, metrics=chosen.scored,
-        training=Dataset(training) if training else None, output=output, **chosen.options,
+        load_model(model, preset=preset, device=device), opened, split=split, limit=limit,
+        metrics=chosen.scored, training=Dataset(training) if training else None,
+        other_context=other_context, by=by, output=output, progress=not quiet, **chosen.options,
     )  # fmt: skip
+    if processes()[0] > 0:
+        return  # the first process speaks
     out = tables.console()
     title = f"{len(result.references)} studies of {dataset}, {split} split"
     out.print(tables.score_table(result.scores, chosen.metrics, title))
@@ -75,6 +97,8 @@ def evaluate(
         out.print(note, soft_wrap=True)
     for name, profile in result.outputs.items():
         out.print(f"{name}: {profile}", soft_wrap=True)
+    for name, groups in result.groups.items():
+        out.print(tables.group_table(groups, chosen.metrics, by or "", name))
     if chosen.by_observation:
         out.print(tables.observation_table(result.scores, chosen.by_observation))
     out.print(tables.error_table(result.error_shares))

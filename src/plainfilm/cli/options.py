@@ -106,6 +106,21 @@ Workers = Annotated[
 ]
 
 
+PresetOption = Annotated[
+    str | None,
+    typer.Option(
+        help="How a published checkpoint is asked that plainfilm did not write (docs/vlm.md)."
+    ),
+]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Where the model runs: cpu, cuda, cuda:1, or auto to spread a large one; a GPU where "
+        "there is one if left out."
+    ),
+]
+
+
 @dataclass(frozen=True)
 class Protocol:
     """How a command scores."""

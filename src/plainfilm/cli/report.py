@@ -7,10 +7,11 @@ from contextlib import closing
 from enum import StrEnum
 from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from plainfilm.cli.options import DeviceOption, PresetOption
 from plainfilm.core import (
     GrowingFile,
     InputError,
@@ -21,6 +22,12 @@ from plainfilm.core import (
     printable,
     write_atomically,
 )
+from plainfilm.core.processes import processes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from plainfilm.pipeline import ReportModel
 
 _PAGE_SHARE = 10
 """A page of many reports is written anew once this many times as long has passed as it takes."""
@@ -80,6 +87,8 @@ def report(
     audience: Annotated[
         Audience, typer.Option(help="patient: the same statements in plain words, as text.")
     ] = Audience.RADIOLOGIST,
+    preset: PresetOption = None,
+    device: DeviceOption = None,
 ) -> None:
     """Draft a report for each film.
 
@@ -91,6 +100,8 @@ def report(
         plainfilm report chest.dcm
         plainfilm report pa.dcm lateral.dcm --together --indication "Cough and fever."
         plainfilm report films/*.png --format html -o reports.html
+        plainfilm report chest.dcm --model FOLDER --preset unirg-cxr
+        torchrun --nproc-per-node 8 -m plainfilm report films/*.dcm --format json -o reports.json
     """
     if audience is Audience.PATIENT and format is not Format.TEXT:
         raise InputError(f"--audience patient is written as text, not as {format}")
@@ -101,9 +112,22 @@ def report(
     if indication is not None:
         indication = printable(indication)
     refused: list[str] = []
-    studies = _studies(files, refused, together=together, indication=indication)
-    several = len(files) > 1 and not together
-    written = _draft(studies, model, format, audience, saliency, output, several=several)
+    groups = [files] if together else [[file] for file in files]
+
+    def opened() -> "ReportModel":
+        from plainfilm.pipeline import load_model
+
+        return load_model(model, preset=preset, device=device)
+
+    place, others = processes()
+    if others > 1:
+        drafts = _shared(groups, refused, opened, saliency, indication)
+    else:
+        studies = _studies(groups, refused, indication=indication)
+        drafts = _drafts(studies, opened, saliency)
+    written = 0
+    if place == 0:
+        written = _write(drafts, format, audience, output, several=len(groups) > 1)
     if written and output is not None:
         typer.echo(f"wrote {printable(str(output))}", err=True)
     if refused:
@@ -111,7 +135,7 @@ def report(
 
 
 def _studies(
-    files: list[Path], refused: list[str], *, together: bool, indication: str | None
+    groups: list[list[Path]], refused: list[str], *, indication: str | None
 ) -> Iterator[Study]:
     """Read one study after the other; why one can't be read is said and goes into ``refused``."""
     from rich.console import Console
@@ -119,7 +143,6 @@ def _studies(
 
     from plainfilm.data import load_study
 
-    groups = [files] if together else [[file] for file in files]
     for group in track(
         groups,
         description="drafting reports",
@@ -138,12 +161,56 @@ def _studies(
             yield study
 
 
-def _draft(
-    studies: Iterator[Study],
-    model: str,
+def _drafts(
+    studies: Iterator[Study], opened: "Callable[[], ReportModel]", saliency: Saliency
+) -> Iterator[tuple[Study, Report]]:
+    """Draft one study after the other; the model is opened when there is a first one."""
+    first = next(studies, None)
+    if first is None:
+        return
+    waiting: deque[Study] = deque()
+
+    def feed() -> Iterator[Study]:
+        for study in chain([first], studies):
+            waiting.append(study)
+            yield study
+
+    for draft in opened().reports(feed(), saliency=str(saliency)):
+        yield waiting.popleft(), draft
+
+
+def _shared(
+    groups: list[list[Path]],
+    refused: list[str],
+    opened: "Callable[[], ReportModel]",
+    saliency: Saliency,
+    indication: str | None,
+) -> Iterator[tuple[Study, Report]]:
+    """Draft whole batches in each of torchrun's processes; all get all of them, in order.
+
+    Batches are those of one process only where no film is refused, which changes no draft.
+    """
+    from plainfilm.evaluation.drafting import BATCH, gathered
+
+    place, others = processes()
+    found: dict[int, tuple[list[tuple[Study, Report]], list[str]]] = {}
+    starts = range(0, len(groups), BATCH)
+    for start in starts[place::others]:
+        faults: list[str] = []
+        studies = _studies(groups[start : start + BATCH], faults, indication=indication)
+        found[start] = list(_drafts(studies, opened, saliency)), faults
+    for theirs in gathered(found):
+        found |= theirs
+    for start in starts:
+        drafts, faults = found[start]
+        refused += faults
+        yield from drafts
+
+
+def _write(
+    drafts: Iterator[tuple[Study, Report]],
     format: Format,
     audience: Audience,
-    saliency: Saliency,
     output: Path | None,
     *,
     several: bool,
@@ -152,22 +219,13 @@ def _draft(
 
     Only a page keeps the films; text and JSON are written as they come.
     """
-    first = next(studies, None)
+    first = next(drafts, None)
     if first is None:
         return 0
     from plainfilm.export import report_json, report_text
-    from plainfilm.pipeline import load_model
     from plainfilm.text.writer.patient import explain
 
-    waiting: deque[Study] = deque()
-
-    def feed() -> Iterator[Study]:
-        for study in chain([first], studies):
-            waiting.append(study)
-            yield study
-
-    reports = load_model(model).reports(feed(), saliency=str(saliency))
-    drafts = ((waiting.popleft(), draft) for draft in reports)
+    drafts = chain([first], drafts)
     if format is Format.HTML:
         return _write_page(drafts, output)
     around = {"head": "[", "between": ",\n", "tail": "]\n"} if several else {}

@@ -153,7 +153,7 @@ def _draft_curve(plan: "Plan", row: str, out: Path, metric: str) -> list[tuple[f
     for seed in plan.seeds:
         before, points = 0.0, []
         for stage, log in _logs(plan, row, seed, out):
-            if "report" in stage.objective:
+            if plan.recipes[row].family.writes(stage):
                 points += _points(log, f"draft_{metric}", before)
                 before += max(entry["epoch"] for entry in log)
         by_seed.append(points)

@@ -15,7 +15,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, overload
@@ -39,6 +39,7 @@ from plainfilm.core import (
     errors_as,
     one_line,
 )
+from plainfilm.core.study import films_to_read
 from plainfilm.data.boxes import Box
 from plainfilm.data.films.reader import read_image
 from plainfilm.data.masks import Mask, read_masks
@@ -303,23 +304,46 @@ class Dataset:
 
         return {} if row.structures is None else with_unions(read_masks(self.path / row.structures))
 
-    def study(self, row: Row) -> Study:
+    def study(
+        self,
+        row: Row,
+        *,
+        film: Callable[[Row, int], Image] | None = None,
+        views: int | None = None,
+        prior: bool = True,
+    ) -> Study:
         """Return a study with its films and its true report.
 
         Its ``prior`` is the study that ``prior_study_id`` names, without a prior of its own.
+
+        Args:
+            row: the study's.
+            film: where films come from; read from disk where left out.
+            views: only the films that a model of so many views reads; all where left out.
+            prior: whether to read the earlier study.
         """
-        prior = None if row.prior_study_id is None else self._row(row.prior_study_id)
-        return self._study(row, None if prior is None else self._study(prior, None))
+        before = self._row(row.prior_study_id) if prior and row.prior_study_id else None
+        earlier = None if before is None else self._study(before, None, film, views)
+        return self._study(row, earlier, film, views)
 
     def _row(self, study_id: str) -> Row:
         if self._places is None:
             self._places = {row: place for place, row in enumerate(study_ids(self.rows))}
         return self.rows[self._places[study_id]]
 
-    def _study(self, row: Row, prior: Study | None) -> Study:
+    def _study(
+        self,
+        row: Row,
+        prior: Study | None,
+        film: Callable[[Row, int], Image] | None,
+        views: int | None,
+    ) -> Study:
+        chosen = list(range(len(row.images)))
+        if views is not None:
+            chosen = films_to_read([View(view) for view in row.views], views) or chosen[:1]
         return Study(
             id=row.study_id,
-            images=tuple(self.image(row, index) for index in range(len(row.images))),
+            images=tuple((film or self.image)(row, index) for index in chosen),
             indication=row.indication,
             comparison=row.comparison,
             technique=row.technique,

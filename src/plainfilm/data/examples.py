@@ -1,70 +1,86 @@
-"""Training examples: rows of a dataset directory as the tensors of a model."""
+"""Training examples: the studies of a split, each with the report to learn and its labels."""
 
-from collections.abc import Sequence
-from copy import copy
-from typing import Any
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset as TorchDataset
 
-from plainfilm.core import (
-    OBSERVATIONS,
-    Pixels,
-    Report,
-    UncertaintyPolicy,
-    View,
-    binarize,
-)
-from plainfilm.data import Dataset, Row
-from plainfilm.text import labels
-from plainfilm.vision.preparation import letterbox, views_to_read
+from plainfilm.core import Image, Report, Study, View
+from plainfilm.core.study import films_to_read
+from plainfilm.data.dataset import Dataset, Row
+from plainfilm.data.labels import observation_labels
+from plainfilm.vision.preparation import letterbox
 
 _KEPT_BYTES = 2**30
+_DRAWS = 100
+"""How often another study is drawn at random before all are looked through."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """A study to learn from."""
+
+    study: Study
+    """Without its own report, so that no model can read what it is to write."""
+    report: Report
+    """What is to be learned."""
+    labels: torch.Tensor
+    """``(observations,)``, 1 where the report says present or possible, else 0; NaN is unknown."""
+    rng: np.random.Generator
+    """Whatever is random about this example comes from here: the same whatever the batch, the
+    process, or the step at which training was resumed."""
+    matched: bool = True
+    """Whether the report is the study's own."""
 
 
 class Films:
-    """The films of a dataset at the size that a model sees, read from disk once where they fit.
+    """The films of a dataset, read from disk once where they fit into memory.
 
     Args:
         dataset: the dataset.
-        size: side of the square that a film is fitted into, in pixels.
+        size: side of the square into which films are fitted first, in pixels; None leaves them.
         kept_bytes: how much memory to fill; films beyond it are read every time.
     """
 
-    def __init__(self, dataset: Dataset, size: int, *, kept_bytes: int = _KEPT_BYTES) -> None:
+    def __init__(
+        self, dataset: Dataset, size: int | None, *, kept_bytes: int = _KEPT_BYTES
+    ) -> None:
         self.dataset = dataset
         self.size = size
-        self._room = kept_bytes // (4 * size**2)
-        self._kept: dict[tuple[str, int], Pixels] = {}
+        self._room = kept_bytes
+        self._kept: dict[tuple[str, int], Image] = {}
 
-    def film(self, row: Row, index: int) -> Pixels:
-        """Return one film of a study, ``(size, size)``."""
+    def film(self, row: Row, index: int) -> Image:
+        """Return one film of a study."""
         key = (row.study_id, index)
         if key in self._kept:
             return self._kept[key]
-        pixels = letterbox(self.dataset.image(row, index).pixels, self.size)
-        if len(self._kept) < self._room:
-            self._kept[key] = pixels
-        return pixels
+        image = self.dataset.image(row, index)
+        if self.size is not None:
+            pixels = letterbox(image.pixels, self.size)
+            image = image.model_copy(update={"pixels": pixels, "spacing_mm": None})
+        if self._room >= image.pixels.nbytes:
+            self._room -= image.pixels.nbytes
+            self._kept[key] = image
+        return image
 
 
-class Examples(TorchDataset[dict[str, Any]]):
-    """The rows of one split, as (film, indication, report, observation labels, draws).
+class Examples(TorchDataset[Example]):
+    """The studies of one split as examples.
 
-    The labels are read from the true report by the reader (seed paper: "clinical labels are
-    extracted from the ground truth reports") and train the classifier only; an uncertain mention
-    counts as positive. Whatever is random about an example (which tokens of it are hidden) comes
-    from its ``draws``, a generator made from seed, epoch and place: the same whatever the batch,
-    the process, or the step that training was resumed at.
+    The labels are read from the true report by the reader (RadScribe's paper: "clinical labels are
+    extracted from the ground truth reports"); an uncertain mention counts as positive.
 
     Args:
         dataset: the dataset.
         rows: its studies.
         target: the part of the report to learn (see :func:`target_report`).
-        films: where the films come from, at the model's size.
-        seed: of the draws.
+        films: where the films come from.
+        seed: of what is drawn at random.
         views: how many films of a study are read, at most.
+        reads: what a model reads beside these films that takes time to fetch: ``prior``.
     """
 
     def __init__(
@@ -75,67 +91,66 @@ class Examples(TorchDataset[dict[str, Any]]):
         films: Films,
         seed: int = 0,
         views: int = 1,
+        reads: Collection[str] = (),
     ) -> None:
         self.dataset = dataset
         self.films = films
         self.rows = rows
         self.seed = seed
         self.views = views
-        self.matching = False
+        self.reads = reads
         self.epoch = 0
         self.reports = [target_report(row, target) for row in rows]
-        self.labels = torch.tensor(
-            [
-                binarize(
-                    labels(report.text, language=dataset.card.language),
-                    UncertaintyPolicy.POSITIVE,
-                    OBSERVATIONS,
-                )
-                for report in self.reports
-            ]
-        ).float()
+        self.labels = observation_labels(dataset, rows, target)
 
     def set_epoch(self, epoch: int) -> None:
-        """Let what is drawn for each example be another's than in other epochs."""
+        """Let what is drawn for each example differ from that of other epochs."""
         self.epoch = epoch
-
-    def for_matching(self) -> "Examples":
-        """Return the same films, half of them with another study's report, whose labels differ."""
-        paired = copy(self)
-        paired.matching, paired.views = True, 1
-        return paired
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        row = self.rows[index]
-        draws = np.random.default_rng([self.seed, self.epoch, index])
-        told = self._other(index, draws) if self.matching and draws.random() < 0.5 else index
-        return {
-            "image": self._image(row),
-            "indication": row.indication,
-            "report": self.reports[told],
-            "observation_labels": self.labels[index],
-            "matched": int(told == index),
-            "draws": draws,
-        }
+    def __getitem__(self, index: int) -> Example:
+        rng = self.rng(index)
+        return Example(self.study(index), self.reports[index], self.labels[index], rng)
 
-    def _image(self, row: Row) -> Pixels | list[Pixels]:
-        if self.views == 1:
-            return self.films.film(row, frontal_index(row))
-        chosen = views_to_read([View(view) for view in row.views], self.views)
-        return [self.films.film(row, index) for index in chosen or [0]]
+    def rng(self, index: int) -> np.random.Generator:
+        """Return the random numbers of an example, from seed, epoch and place."""
+        return np.random.default_rng([self.seed, self.epoch, index])
 
-    def _other(self, index: int, draws: np.random.Generator) -> int:
-        """Return a study whose labels differ; itself where there is none."""
+    def study(self, index: int) -> Study:
+        """Return a study with the films that are read, and without its report."""
+        study = self.dataset.study(
+            self.rows[index],
+            film=self.films.film,
+            views=self.views,
+            prior="prior" in self.reads,
+        )
+        return study.model_copy(update={"report": None})
+
+    def another(self, index: int, rng: np.random.Generator) -> int:
+        """Return, at random, a study whose labels differ; itself where there is none."""
+        for _ in range(_DRAWS):
+            chosen = int(rng.integers(len(self)))
+            if (self.labels[chosen] != self.labels[index]).any():
+                return chosen
         differ = (self.labels != self.labels[index]).any(dim=1).nonzero().flatten()
-        return int(differ[draws.integers(len(differ))]) if len(differ) else index
+        return int(differ[rng.integers(len(differ))]) if len(differ) else index
+
+
+def read_films(row: Row, count: int) -> list[int]:
+    """Return which films of a row are read, at most ``count``, the frontal one first."""
+    return films_to_read([View(view) for view in row.views], count)
 
 
 def readable(rows: Sequence[Row]) -> list[Row]:
     """Return the studies with a film that is, or may be, a frontal one: models read no other."""
-    return [row for row in rows if views_to_read([View(view) for view in row.views], 1)]
+    return [row for row in rows if read_films(row, 1)]
+
+
+def teachable(rows: Sequence[Row], target: str) -> list[Row]:
+    """Return the studies that can be read and whose report has the part to learn and score."""
+    return [row for row in readable(rows) if target_report(row, target).text.strip()]
 
 
 def target_report(row: Row, target: str) -> Report:
@@ -143,10 +158,16 @@ def target_report(row: Row, target: str) -> Report:
 
     Args:
         row: a row of a dataset.
-        target: ``findings`` or ``findings+impression``.
+        target: one of :data:`TARGETS`.
     """
-    impression = row.impression if target == "findings+impression" else ""
-    return Report(findings=row.findings, impression=impression)
+    return Report(
+        findings=row.findings if "findings" in target else "",
+        impression=row.impression if "impression" in target else "",
+    )
+
+
+TARGETS = ("findings", "impression", "findings+impression")
+"""Parts of a report that can be learned and scored."""
 
 
 def frontal_index(row: Row) -> int:
@@ -155,25 +176,4 @@ def frontal_index(row: Row) -> int:
     Args:
         row: a row that is :func:`readable`.
     """
-    return views_to_read([View(view) for view in row.views], 1)[0]
-
-
-class Collate:
-    """Turns examples into a batch, with a model's processor."""
-
-    def __init__(self, processor: Any, mask_share: float = 0.15) -> None:
-        self.processor = processor
-        self.mask_share = mask_share
-
-    def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        """Return the model's inputs, targets included."""
-        images = [example["image"] for example in examples]
-        batch = self.processor(
-            images,
-            [example["indication"] for example in examples],
-            [example["report"] for example in examples],
-            draws=[example["draws"] for example in examples],
-            mask_share=self.mask_share,
-        )
-        observation_labels = torch.stack([example["observation_labels"] for example in examples])
-        return {**batch, "observation_labels": observation_labels}
+    return read_films(row, 1)[0]

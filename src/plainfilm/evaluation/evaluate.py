@@ -1,44 +1,42 @@
-"""Evaluation: a model on the test split, beside the two rows that no table goes without.
+"""Evaluation: a model on the test split, beside the rows that no table goes without.
 
-"Most common report" answers every film with the report that the training split holds most often;
-"nearest training report" copies the report of the training film that looks most alike (cosine of
-the films at 32², contrast-normalised). A model that does not beat them has learned to write, not
-to see. A test set without a training split takes them from another dataset, or goes without and
-says so.
+:mod:`plainfilm.evaluation.references` says what those rows are. A test set without a training split
+takes them from another dataset, or goes without and says so. *The model with another patient's
+context* reads each film with the indication, table and earlier study of another patient: what it
+then writes differently hangs on the context, and what stays right is seen.
 """
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import track
-
 from plainfilm.core import (
     InputError,
-    Pixels,
     Report,
     Score,
+    Study,
     UncertaintyPolicy,
     write_atomically,
 )
+from plainfilm.core.processes import processes
 from plainfilm.data import Dataset, Row
-from plainfilm.data.examples import frontal_index, readable, target_report
+from plainfilm.data.examples import frontal_index, readable, target_report, teachable
+from plainfilm.evaluation.drafting import draft_all, mixed_contexts
+from plainfilm.evaluation.references import NAMES, NEAREST, reference_rows
 from plainfilm.metrics import align, score
+from plainfilm.metrics.breakdown import score_by
 from plainfilm.metrics.error_table import ErrorTable, error_table
-from plainfilm.metrics.files import ID_NAMES, RUN_FILE, SCORES_FILE, report_rows
-from plainfilm.metrics.outputs import MOST_COMMON, OutputProfile, output_profile, template_answers
+from plainfilm.metrics.files import ID_NAMES, RUN_FILE, SCORES_FILE, STUDIES_FILE, report_rows
+from plainfilm.metrics.outputs import MOST_COMMON, OutputProfile, output_profile
 from plainfilm.metrics.pairs import Pairs
+from plainfilm.metrics.registry import resolve
 from plainfilm.pipeline import ReportModel
-from plainfilm.vision.preparation import letterbox
 
-NEAREST = "nearest training report"
+__all__ = ["MOST_COMMON", "NEAREST", "Evaluation", "evaluate", "save_predictions"]
 
-_THUMBNAIL = 32
+OTHER_CONTEXT = "another patient's context"
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,12 @@ class Evaluation:
     outputs: dict[str, OutputProfile]
     """Row → duplicates and length."""
     reports: dict[str, Report]
-    """The model's reports by study id, with statements, evidence and warnings."""
+    """The model's reports by study id, with statements, probabilities and warnings."""
+    studies: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Study id → what scores can be broken down by: institution, view, sex, whether there is an
+    earlier study."""
+    groups: dict[str, dict[str, dict[str, Score]]] = field(default_factory=dict)
+    """Row → group → metric → score, where a breakdown was asked for."""
     notes: tuple[str, ...] = ()
     """What is missing from the table, and why."""
 
@@ -67,9 +70,15 @@ class Evaluation:
 
         ``predictions.jsonl`` holds a line a study: its id, the reference, the text of each row;
         ``per_report.jsonl`` a line for each study and row, with the report's own values;
+        ``studies.jsonl`` a line a study, with what scores can be broken down by;
         ``scores.json``, ``errors.json`` and ``outputs.json`` are objects by row.
         """
         save_predictions(folder, self.references, self.predictions)
+        lines = (
+            json.dumps({"study_id": key} | values, ensure_ascii=False) + "\n"
+            for key, values in self.studies.items()
+        )
+        write_atomically(folder / STUDIES_FILE, "".join(lines))
         scores = {
             row: {
                 name: value.model_copy(update={"reports": ()}).to_dict()
@@ -125,10 +134,15 @@ def evaluate(
     models: Mapping[str, Any] | None = None,
     training: Dataset | None = None,
     templates: bool = True,
+    other_context: bool = False,
+    by: str | None = None,
     output: Path | None = None,
     progress: bool = True,
 ) -> Evaluation:
-    """Draft a report for every study of ``split`` and score it beside the template rows.
+    """Draft a report for every study of ``split`` and score it beside the rows without a model.
+
+    Under torchrun the processes share the drafting; the first one alone scores and writes, and the
+    others return what was drafted.
 
     Args:
         model: the model.
@@ -138,14 +152,18 @@ def evaluate(
         metrics: names of metrics; the default set where left out.
         policy: what an uncertain mention counts as in label metrics.
         models: as for :func:`plainfilm.score`.
-        training: the dataset whose training split feeds the template rows, where it is not
+        training: the dataset whose training split feeds the rows without a model, where it is not
             ``dataset``.
-        templates: whether to add the template rows.
+        templates: whether to add the rows without a model.
+        other_context: whether to draft every study once more with another patient's context.
+        by: what scores are broken down by: ``institution``, ``view``, ``prior``, or a column of the
+            studies' tables.
         output: a folder, where everything is saved: the drafts before they are scored.
         progress: whether to show a progress bar.
 
     Raises:
-        InputError: the split is empty, or the training split of ``training`` is.
+        InputError: the split is empty, the training split of ``training`` is, or there is nothing
+            called ``by``.
         MetricError: a metric is unknown, or needs what is not there; nothing was drafted then.
     """
     options: dict[str, Any] = {
@@ -153,55 +171,119 @@ def evaluate(
         "models": models,
         "language": dataset.card.language,
     }
+    target = model.card.target
     rows, source, known = _studies(model, dataset, split, limit, training)
+    columns = {row.study_id: _columns(row, by) for row in rows}
+    if by is not None and not any(by in values for values in columns.values()):
+        there = sorted({name for values in columns.values() for name in values})
+        raise InputError(
+            f"{dataset.path}: no column {by!r} to break scores down by: choose from "
+            f"{', '.join(there)}, or a name of the studies' tables"
+        )
     # One pair is scored before hours of drafting: a metric that cannot be computed says so now.
     score(["No effusion."], ["No effusion."], metrics, **options)
-    references = {row.study_id: target_report(row, model.card.target).text for row in rows}
-    drafted = track(
-        model.reports(dataset.study(row) for row in rows),
-        total=len(rows),
-        description=escape(f"reports by {model.card.name}"),
-        console=Console(stderr=True),
-        disable=not progress,
-        transient=True,
-    )
+    references = {row.study_id: target_report(row, target).text for row in rows}
+
+    def study(index: int) -> Study:
+        return dataset.study(rows[index]).model_copy(update={"report": None})
+
+    name = model.card.name
+    drafted = draft_all(model, study, len(rows), progress=progress)
     reports = {row.study_id: report for row, report in zip(rows, drafted, strict=True)}
-    predictions = {model.card.name: {key: report.text for key, report in reports.items()}}
+    predictions = {name: {key: report.text for key, report in reports.items()}}
+    if other_context:
+        given = mixed_contexts([row.study_id for row in rows], [row.patient_id for row in rows])
+
+        def confused(index: int) -> Study:
+            return _with_context(study(index), study(given[index]))
+
+        drafted = draft_all(model, confused, len(rows), progress=progress)
+        predictions[f"{name}, {OTHER_CONTEXT}"] = {
+            row.study_id: report.text for row, report in zip(rows, drafted, strict=True)
+        }
+    if processes()[0] > 0:
+        return Evaluation(references, predictions, {}, {}, {}, {}, reports)
     if output is not None:
         save_predictions(output, references, predictions)
-    left_out = len(dataset.split(split)) - len(readable(dataset.split(split)))
-    notes: tuple[str, ...] = ()
-    if left_out:
-        notes = (f"{left_out} studies of the {split} split have no frontal film: left out",)
+    notes = _left_out(dataset.split(split)[:], target)
     if known and templates:
-        predictions |= template_rows(
-            dataset, rows, source, known, model.card.target, progress=progress
-        )
+        predictions |= reference_rows(dataset, rows, source, known, target, progress=progress)
     elif templates:
         notes += (
             f"no rows {MOST_COMMON!r} and {NEAREST!r}: {dataset.path} has no training split; "
             "name a dataset that has one (--training)",
         )
-    result = _scored(
-        references, predictions, metrics, reports, notes, options, split, model.card.target
-    )
+    result = _scored(references, predictions, metrics, reports, notes, options, split, target)
+    groups = {} if by is None else _grouped(result, metrics, options, columns, by)
+    result = replace(result, studies=columns, groups=groups)
     if output is not None:
         result.save(output)
     return result
 
 
+def _left_out(rows: Sequence[Row], target: str) -> tuple[str, ...]:
+    """Return, in words, how many studies of a split can't be scored, and why."""
+    seen = readable(rows)
+    blind, empty = len(rows) - len(seen), len(seen) - len(teachable(seen, target))
+    notes = []
+    if blind:
+        notes.append(f"{blind} studies without a frontal film are left out")
+    if empty:
+        what = target.replace("+", " or ")
+        notes.append(f"{empty} studies whose report has no {what} are left out")
+    return tuple(notes)
+
+
+def _columns(row: Row, by: str | None) -> dict[str, Any]:
+    """Return what a study's scores can be broken down by."""
+    found: dict[str, Any] = {
+        "institution": row.institution,
+        "view": row.views[frontal_index(row)],
+        "prior": "with an earlier study" if row.prior_study_id else "without",
+    }
+    for name in ("sex", by):
+        if name is not None and name in row.table and name not in found:
+            found[name] = row.table[name]
+    return found
+
+
+def _with_context(study: Study, other: Study) -> Study:
+    """Return a study with what was known around another one's films, and its own films."""
+    context = ("indication", "comparison", "technique", "table", "prior")
+    return study.model_copy(update={name: getattr(other, name) for name in context})
+
+
+def _grouped(
+    result: Evaluation,
+    metrics: Sequence[str] | None,
+    options: dict[str, Any],
+    columns: Mapping[str, Mapping[str, Any]],
+    by: str,
+) -> dict[str, dict[str, dict[str, Score]]]:
+    values = [columns[key].get(by) for key in result.references]
+    chosen = resolve(metrics)
+    return {
+        name: score_by(align(result.references, texts, **options), chosen, values, intervals=True)
+        for name, texts in result.predictions.items()
+    }
+
+
 def _studies(
     model: ReportModel, dataset: Dataset, split: str, limit: int | None, training: Dataset | None
 ) -> tuple[Sequence[Row], Dataset, Sequence[Row]]:
-    """Return the rows to draft, and the dataset and rows that feed the template rows."""
-    rows = readable(dataset.split(split))[:limit]
+    """Return the rows to draft, and the dataset and rows that feed the rows without a model."""
+    target = model.card.target
+    rows = teachable(dataset.split(split), target)[:limit]
     source = training or dataset
-    known = readable(source.split("train"))
+    known = teachable(source.split("train"), target)
     if not rows:
-        raise InputError(f"{dataset.path} has no studies with a frontal film in its {split} split")
+        raise InputError(
+            f"{dataset.path} has no studies with a frontal film and {target.replace('+', ' or ')} "
+            f"in its {split} split"
+        )
     if training is not None and not known:
         raise InputError(f"{training.path} has no studies in its train split")
-    if model.card.name in (*ID_NAMES, "reference", MOST_COMMON, NEAREST):
+    if model.card.name in (*ID_NAMES, "reference", *NAMES):
         raise InputError(
             f"a model cannot be called {model.card.name!r}, which names another column of "
             f"{RUN_FILE}: change the name in its card.json"
@@ -246,53 +328,3 @@ def _scored(
         reports=reports,
         notes=notes,
     )
-
-
-def template_rows(
-    dataset: Dataset,
-    rows: Sequence[Row],
-    source: Dataset,
-    training: Sequence[Row],
-    target: str,
-    *,
-    progress: bool = False,
-) -> dict[str, dict[str, str]]:
-    """Return the answers of the two template rows: name → study id → text.
-
-    Args:
-        dataset: the dataset of ``rows``.
-        rows: the studies to answer.
-        source: the dataset of ``training``.
-        training: the studies whose reports are the answers.
-        target: the part of the report that is scored.
-        progress: whether to show a progress bar.
-    """
-    texts = [target_report(row, target).text for row in training]
-    common = template_answers(texts, len(rows))[MOST_COMMON]
-    known = _thumbnails(source, training, "training films", progress)
-    asked = _thumbnails(dataset, rows, "test films", progress)
-    nearest = (asked @ known.T).argmax(axis=1)
-    return {
-        MOST_COMMON: {row.study_id: text for row, text in zip(rows, common, strict=True)},
-        NEAREST: {row.study_id: texts[index] for row, index in zip(rows, nearest, strict=True)},
-    }
-
-
-def _thumbnails(dataset: Dataset, rows: Sequence[Row], what: str, progress: bool) -> Pixels:
-    """Return the films as unit vectors, ``(rows, 1024)``."""
-    films: Iterable[Row] = track(
-        rows,
-        description=f"looking at the {what}",
-        console=Console(stderr=True),
-        disable=not progress,
-        transient=True,
-    )
-    vectors: Pixels = np.stack(
-        [
-            letterbox(dataset.image(row, frontal_index(row)).pixels, _THUMBNAIL).ravel()
-            for row in films
-        ]
-    )
-    vectors -= vectors.mean(axis=1, keepdims=True)
-    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
-    return vectors

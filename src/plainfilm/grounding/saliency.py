@@ -15,7 +15,7 @@ The score of an observation is the classifier's logit. Without a classifier, the
 is the log-probability of its tokens, the true beginning of the report given.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,69 +23,20 @@ import torch
 from transformers import PreTrainedModel
 
 from plainfilm.core import InputError
-from plainfilm.vision.backbones import WITH_ATTENTION, feature_map
+from plainfilm.vision.backbones import feature_map, has_attention
 
 METHODS = ("classifier", "grad-cam", "attention-rollout")
 """``classifier`` is the attention behind the label classifier's pooling, which costs nothing."""
 
 
-def check_method(model: PreTrainedModel, method: str) -> None:
-    """Refuse a method that is unknown, or that does not apply to ``model``.
+def check_method(method: str) -> None:
+    """Refuse a method that is unknown.
 
     Raises:
-        InputError: with what does apply.
+        InputError: with those that there are.
     """
     if method not in METHODS:
         raise InputError(f"unknown saliency {method!r}: expected one of {', '.join(METHODS)}")
-    if method == "classifier":
-        return
-    backbone = model.image_backbone.config.model_type
-    if method == "attention-rollout" and backbone not in WITH_ATTENTION:
-        raise InputError(
-            f"attention-rollout needs a backbone with attention ({', '.join(WITH_ATTENTION)}); "
-            f"this model's is {backbone}: use grad-cam"
-        )
-
-
-def observation_maps(
-    model: PreTrainedModel, inputs: Mapping[str, torch.Tensor], method: str
-) -> torch.Tensor:
-    """Return a map for each observation, ``(observations, rows, columns)``, on the first view.
-
-    Args:
-        model: a model with a label classifier.
-        inputs: the processor's, of one study.
-        method: ``grad-cam`` or ``attention-rollout``.
-    """
-    film = {name: inputs[name] for name in ("pixel_values", "view_mask") if name in inputs}
-    return saliency_maps(model.image_backbone, lambda: model(**film).label_logits[0], method)
-
-
-def sentence_maps(
-    model: PreTrainedModel,
-    inputs: Mapping[str, torch.Tensor],
-    tokens: Sequence[int],
-    spans: Sequence[Sequence[bool]],
-    method: str,
-) -> torch.Tensor:
-    """Return a map for each sentence, ``(sentences, rows, columns)``, on the first view.
-
-    Args:
-        model: a model that says how likely each token of a report is.
-        inputs: the processor's, of one study.
-        tokens: the report.
-        spans: the sentences, each a mask over the report.
-        method: ``grad-cam`` or ``attention-rollout``.
-    """
-
-    report = torch.tensor([tokens], device=model.device)
-    masks = torch.tensor(spans, device=model.device)
-
-    def score() -> torch.Tensor:
-        said = model.log_probabilities(report, **inputs)
-        return torch.where(masks, said, 0.0).sum(dim=1)
-
-    return saliency_maps(model.image_backbone, score, method)
 
 
 def saliency_maps(
@@ -99,8 +50,16 @@ def saliency_maps(
         backbone: the network whose features are asked.
         score: runs the model on one study, through ``backbone``, and returns ``(scores,)``.
         method: ``grad-cam`` or ``attention-rollout``.
+
+    Raises:
+        InputError: rollout is asked for, and the backbone has no attention.
     """
     rollout = method == "attention-rollout"
+    if rollout and not has_attention(backbone):
+        raise InputError(
+            "attention-rollout needs a backbone with attention; this model's is "
+            f"{backbone.config.model_type}: use grad-cam"
+        )
     with torch.enable_grad(), _watched(backbone, attention=rollout) as seen:
         scores = score()
         (output,) = seen

@@ -4,19 +4,20 @@ A recipe is validated as a whole before anything runs, and all its mistakes are 
 several rows share stands in one file, which they name as their ``base``.
 """
 
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, SerializeAsAny, ValidationError, create_model, model_validator
 
-from plainfilm.core import Observation, RecipeError, Word, describe
+from plainfilm.core import InputError, RecipeError, Word, describe
 from plainfilm.core.yaml_text import parse_yaml
-from plainfilm.models.joint_bert.joint import Attention
-from plainfilm.training.family_problems import family_problems
+from plainfilm.metrics.registry import resolve
+from plainfilm.models.family import Family, ModelSettings, families, find_family
 
 Rate = Annotated[float, Field(gt=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Channelwise = Annotated[float, Field(gt=0)] | tuple[Rate, Rate, Rate]
 Precision = Literal["float32", "bfloat16", "float16"]
 
 
@@ -36,10 +37,14 @@ class Data(Word):
 
     dataset: Path | None = None
     phantom: PhantomData | None = None
-    target: Literal["findings", "findings+impression"] = "findings+impression"
-    """The part of the report that the model learns to write, and is scored on."""
+    target: Literal["findings", "impression", "findings+impression"] = "findings+impression"
+    """The part of the report that the model learns to write, and is scored on; studies whose report
+    lacks it are left out, and counted."""
     views: Annotated[int, Field(ge=1, le=8)] = 1
     """How many films of a study the model reads, at most: a frontal one, a lateral one, others."""
+
+    limit: Annotated[int, Field(ge=1)] | None = None
+    """Only the first so many training studies."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -48,75 +53,10 @@ class Data(Word):
         return self
 
 
-class Tokenizers(Word):
-    """Where the two vocabularies come from: local folders, or learned from the reports."""
-
-    report: Path | None = None
-    """Tokenizer of the decoder; learned where left out."""
-    text: Path | None = None
-    """Tokenizer of the joint encoder; the same as the report's where left out."""
-    vocabulary_size: Annotated[int, Field(ge=300)] = 1000
-    """Of a learned one."""
-    max_text_tokens: Annotated[int, Field(ge=1)] = 253
-    max_report_tokens: Annotated[int, Field(ge=8)] = 256
-
-
-class InitialWeights(Word):
-    """Local checkpoints to start from; what is left out starts fresh."""
-
-    backbone: Path | None = None
-    """A transformers folder, a safetensors file with torchvision's or CheXNet's names, or the model
-    folder of a run, whose backbone is taken (docs/backbones.md)."""
-    encoder: Path | None = None
-    decoder: Path | None = None
-
-
-class Model(Word):
-    """A model family and its configuration."""
-
-    family: Literal["radscribe", "medvill"]
-    config: dict[str, Any] = Field(default_factory=dict)
-    channels: Literal[1, 3] = 3
-    """How often the film is repeated for the backbone: 3 for one pre-trained on colour pictures."""
-    image_mean: Channelwise = 0.5
-    """Subtracted from pixels in [0, 1]; a pre-trained backbone has its own (docs/backbones.md)."""
-    image_std: Channelwise = 0.25
-    """Divides the rest."""
-    no_repeat_ngram_size: Annotated[int, Field(ge=0)] = 0
-    """Generation never writes the same so many tokens twice; 0 lets it. Small models loop."""
-    num_beams: Annotated[int, Field(ge=1)] = 1
-    """Beams of generation."""
-    save_precision: Literal["float32", "float16"] = "float32"
-    """Of the finished model's weights on disk; checkpoints are always float32."""
-    initial: InitialWeights = InitialWeights()
-    tokenizers: Tokenizers = Tokenizers()
-
-    @model_validator(mode="after")
-    def _a_value_for_each_channel(self) -> Self:
-        for name in ("image_mean", "image_std"):
-            if isinstance(getattr(self, name), tuple) and self.channels == 1:
-                raise ValueError(f"{name} has three values, but channels is 1: give one")
-        return self
-
-    @model_validator(mode="after")
-    def _checkpoints_come_with_their_words(self) -> Self:
-        if self.family == "medvill" and self.initial.decoder is not None:
-            raise ValueError("initial.decoder: medvill has no decoder, BERT writes: leave it out")
-        for part, tokenizer in (("encoder", "text"), ("decoder", "report")):
-            if getattr(self.initial, part) and not getattr(self.tokenizers, tokenizer):
-                raise ValueError(
-                    f"initial.{part} needs tokenizers.{tokenizer}: its embeddings are of the "
-                    "checkpoint's own words (mostly the same folder)"
-                )
-        return self
-
-
 class Stage(Word):
-    """One pass of training: which parts, on what objective, how fast, how long."""
+    """One pass of training: which parts, how fast, how long; the family adds keys of its own."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
-    objective: Literal["labels", "report", "report+labels", "pretraining"]
-    """The classifier's loss, the report's, or both; or the joint encoder's pre-training."""
     learning_rate: Annotated[dict[str, Rate], Field(min_length=1)]
     """Peak rate by part of the model; parts not named, or not inside a named one, are frozen."""
     epochs: Annotated[int, Field(ge=1)]
@@ -124,42 +64,66 @@ class Stage(Word):
     accumulation: Annotated[int, Field(ge=1)] = 1
     warmup: Share = 0.1
     """Share of the steps in which the rate rises."""
-    mask_share: Annotated[float, Field(gt=0, le=1)] = 0.15
-    """How many tokens of a report are hidden where the model learns by hidden ones."""
-    attention: Attention = "bar"
-    """Pre-training: who may look at whom in the joint encoder."""
-    image_positions: Annotated[int, Field(ge=1)] | None = None
-    """Pre-training: how many image tokens of a film are drawn (MedViLL: 180); all if left out."""
     minimum_rate: Share = 0.0
     """Where the cosine ends, as a share of the peak rate."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    clip_norm: Annotated[float, Field(gt=0)] = 1.0
+    """Largest norm of the gradient; a longer one is shortened to it."""
     precision: Precision | Literal["auto"] = "float32"
-    """Of the arithmetic; ``auto`` is the fastest that the hardware has (see ``stages``)."""
+    """Of the arithmetic; ``auto`` is the fastest that the hardware has (see ``supervised``)."""
+    gradient_checkpointing: bool = False
+    """Compute activations again in the backward pass: less memory, a third more time."""
+    workers: Annotated[int, Field(ge=0)] = 0
+    """Processes that read films from disk and prepare them beside training."""
     oversample_below: Annotated[float, Field(gt=0, le=1)] | None = None
     """Studies that show an observation rarer than this share come more often (``sampling``)."""
-    positive_weights: (
-        Literal["balanced"] | dict[Observation, Annotated[float, Field(gt=0)]] | None
-    ) = None
-    """Weight of each observation's positive term in the classifier's loss: ``balanced`` by its
-    rarity in the training studies, or by name; all 1 where left out."""
     check_every: Annotated[int, Field(ge=1)] = 500
     """Optimiser steps between checkpoints; validation loss is measured at each."""
     check_drafts: Annotated[int, Field(ge=0)] = 64
     """Validation studies whose reports are drafted at each check, greedily, and scored: for the
-    training curves (seed paper, Figs. 2 and 3)."""
+    training curves (RadScribe's paper, Figs. 2 and 3)."""
     patience: Annotated[int, Field(ge=1)] | None = None
-    """Stop after so many checkpoints without a better validation loss; the best one is kept."""
+    """Stop after so many checkpoints without a better value of what is watched; the best one is
+    kept."""
+    watch: str = "loss"
+    """What ``patience`` watches: the validation ``loss``, one of several losses (``report_loss``),
+    or a metric of the drafts at checks (``micro-f1-14``), which is then measured in addition."""
+
+    @model_validator(mode="after")
+    def _can_be_watched(self) -> Self:
+        if not watches_loss(self.watch):
+            resolve([self.watch])
+            if not self.check_drafts:
+                raise ValueError(
+                    f"watch: {self.watch} is measured on drafts, but check_drafts is 0"
+                )
+        return self
+
+
+def watches_loss(watch: str) -> bool:
+    """Return whether what a stage watches is a loss, so that lower is better."""
+    return watch == "loss" or watch.endswith("_loss")
 
 
 class Recipe(Word):
-    """Everything that decides what a run computes."""
+    """Everything that decides what a run computes.
+
+    The type of ``model`` and of a stage's keys is the family's: :func:`recipe_type`.
+    """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
     description: str = ""
     seed: int = 0
-    model: Model
+    report_to: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ()
+    """Where curves go beside the run folder's own history; the tool must be installed."""
+    model: SerializeAsAny[ModelSettings]
     data: Data
-    stages: tuple[Stage, ...]
+    stages: tuple[SerializeAsAny[Stage], ...]
+
+    @property
+    def family(self) -> Family[Any, Any]:
+        """The model's family."""
+        return find_family(self.model.family)
 
     @model_validator(mode="after")
     def _stages_are_told_apart(self) -> Self:
@@ -169,6 +133,55 @@ class Recipe(Word):
         if len(set(names)) < len(names):
             raise ValueError(f"stages must have different names, got {', '.join(names)}")
         return self
+
+
+@cache
+def recipe_type(family: str) -> type[Recipe]:
+    """Return the schema of recipes of one family.
+
+    Raises:
+        InputError: there is no such family.
+    """
+    found = find_family(family)
+    stage = create_model("Stage", __base__=(found.stage, Stage))
+    return create_model(
+        "Recipe", __base__=Recipe, model=(found.settings, ...), stages=(tuple[stage, ...], ...)
+    )
+
+
+def parse_recipe(values: Mapping[str, Any]) -> Recipe:
+    """Return the recipe of a mapping, as YAML or :meth:`Recipe.to_dict` gives it.
+
+    Raises:
+        RecipeError: fields are wrong; all are listed.
+    """
+    model = values.get("model")
+    name = model.get("family") if isinstance(model, dict) else None
+    if not isinstance(name, str):
+        fields = Recipe.model_fields.items()
+        missing = [key for key, one in fields if one.is_required() and key not in values]
+        raise RecipeError(
+            "; ".join(
+                [
+                    f"model.family: expected one of {', '.join(families())}, got {name!r}",
+                    *(f"{key}: Field required" for key in missing),
+                ]
+            )
+        )
+    try:
+        kind = recipe_type(name)
+    except InputError as error:
+        raise RecipeError(f"model.family: {error}") from error
+    mistakes = []
+    recipe = None
+    try:
+        recipe = kind.model_validate(dict(values))
+    except ValidationError as error:
+        mistakes.append(describe(error))
+    mistakes.extend(find_family(name).problems(values))
+    if recipe is None or mistakes:
+        raise RecipeError("; ".join(mistakes))
+    return recipe
 
 
 def load_recipe(path: Path, changes: tuple[str, ...] = ()) -> Recipe:
@@ -184,16 +197,10 @@ def load_recipe(path: Path, changes: tuple[str, ...] = ()) -> Recipe:
     values = _read_layers(path)
     for change in changes:
         _lay_over(values, change)
-    problems = []
-    recipe = None
     try:
-        recipe = Recipe.model_validate(values)
-    except ValidationError as error:
-        problems.append(describe(error))
-    problems.extend(family_problems(values))
-    if recipe is None or problems:
-        raise RecipeError(f"{path}: {'; '.join(problems)}")
-    return recipe
+        return parse_recipe(values)
+    except RecipeError as error:
+        raise RecipeError(f"{path}: {error}") from error
 
 
 def read_yaml(path: Path, what: str = "recipe") -> dict[str, Any]:

@@ -3,7 +3,7 @@
 The run folder:
 
     recipe.yaml     the resolved recipe; a folder belongs to one recipe
-    manifest.json   versions, seed, data fingerprint, device
+    manifest.json   versions, seed, device, and the fingerprint of the data that it belongs to
     data/           the simulated data set, where the recipe asks for one
     start/          the model before any training, and its processor
     stages/1-NAME/  checkpoints, then model/ when the stage is done
@@ -17,7 +17,7 @@ import json
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -27,23 +27,14 @@ import torch
 import transformers
 import yaml
 from accelerate import PartialState
-from transformers import PreTrainedModel, ProcessorMixin
 
 from plainfilm import __version__
 from plainfilm.core import Pixels, Provenance, TrainingError, write_atomically
 from plainfilm.data import Dataset
-from plainfilm.data.examples import (
-    Collate,
-    Examples,
-    Films,
-    frontal_index,
-    readable,
-)
-from plainfilm.models import load_family
-from plainfilm.models.joint_bert.collate import PretrainingCollate
+from plainfilm.data.examples import Examples, Films, frontal_index, readable, teachable
+from plainfilm.models.family import Built, Family
 from plainfilm.pipeline import DOMAIN_FILE
-from plainfilm.training.build import build_model, build_processor
-from plainfilm.training.recipe import Recipe
+from plainfilm.training.recipe import Recipe, parse_recipe
 from plainfilm.training.supervised import resolve_precision, run_stage, split_batch
 from plainfilm.vision.familiarity import Domain
 
@@ -59,8 +50,8 @@ def train(
     """Carry out ``recipe`` in the folder ``run`` and return the folder of the trained model.
 
     Raises:
-        TrainingError: ``run`` belongs to another recipe, the machine cannot do what a stage asks,
-            or the loss became NaN.
+        TrainingError: ``run`` belongs to another recipe or other data, the machine cannot do what
+            a stage asks, or the loss became NaN.
         DatasetError: the recipe's data set is missing or malformed.
     """
     processes = PartialState(cpu=not torch.cuda.is_available(), timeout=_PATIENCE)
@@ -71,75 +62,114 @@ def train(
         _claim(run, recipe)
     final = run / "model"
     processes.wait_for_everyone()
-    if final.exists():
-        tell(f"{run} is trained already: {final}")
-        return final
     for stage in recipe.stages:  # what the machine cannot do is said before hours of work
         resolve_precision(stage)
         split_batch(stage, processes.num_processes)
+    if final.exists() and recipe.data.dataset is not None and not recipe.data.dataset.exists():
+        tell(f"{run} is trained already: {final}")
+        return final
     with processes.main_process_first():
         dataset = open_data(recipe, run, progress=progress)
-    views = recipe.data.views
-    films = Films(dataset, recipe.model.config.get("image_size", 512))
-    training, validation = (
-        Examples(
-            dataset, readable(dataset.split(split)), recipe.data.target, films, recipe.seed, views
+        _check_fingerprint(run, dataset)
+        if final.exists():
+            tell(f"{run} is trained already: {final}")
+            return final
+        films = Films(dataset, None)
+        training, validation = (
+            _examples(recipe, dataset, split, films) for split in ("train", "validate")
         )
-        for split in ("train", "validate")
-    )
     if not len(training) or not len(validation):
         raise TrainingError(
             f"{dataset.path} has {len(training)} training and {len(validation)} validation "
             "studies; at least one of each is needed: prepare more, or name splits in the source"
         )
-    left_out = sum(len(dataset.split(split)) for split in ("train", "validate"))
-    left_out -= len(training) + len(validation)
-    without = f"; {left_out} without a frontal film are left out" if left_out else ""
-    tell(f"{len(training)} studies to train on, {len(validation)} to validate on{without}")
+    tell(
+        f"{len(training)} studies to train on, {len(validation)} to validate on"
+        + _left_out(recipe, dataset)
+    )
 
-    start = run / "start"
+    family, start = recipe.family, run / "start"
     if first:
         _write_manifest(run, recipe, dataset)
         if not start.exists():
-            processor = build_processor(recipe, training)
-            _save(start, build_model(recipe, processor), processor)
+            built = family.build(
+                recipe.model,
+                stages=recipe.stages,
+                views=recipe.data.views,
+                training=training,
+                seed=recipe.seed,
+            )
+            _save(start, family, built)
     processes.wait_for_everyone()
-    family = load_family(recipe.model.family)
-    processor = family.processor.from_pretrained(start)
     done = start
     for number, stage in enumerate(recipe.stages, start=1):
         folder = run / "stages" / f"{number}-{stage.name}"
         trained = folder / "model"
         if not trained.exists():
             tell(f"stage {number} of {len(recipe.stages)}: {stage.name}")
-            model = family.model.from_pretrained(done)
-            pretrains = stage.objective == "pretraining"
-            collate: Any = Collate(processor, stage.mask_share)
-            if pretrains:
-                tokens = model.config.image_token_grid**2
-                collate = PretrainingCollate(
-                    processor, stage.mask_share, tokens, stage.image_positions
-                )
-            run_stage(
+            built = family.load(done, trainable=True)
+            size = family.film_size(built.processor)
+            if films.size != size:
+                films = Films(dataset, size)
+            for examples in (training, validation):
+                examples.films, examples.reads = films, family.reads(built.processor)
+            weights = run_stage(
                 stage,
-                model=model,
-                training=training.for_matching() if pretrains else training,
-                validation=validation.for_matching() if pretrains else validation,
-                collate=collate,
+                family=family,
+                built=built,
+                training=family.examples(training, stage),
+                validation=family.examples(validation, stage),
                 folder=folder,
                 seed=recipe.seed + number,
                 progress=progress,
+                report_to=recipe.report_to,
             )
             if first:
-                _save(trained, model, processor)
+                _save(trained, family, built, weights=weights)
             processes.wait_for_everyone()
         done = trained
     if first:
-        finished = family.model.from_pretrained(done)
-        finished = finished.to(getattr(torch, recipe.model.save_precision))
-        _save(final, finished, processor, _card(recipe, dataset), _domain(training, validation))
+        finished = family.load(done, dtype=getattr(torch, recipe.model.save_precision))
+        domain = _domain(training, validation)
+        _save(final, family, finished, card=_card(recipe, dataset), domain=domain)
     processes.wait_for_everyone()
     return final
+
+
+def _examples(recipe: Recipe, dataset: Dataset, split: str, films: Films) -> Examples:
+    rows = teachable(dataset.split(split), recipe.data.target)
+    limit = recipe.data.limit if split == "train" else None
+    return Examples(
+        dataset, rows[:limit], recipe.data.target, films, recipe.seed, recipe.data.views
+    )
+
+
+def _left_out(recipe: Recipe, dataset: Dataset) -> str:
+    """Return, in words, how many studies can't be learned from, and why."""
+    rows = [row for split in ("train", "validate") for row in dataset.split(split)]
+    seen = readable(rows)
+    blind = len(rows) - len(seen)
+    empty = len(seen) - len(teachable(seen, recipe.data.target))
+    said = []
+    if blind:
+        said.append(f"{blind} without a frontal film")
+    if empty:
+        said.append(f"{empty} whose report has no {recipe.data.target.replace('+', ' or ')}")
+    return f"; {' and '.join(said)} are left out" if said else ""
+
+
+def _check_fingerprint(run: Path, dataset: Dataset) -> None:
+    """Refuse to go on with other data than a run was begun with."""
+    path = run / "manifest.json"
+    if not path.is_file():
+        return
+    theirs = json.loads(path.read_text(encoding="utf-8"))["data_fingerprint"]
+    if theirs != dataset.fingerprint:
+        raise TrainingError(
+            f"{run} was begun with other studies: {dataset.path} has the fingerprint "
+            f"{dataset.fingerprint[:12]}, the run's data had {theirs[:12]}; choose another "
+            "--output, or put the data back"
+        )
 
 
 def _say_nothing(_: str) -> None:
@@ -168,7 +198,7 @@ def _claim(run: Path, recipe: Recipe) -> None:
     resolved = recipe.to_dict()
     path = run / "recipe.yaml"
     if path.exists():
-        theirs = Recipe.from_dict(yaml.safe_load(path.read_text(encoding="utf-8"))).to_dict()
+        theirs = parse_recipe(yaml.safe_load(path.read_text(encoding="utf-8"))).to_dict()
         if theirs != resolved:
             differing = sorted(key for key in resolved if theirs[key] != resolved[key])
             raise TrainingError(
@@ -203,6 +233,7 @@ def _card(recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
     simulated = dataset.card.simulated
     return {
         "name": recipe.name,
+        "family": recipe.model.family,
         "description": recipe.description,
         "domain": str(Provenance.SIMULATED if simulated else Provenance.REAL),
         "target": recipe.data.target,
@@ -225,8 +256,10 @@ def _domain(training: Examples, validation: Examples) -> Domain | None:
 
 def _save(
     folder: Path,
-    model: PreTrainedModel,
-    processor: ProcessorMixin,
+    family: Family[Any, Any],
+    built: Built,
+    *,
+    weights: Mapping[str, torch.Tensor] | None = None,
     card: dict[str, Any] | None = None,
     domain: Domain | None = None,
 ) -> None:
@@ -234,8 +267,7 @@ def _save(
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     transformers.utils.logging.disable_progress_bar()
-    model.save_pretrained(part)
-    processor.save_pretrained(part)
+    family.save(part, built, weights=weights)
     if card is not None:
         write_atomically(part / "card.json", json.dumps(card, indent=1, ensure_ascii=False))
     if domain is not None:

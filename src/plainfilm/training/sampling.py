@@ -1,28 +1,19 @@
-"""Which studies an epoch shows, in which order, and what a rare observation weighs in the loss.
+"""Which studies an epoch shows, and in which order.
 
 *Resampling* repeats the studies that show something rare: with t = ``oversample_below``, an
 observation in a share f of the training studies has the repeat factor max(1, √(t / f)), and a study
 the greatest factor of what it shows (repeat factor sampling: Gupta, Dollár and Girshick, LVIS, CVPR
 2019, section 4). The paper's epoch grows by that; here it keeps its length, and the common studies
 give way.
-
-*Cost-sensitive loss* weighs the positive term of each observation; ``balanced`` takes the share of
-negatives over that of positives, at most :data:`GREATEST_WEIGHT`. Its probabilities are no longer
-those of the data: a rare observation's come out too high, by design.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal, Protocol
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch.utils.data import Sampler
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-
-from plainfilm.core import OBSERVATIONS, Observation
-
-GREATEST_WEIGHT = 20.0
-"""Of a positive label; what is rarer still would drown the rest."""
 
 
 def repeat_factors(labels: torch.Tensor, oversample_below: float | None) -> torch.Tensor:
@@ -42,24 +33,6 @@ def repeat_factors(labels: torch.Tensor, oversample_below: float | None) -> torc
     share = present.mean(dim=0).clamp_min(1 / len(labels))
     factors = (oversample_below / share).sqrt().clamp_min(1.0)
     return (present * factors).max(dim=1).values.clamp_min(1.0)
-
-
-def positive_weights(
-    labels: torch.Tensor, wanted: Literal["balanced"] | Mapping[Observation, float] | None
-) -> torch.Tensor | None:
-    """Return the weight of each observation's positive term; None where all weigh the same.
-
-    Args:
-        labels: ``(studies, observations)`` in {0, 1}; for ``balanced``.
-        wanted: ``balanced``, or the weight by observation, 1 where left out.
-    """
-    if wanted is None:
-        return None
-    if wanted == "balanced":
-        share = labels.float().nanmean(dim=0)
-        weights = ((1 - share) / share).clamp(max=GREATEST_WEIGHT)
-        return torch.where(share > 0, weights, 1.0)  # an observation never seen has no say
-    return torch.tensor([wanted.get(observation, 1.0) for observation in OBSERVATIONS])
 
 
 class EpochSampler(Sampler[int]):

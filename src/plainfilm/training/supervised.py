@@ -1,25 +1,26 @@
 """One training stage, through transformers' Trainer.
 
 What is ours: which parts train at which rate, a loss that does not depend on how a batch is split
-into accumulation steps and over processes, frozen parts that keep their batch statistics, class
-balance, a NaN that stops the run, and checkpoints that are only resumed from when they were written
-to their end.
+into accumulation steps and over processes, frozen parts that keep their batch statistics, a NaN
+that stops the run, and checkpoints that are only resumed from when they were written to their end.
 """
 
 import json
 import math
+import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from accelerate import PartialState
-from safetensors.torch import load_file
-from torch.nn.functional import binary_cross_entropy_with_logits
+from accelerate.utils import gather_object
 from transformers import (
     EarlyStoppingCallback,
-    PreTrainedModel,
+    PrinterCallback,
     Trainer,
     TrainerCallback,
     TrainerControl,
@@ -30,13 +31,10 @@ from transformers import (
 from plainfilm.core import TrainingError, write_atomically
 from plainfilm.data.examples import Examples
 from plainfilm.metrics import score
-from plainfilm.training.recipe import Precision, Stage
-from plainfilm.training.sampling import (
-    EpochSampler,
-    SetEpoch,
-    positive_weights,
-    repeat_factors,
-)
+from plainfilm.models.family import Batch, Built, Family, whole_loss
+from plainfilm.training.progress import ShowProgress
+from plainfilm.training.recipe import Precision, Stage, watches_loss
+from plainfilm.training.sampling import EpochSampler, SetEpoch, repeat_factors
 
 HISTORY = "history.json"
 """Losses and rates of a stage by step, in its folder."""
@@ -81,40 +79,74 @@ class StopAtNaN(TrainerCallback):
                 )
 
 
-def part_rates(model: PreTrainedModel, rates: dict[str, float]) -> dict[str, float]:
-    """Return the peak learning rate of each parameter that trains; the longest prefix decides."""
-    prefixes = {prefix: rate for part, rate in rates.items() for prefix in model.parts[part]}
-    chosen = {}
-    for name, _ in model.named_parameters():
-        fitting = [prefix for prefix in prefixes if name.startswith(prefix)]
-        if fitting:
-            chosen[name] = prefixes[max(fitting, key=len)]
+def part_rates(
+    names: Iterable[str], parts: Mapping[str, str], rates: Mapping[str, float]
+) -> dict[str, float]:
+    """Return the peak learning rate of each parameter that trains; the longest match decides.
+
+    Args:
+        names: of the model's parameters.
+        parts: name of a part → regular expression of its parameters' names.
+        rates: name of a part → its rate.
+
+    Raises:
+        TrainingError: a part is unknown, or has no parameter.
+    """
+    patterns = {}
+    for part, rate in rates.items():
+        if part not in parts:
+            raise TrainingError(
+                f"learning_rate.{part}: unknown part; expected one of {', '.join(parts)}"
+            )
+        patterns[part] = (re.compile(parts[part]), rate)
+    chosen: dict[str, float] = {}
+    used: set[str] = set()
+    for name in names:
+        plain = name.removeprefix("base_model.model.")
+        found = [
+            (match.end(), rate, part)
+            for part, (pattern, rate) in patterns.items()
+            if (match := pattern.match(plain))
+        ]
+        if found:
+            _, chosen[name], part = max(found)
+            used.update(one for *_, one in found)
+    empty = [part for part in rates if part not in used]
+    if empty:
+        raise TrainingError(
+            f"learning_rate.{', '.join(empty)}: this model has no such weights: leave the part out"
+        )
     return chosen
 
 
 class StageTrainer(Trainer):
-    """transformers' Trainer with a rate for each part and the stage's objective."""
+    """transformers' Trainer with a rate for each part and a family's losses."""
 
     optimizer: torch.optim.Optimizer | None
 
     def __init__(
         self,
         *,
-        stage: Stage,
+        family: Family[Any, Any],
+        built: Built,
+        stage: Any,
         sampler: EpochSampler | None = None,
-        positive_weights: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> None:
+        self.family = family
+        self.built = built
         self.stage = stage
         self.sampler = sampler
-        self.positive_weights = positive_weights
-        super().__init__(**kwargs)
-        rates = part_rates(self.model, stage.learning_rate)
+        self.terms: dict[str, list[torch.Tensor]] = {}
+        """Name of a loss → its total and count since they were last logged."""
+        super().__init__(model=built.model, **kwargs)
+        names = [name for name, _ in self.model.named_parameters()]
+        rates = part_rates(names, family.parts(self.model), stage.learning_rate)
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(name in rates)
         self.rates = rates
         self.frozen = list(_frozen_modules(self.model))
-        # The loss below divides by the whole batch's counts itself.
+        # compute_loss divides by the whole batch's counts itself.
         self.model_accepts_loss_kwargs = True
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
@@ -124,11 +156,12 @@ class StageTrainer(Trainer):
         """Return AdamW over the parts that train; norms and biases are not decayed."""
         optimizer: torch.optim.Optimizer | None = self.optimizer
         if optimizer is None:
-            decayed = set(self.get_decay_parameter_names(self.model))
             groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
+            decayed = set(self.get_decay_parameter_names(self.model))
             for name, parameter in self.model.named_parameters():
                 if name in self.rates:
-                    decay = self.stage.weight_decay if name in decayed else 0.0
+                    matrix = name in decayed and parameter.ndim > 1
+                    decay = self.stage.weight_decay if matrix else 0.0
                     groups.setdefault((self.rates[name], decay), []).append(parameter)
             self.optimizer = optimizer = torch.optim.AdamW(
                 [
@@ -138,105 +171,132 @@ class StageTrainer(Trainer):
             )
         return optimizer
 
+    def get_batch_samples(
+        self, epoch_iterator: Iterator[Batch], num_batches: int, device: torch.device
+    ) -> tuple[list[Batch], Any]:
+        """Return the pieces of the next batch, and how many items each loss of all of it is over.
+
+        The counts are summed over pieces and processes.
+        """
+        pieces = list(islice(epoch_iterator, num_batches))
+        counts: dict[str, torch.Tensor] = {}
+        for piece in pieces:
+            for name, count in self.family.counts(piece, self.stage).items():
+                counts[name] = counts.get(name, torch.zeros((), dtype=torch.long)) + count.cpu()
+        names = sorted(counts)
+        if names:
+            summed = torch.stack([counts[name] for name in names]).to(device)
+            counts = dict(zip(names, self.accelerator.reduce(summed), strict=True))
+        return pieces, counts
+
     def compute_loss(
         self,
         model: torch.nn.Module,
         inputs: dict[str, torch.Tensor],
         return_outputs: bool = False,
-        num_items_in_batch: torch.Tensor | int | None = None,
+        num_items_in_batch: Any = None,
     ) -> Any:
-        """Return the stage's loss, the same whether a batch comes whole or in micro-batches."""
+        """Return the stage's loss, the same whether a batch comes whole or in pieces.
+
+        Args:
+            model: the model, perhaps wrapped.
+            inputs: one piece of a batch.
+            return_outputs: whether the named losses are returned as well.
+            num_items_in_batch: the counts of :meth:`get_batch_samples`; without them the piece
+                counts as a batch of its own.
+        """
         if model.training:
             for module in self.frozen:
                 module.eval()  # a frozen backbone keeps its running statistics
-        inputs = dict(inputs)
-        if self.stage.objective == "labels":
-            inputs.pop("labels")
-        elif self.stage.objective == "report":
-            inputs.pop("observation_labels")
-        elif self.stage.objective == "pretraining":
-            return self._pretraining_loss(model, inputs, return_outputs, num_items_in_batch)
-        outputs = model(**inputs)
-        loss = self._reweighted(outputs, inputs)
-        if model.training and num_items_in_batch is not None:
-            loss = self._micro_batch_loss(outputs, inputs, num_items_in_batch)
-        return (loss, outputs) if return_outputs else loss
+        losses = self.family.losses(model, inputs, self.stage)
+        for name, one in losses.items():
+            total, count = self.terms.setdefault(name, [torch.zeros(()), torch.zeros(())])
+            self.terms[name] = [total + one.total.detach().cpu(), count + one.items.cpu()]
+        if model.training and isinstance(num_items_in_batch, dict):
+            loss = torch.zeros((), device=next(iter(losses.values())).total.device)
+            for name, one in losses.items():
+                whole = num_items_in_batch[name].clamp_min(1)
+                # Gradients are averaged over the processes, so each counts its part that often.
+                part = one.total * self.accelerator.num_processes / whole
+                loss = loss + one.weight * part
+        else:
+            loss = whole_loss(losses)
+        return (loss, {"losses": losses}) if return_outputs else loss
+
+    def prediction_step(
+        self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> tuple[torch.Tensor, None, None]:
+        """Return the loss of a batch of validation studies."""
+        with torch.no_grad(), self.compute_loss_context_manager():
+            loss = self.compute_loss(model, self._prepare_inputs(inputs))
+        return loss.detach(), None, None
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """Log, with each named loss beside their sum where there are several."""
+        if "loss" in logs:
+            logs |= self._named_losses("")
+        super().log(logs, *args, **kwargs)
+
+    def _named_losses(self, prefix: str) -> dict[str, float]:
+        """Return the mean of each loss since the last call, over all processes."""
+        names = sorted(self.terms)
+        terms, self.terms = self.terms, {}
+        if len(names) < 2 and not prefix:
+            return {}
+        sums = torch.stack([torch.stack(terms[name]) for name in names]).to(self.args.device)
+        summed = self.accelerator.reduce(sums).tolist()
+        return {
+            f"{prefix}{name}_loss": total / max(count, 1)
+            for name, (total, count) in zip(names, summed, strict=True)
+        }
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """Return the validation loss; a stage that learns reports logs scores of drafts, too."""
+        """Return the validation losses and, where a stage learns reports, scores of drafts."""
+        kept, self.terms = self.terms, {}
         found: dict[str, float] = super().evaluate(*args, **kwargs)
-        if self.stage.check_drafts and "report" in self.stage.objective:
-            if self.is_world_process_zero():
-                self.log(self._draft_scores())
-            PartialState().wait_for_everyone()
+        named = self._named_losses("eval_")
+        self.terms = kept
+        if named:
+            self.log(named)
+        found |= named
+        if self.stage.check_drafts and self.family.writes(self.stage):
+            scores = self._draft_scores()
+            self.log(scores)
+            found |= {f"eval_{name}": value for name, value in scores.items()}
         return found
 
     def _draft_scores(self) -> dict[str, float]:
-        """Return the scores of the first validation studies' reports, drafted greedily."""
-        examples, processor = self.eval_dataset, self.data_collator.processor
-        count = min(self.stage.check_drafts, len(examples))
-        references, drafts = [], []
+        """Return the scores of the first validation studies' reports, drafted greedily.
+
+        Every process drafts its share, in as many batches as the others, since processes that
+        share a model's weights must call it together.
+        """
+        examples, state = self.eval_dataset, PartialState()
+        indices = range(min(self.stage.check_drafts, len(examples)))
+        size = self.stage.batch_size
+        batches = [list(indices[first : first + size]) for first in range(0, len(indices), size)]
+        rounds = -(-len(batches) // state.num_processes)
+        texts: dict[int, str] = {}
         self.model.eval()
-        for first in range(0, count, self.stage.batch_size):
-            last = min(first + self.stage.batch_size, count)
-            batch = [examples[index] for index in range(first, last)]
-            inputs = processor(
-                [one["image"] for one in batch], [one["indication"] for one in batch]
-            )
-            inputs = {name: value.to(self.args.device) for name, value in inputs.items()}
+        for number in range(rounds):
+            place = number * state.num_processes + state.process_index
+            batch = batches[place % len(batches)]
+            studies = [examples[index].study for index in batch]
             with self.accelerator.autocast():
-                tokens, _ = self.model.draft(**inputs, num_beams=1)
-            drafts += [report.text for report in processor.decode_reports(tokens)]
-            references += [one["report"].text for one in batch]
-        scores = score(references, drafts, DRAFT_METRICS)
-        return {f"draft_{name}": one.value for name, one in scores.items()}
-
-    def _pretraining_loss(
-        self,
-        model: torch.nn.Module,
-        inputs: dict[str, Any],
-        return_outputs: bool,
-        words_in_batch: torch.Tensor | int | None,
-    ) -> Any:
-        """Return the mean over the batch's hidden words plus the mean over its films."""
-        words = (inputs["labels"] != -100).sum()
-        inputs["text_labels"] = inputs.pop("labels")
-        outputs = model(**inputs, attention=self.stage.attention)
-        loss = outputs.loss
-        if model.training and words_in_batch is not None:
-            share = words * self.accelerator.num_processes / words_in_batch
-            films = outputs.matching_loss / self.current_gradient_accumulation_steps
-            loss = outputs.token_loss * share + films
-        return (loss, outputs) if return_outputs else loss
-
-    def _reweighted(self, outputs: Any, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Return the loss with the observations' weights, which replace the model's label loss."""
-        if self.positive_weights is None or outputs.label_loss is None:
-            return cast(torch.Tensor, outputs.loss)
-        targets = inputs["observation_labels"]
-        known = ~targets.isnan()
-        outputs.label_loss = binary_cross_entropy_with_logits(
-            outputs.label_logits.float()[known],
-            targets[known],
-            pos_weight=self.positive_weights.to(targets.device).expand_as(targets)[known],
+                drafts = self.family.draft(self.model, self.built.processor, studies, num_beams=1)
+            texts |= {i: draft.report.text for i, draft in zip(batch, drafts, strict=True)}
+        for others in gather_object([texts]):
+            texts |= others
+        metrics = dict.fromkeys(DRAFT_METRICS)
+        if not watches_loss(self.stage.watch):
+            metrics[self.stage.watch] = None
+        scores = score(
+            [examples.reports[index].text for index in indices],
+            [texts[index] for index in indices],
+            list(metrics),
+            language=examples.dataset.card.language,
         )
-        if outputs.report_loss is None:
-            return cast(torch.Tensor, outputs.label_loss)
-        weight = self.model.config.label_loss_weight
-        return cast(torch.Tensor, outputs.report_loss + weight * outputs.label_loss)
-
-    def _micro_batch_loss(
-        self, outputs: Any, inputs: dict[str, torch.Tensor], tokens_in_batch: torch.Tensor | int
-    ) -> torch.Tensor:
-        """Return this process's part of the loss; gradients are averaged over the processes."""
-        loss = torch.zeros((), device=outputs.loss.device)
-        if outputs.report_loss is not None:
-            tokens = (inputs["labels"] != -100).sum() * self.accelerator.num_processes
-            loss = loss + outputs.report_loss * tokens / tokens_in_batch
-        if outputs.label_loss is not None:
-            weight = 1.0 if outputs.report_loss is None else self.model.config.label_loss_weight
-            loss = loss + weight * outputs.label_loss / self.current_gradient_accumulation_steps
-        return loss
+        return {f"draft_{name}": one.value for name, one in scores.items()}
 
 
 def _frozen_modules(model: torch.nn.Module) -> Iterator[torch.nn.Module]:
@@ -316,17 +376,32 @@ def resolve_precision(stage: Stage) -> Precision:
 
 
 def run_stage(
-    stage: Stage,
+    stage: Any,
     *,
-    model: PreTrainedModel,
+    family: Family[Any, Any],
+    built: Built,
     training: Examples,
     validation: Examples,
-    collate: Any,
     folder: Path,
     seed: int,
     progress: bool,
-) -> None:
-    """Train ``model`` in place through ``stage``, resuming from ``folder`` where it holds a part.
+    report_to: Sequence[str] = (),
+) -> Mapping[str, torch.Tensor] | None:
+    """Train a model in place through ``stage``, resuming from ``folder`` where it holds a part.
+
+    Args:
+        stage: of the recipe.
+        family: the model's.
+        built: the model and its processor.
+        training: studies to learn from.
+        validation: studies to check on.
+        folder: of the stage: checkpoints and history.
+        seed: of order and random choices.
+        progress: whether to show progress.
+        report_to: tools that get the curves, as transformers' Trainer calls them.
+
+    Returns:
+        The weights, where they are spread over processes and had to be gathered; else None.
 
     Raises:
         TrainingError: the loss became NaN or infinite, or the machine cannot do what is asked.
@@ -344,18 +419,16 @@ def run_stage(
         warmup_steps=stage.warmup,  # below 1: a share of all steps
         bf16=precision == "bfloat16",
         fp16=precision == "float16",
-        ddp_find_unused_parameters=(
-            stage.objective not in ("report", "report+labels")
-            or model.pretraining_heads is not None  # heads that this stage has no use for
-        ),
+        ddp_find_unused_parameters=True,  # a family may have heads that a stage has no use for
+        max_grad_norm=stage.clip_norm,
         eval_strategy="steps",
         eval_steps=stage.check_every,
         save_strategy="steps",
         save_steps=stage.check_every,
         save_total_limit=2,
         load_best_model_at_end=stage.patience is not None,
-        metric_for_best_model="eval_loss",
-        greater_is_better=False,
+        metric_for_best_model=_watched(stage),
+        greater_is_better=not watches_loss(stage.watch),
         logging_steps=min(50, stage.check_every),
         logging_nan_inf_filter=False,
         restore_callback_states_from_checkpoint=True,
@@ -363,11 +436,11 @@ def run_stage(
         remove_unused_columns=False,
         label_names=["labels"],
         use_cpu=not torch.cuda.is_available(),
-        dataloader_num_workers=0,
+        dataloader_num_workers=stage.workers,
         dataloader_pin_memory=torch.cuda.is_available(),
         seed=seed,
-        report_to="none",
-        disable_tqdm=not progress,
+        report_to=list(report_to) or "none",
+        disable_tqdm=True,
     )
     if arguments.n_gpu > 1:  # without torchrun the Trainer would multiply the batch by the GPUs
         arguments._n_gpu = 1
@@ -380,26 +453,45 @@ def run_stage(
     callbacks: list[TrainerCallback] = [CompleteMark(), StopAtNaN(), SetEpoch(sampler, training)]
     if stage.patience is not None:
         callbacks.append(EarlyStoppingCallback(early_stopping_patience=stage.patience))
+    family.prepare(built.model, stage, training)
+    if stage.gradient_checkpointing:
+        built.model.gradient_checkpointing_enable({"use_reentrant": False})
+        if hasattr(built.model, "peft_config"):  # nothing before the first adapter has a gradient
+            built.model.enable_input_require_grads()
+    if progress:
+        callbacks.append(ShowProgress(stage.name, stage.batch_size * stage.accumulation))
+    os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(folder.resolve() / "tensorboard"))
     trainer = StageTrainer(
+        family=family,
+        built=built,
         stage=stage,
         sampler=sampler,
-        positive_weights=positive_weights(training.labels, stage.positive_weights),
-        model=model,
         args=arguments,
         train_dataset=training,
         eval_dataset=validation,
-        data_collator=collate,
+        data_collator=family.collate(built, stage),
         callbacks=callbacks,
     )
+    trainer.remove_callback(PrinterCallback)
     checkpoint = latest_checkpoint(folder)
     PartialState().wait_for_everyone()
     best = stopped_early(checkpoint, stage.patience)
     if checkpoint is not None and best is not None:
-        weights = load_file(best / "model.safetensors")
-        model.load_state_dict(weights, strict=False)  # tied weights are stored once
+        trainer.state.best_model_checkpoint = str(best)
+        trainer._load_best_model()
         history = _trainer_state(checkpoint)["log_history"]
     else:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         history = cast(Any, trainer.state).log_history
     if PartialState().is_main_process:
         write_atomically(folder / HISTORY, json.dumps(history, indent=1))
+    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
+        return cast(
+            Mapping[str, torch.Tensor], trainer.accelerator.get_state_dict(trainer.model_wrapped)
+        )
+    return None
+
+
+def _watched(stage: Any) -> str:
+    """Return the name under which the trainer knows what early stopping watches."""
+    return f"eval_{stage.watch}" if watches_loss(stage.watch) else f"eval_draft_{stage.watch}"

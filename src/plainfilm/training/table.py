@@ -5,7 +5,7 @@ The folder that is filled:
     plan.json                what was asked for; a folder belongs to one table, size and data set
     runs/ROW/seed-0/         the run folder of each row and seed
     runs/ROW/seed-0/test/    its reports on the test split, and their scores
-    templates/               the reports of the rows that need no model
+    references/              the reports of the rows that need no model
     table.json               the results: what the Markdown and the plots are made from
 
 Stopped at any moment, the same command goes on where it stood.
@@ -22,21 +22,32 @@ from safetensors import safe_open
 
 from plainfilm.core import MissingDependencyError, TrainingError, write_atomically
 from plainfilm.data import Dataset
-from plainfilm.data.examples import readable, target_report
-from plainfilm.evaluation.evaluate import NEAREST, evaluate, save_predictions, template_rows
+from plainfilm.data.examples import target_report, teachable
+from plainfilm.evaluation.baselines import INDICATION, TABLE, VISION, VISION_ELSEWHERE
+from plainfilm.evaluation.evaluate import OTHER_CONTEXT, evaluate, save_predictions
+from plainfilm.evaluation.references import NEAREST, reference_rows
 from plainfilm.metrics import score
-from plainfilm.metrics.files import RUN_FILE, SCORES_FILE, read_run
+from plainfilm.metrics.files import RUN_FILE, SCORES_FILE, read_run, read_systems
 from plainfilm.metrics.outputs import MOST_COMMON
 from plainfilm.metrics.runs import Runs, difference, over_runs
 from plainfilm.metrics.significance import holm
-from plainfilm.pipeline import load_model
-from plainfilm.training.recipe import Recipe
+from plainfilm.pipeline import load_card, load_model
+from plainfilm.training.recipe import Recipe, parse_recipe
 from plainfilm.training.run import train
 from plainfilm.training.table_plan import Plan, Question
 
 RESULTS = "table.json"
-TEMPLATES = {"most-common": MOST_COMMON, "nearest": NEAREST}
+REFERENCES = {
+    "most-common": MOST_COMMON,
+    "nearest": NEAREST,
+    "indication-only": INDICATION,
+    "table-only": TABLE,
+    "perfect-vision": VISION,
+    "perfect-vision-elsewhere": VISION_ELSEWHERE,
+}
 """The rows that need no model, and the columns of their predictions."""
+CONTEXT = "-other-context"
+"""Behind a row's name: the same models, told another patient's context."""
 LEVEL = 0.05
 """Of significance, for the answers."""
 
@@ -75,7 +86,7 @@ def fill_table(
     if len(targets) > 1:
         raise TrainingError(f"the rows write different parts of a report: {', '.join(targets)}")
     target = targets.pop()
-    _write_templates(dataset, target, out / "templates", progress)
+    _write_references(dataset, target, out / "references", progress)
     count, total = 0, len(plan.seeds) * len(plan.recipes)
     for seed in plan.seeds:
         for row, recipe in plan.recipes.items():
@@ -86,7 +97,8 @@ def fill_table(
             if not (run / "test" / SCORES_FILE).is_file():
                 evaluate(
                     load_model(run), dataset, metrics=metrics, templates=False,
-                    output=run / "test", progress=progress,
+                    other_context=plan.table.other_context, output=run / "test",
+                    progress=progress,
                 )  # fmt: skip
     results = {"asked": asked, "notes": notes, **_results(plan, dataset, out, metrics, target)}
     write_atomically(done, json.dumps(results, indent=1, ensure_ascii=False))
@@ -137,30 +149,35 @@ def _computable(names: Sequence[str]) -> tuple[list[str], list[str]]:
     return found, notes
 
 
-def _write_templates(dataset: Dataset, target: str, folder: Path, progress: bool) -> None:
+def _write_references(dataset: Dataset, target: str, folder: Path, progress: bool) -> None:
     if (folder / RUN_FILE).is_file():
         return
-    rows, training = readable(dataset.split("test")), readable(dataset.split("train"))
+    rows, training = (teachable(dataset.split(split), target) for split in ("test", "train"))
     if not rows or not training:
         raise TrainingError(
             f"{dataset.path} has {len(training)} training and {len(rows)} test studies; at least "
             "one of each is needed"
         )
     references = {row.study_id: target_report(row, target).text for row in rows}
-    texts = template_rows(dataset, rows, dataset, training, target, progress=progress)
+    texts = reference_rows(dataset, rows, dataset, training, target, progress=progress)
     save_predictions(folder, references, texts)
 
 
 def _seeded(plan: Plan, row: str, recipe: Recipe, seed: int, out: Path) -> Recipe:
-    """Return the recipe with its seed, and with the backbone that it shares."""
+    """Return the recipe with its seed, and with what it starts from of another row."""
     changes: dict[str, Any] = {"seed": seed}
-    if row in plan.shared:
-        source = plan.shared[row]
-        stage = plan.recipes[source].stages[0].name
-        backbone = run_folder(out.resolve(), source, seed) / "stages" / f"1-{stage}" / "model"
-        initial = recipe.model.initial.model_copy(update={"backbone": backbone})
-        changes["model"] = recipe.model.model_copy(update={"initial": initial})
-    return recipe.model_copy(update=changes)
+    if row not in plan.starts:
+        return recipe.model_copy(update=changes)
+    source, key = plan.starts[row], plan.table.sizes[plan.size].start_key
+    run = run_folder(out.resolve(), source, seed)
+    stage = plan.recipes[source].stages[0].name
+    values = recipe.to_dict() | changes
+    *parents, last = key.split(".")
+    place = values
+    for parent in parents:
+        place = place.setdefault(parent, {})
+    place[last] = str(run / "stages" / f"1-{stage}" / "model")
+    return parse_recipe(values)
 
 
 def _results(
@@ -179,18 +196,29 @@ def _results(
         if row not in plan.recipes:
             continue
         runs = [run_folder(out, row, seed) for seed in plan.seeds]
-        read = [read_run(run / "test") for run in runs]
+        read = [read_run(run / "test", load_card(run).name) for run in runs]
         scored[row] = over_runs(read[0][0], [said for _, said in read], **protocol)
         rows[row] = {"name": plan.table.rows[row], "parameters": _parameters(runs[0])}
-    for row, column in TEMPLATES.items():
-        references, said = read_run(out / "templates", column)
+        if plan.table.other_context:
+            columns = [f"{load_card(run).name}, {OTHER_CONTEXT}" for run in runs]
+            confused = [
+                read_run(run / "test", column)[1] for run, column in zip(runs, columns, strict=True)
+            ]
+            scored[row + CONTEXT] = over_runs(read[0][0], confused, **protocol)
+            rows[row + CONTEXT] = rows[row] | {"name": f"{plan.table.rows[row]}, {OTHER_CONTEXT}"}
+    _, answered = read_systems(out / "references")
+    for row, column in REFERENCES.items():
+        if column not in answered:
+            continue  # it does not apply to this data set
+        references, said = read_run(out / "references", column)
         scored[row] = over_runs(references, [said], **protocol)
         rows[row] = {"name": column, "parameters": 0}
     for row, found in scored.items():
         rows[row]["metrics"] = {name: _entry(one) for name, one in found.items()}
     return {
         "studies": {
-            split: len(readable(dataset.split(split))) for split in ("train", "validate", "test")
+            split: len(teachable(dataset.split(split), target))
+            for split in ("train", "validate", "test")
         },
         "simulated": dataset.card.simulated,
         "rows": rows,

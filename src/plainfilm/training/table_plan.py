@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 import plainfilm
 from plainfilm.core import RecipeError, Word, describe
@@ -33,8 +34,16 @@ class Size(Word):
 
     folder: Path
     """Of the recipes, beside ``table.yaml``."""
-    backbone_of: dict[str, str] = Field(default_factory=dict)
-    """Row → the row whose first stage trains the backbone that it starts from, seed for seed."""
+    starts: dict[str, str] = Field(default_factory=dict)
+    """Row → the row whose first stage makes the model that it starts from, seed for seed."""
+    start_key: str = ""
+    """The recipe's key that gets the folder of that model (``model.initial.backbone``)."""
+
+    @model_validator(mode="after")
+    def _a_key_for_what_is_started_from(self) -> Self:
+        if self.starts and not self.start_key:
+            raise ValueError("starts needs start_key: the recipe's key that gets the folder")
+        return self
 
 
 class Table(Word):
@@ -45,6 +54,8 @@ class Table(Word):
     """Recipe, without its suffix → the name that is printed."""
     metrics: tuple[str, ...]
     questions: tuple[Question, ...] = ()
+    other_context: bool = False
+    """Whether each model also answers with another patient's context, as a row of its own."""
     sizes: dict[str, Size]
 
 
@@ -55,9 +66,9 @@ class Plan:
     table: Table
     size: str
     recipes: Mapping[str, Recipe]
-    """By row, its training order; the seed and a shared backbone are laid over later."""
-    shared: Mapping[str, str]
-    """Row → the row whose backbone it starts from."""
+    """By row, its training order; the seed and what it starts from are laid over later."""
+    starts: Mapping[str, str]
+    """Row → the row from whose first stage it starts."""
     seeds: tuple[int, ...]
 
 
@@ -117,15 +128,15 @@ def make_plan(
     if seeds < 1:
         raise RecipeError(f"seeds must be at least 1, got {seeds}")
     resolve(table.metrics)
-    shared = table.sizes[size].backbone_of
+    starts = table.sizes[size].starts
     wanted = list(table.rows) if rows is None else list(rows)
-    named = [*wanted, *shared, *shared.values(), *_asked(table)]
+    named = [*wanted, *starts, *starts.values(), *_asked(table)]
     unknown = dict.fromkeys(row for row in named if row not in table.rows)
     if unknown:
         raise RecipeError(f"no row {', '.join(unknown)}: choose from {', '.join(table.rows)}")
-    sources = {shared[row] for row in wanted if row in shared}
+    sources = {starts[row] for row in wanted if row in starts}
     order = sorted(
-        sources | set(wanted), key=lambda row: (row in shared, list(table.rows).index(row))
+        sources | set(wanted), key=lambda row: (row in starts, list(table.rows).index(row))
     )
     folder = path.parent / table.sizes[size].folder
     recipes = {
@@ -135,7 +146,7 @@ def make_plan(
         )
         for row, own in _changes_by_row(order, changes).items()
     }
-    used = {row: shared[row] for row in order if row in shared}
+    used = {row: starts[row] for row in order if row in starts}
     return Plan(table, size, recipes, used, tuple(range(seeds)))
 
 

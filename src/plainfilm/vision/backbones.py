@@ -2,103 +2,294 @@
 
 Every backbone gives ``(batch, tokens, channels)`` in row-major order of a square grid, whatever its
 own output is: a convolutional feature map before pooling (MedViLL, section III-A), or a sequence
-model's patch tokens without its class token. ResNet, ViT and DINOv2 are transformers' own networks,
-DenseNet is MONAI's, Mamba is built of transformers' blocks.
+model's patch tokens without its class token.
+
+Any vision network of transformers will do that takes ``pixel_values`` alone and gives its last
+hidden state or feature maps (SigLIP and CLIP: their image towers), beside a DenseNet and a Mamba
+encoder of our own. How many channels a network has, on what raster, and which of its weights reach
+only what is not read here (poolers, mask tokens) is found by running it on torch's meta device,
+where tensors have shapes and no content; those weights are left out.
 """
 
+import inspect
+import json
 import math
-from typing import Any, cast
+from functools import cache
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import nn
 from transformers import (
-    Dinov2Config,
-    Dinov2Model,
+    CONFIG_MAPPING,
+    MODEL_FOR_BACKBONE_MAPPING,
+    MODEL_MAPPING,
     PreTrainedConfig,
     PreTrainedModel,
-    ResNetConfig,
-    ResNetModel,
-    ViTConfig,
-    ViTModel,
 )
 
 from plainfilm.core import InputError, errors_as
 from plainfilm.vision.densenet import DenseNetConfig, DenseNetModel
 from plainfilm.vision.mamba import VisionMambaConfig, VisionMambaModel
 
-_CLASSES: dict[str, tuple[type[PreTrainedConfig], type[PreTrainedModel]]] = {
-    "resnet": (ResNetConfig, ResNetModel),
+_OWN: dict[str, tuple[type[PreTrainedConfig], type[PreTrainedModel]]] = {
     "densenet": (DenseNetConfig, DenseNetModel),
-    "vit": (ViTConfig, ViTModel),
-    "dinov2": (Dinov2Config, Dinov2Model),
     "mamba": (VisionMambaConfig, VisionMambaModel),
 }
 
-BACKBONES = tuple(_CLASSES)
-"""The ``model_type`` of the configurations that :func:`build_backbone` knows."""
+BACKBONES = (
+    *_OWN, "beit", "clip_vision_model", "convnext", "convnextv2", "deit", "dinov2",
+    "dinov2_with_registers", "dinov3_vit", "efficientnet", "focalnet", "hiera", "pvt_v2", "regnet",
+    "resnet", "segformer", "siglip_vision_model", "swin", "swinv2", "vit",
+)  # fmt: skip
+"""The ``model_type`` of those that our tests run; transformers has more of the kind."""
 
-CONVOLUTIONAL = ("resnet", "densenet")
-"""Those that give a feature map; the others give a token for each patch."""
+_SWITCHES = ("use_mask_token", "vision_use_head", "use_head")
+"""Settings of transformers' configurations that build what no backbone needs."""
 
-WITH_ATTENTION = ("vit", "dinov2")
-"""Those whose tokens attend to each other."""
+
+class Features(NamedTuple):
+    """What a backbone makes of a film."""
+
+    channels: int
+    rows: int
+    columns: int
+    unused: frozenset[str] = frozenset()
+    """Names of the weights that the features do not depend on."""
 
 
 def backbone_config(values: dict[str, Any]) -> PreTrainedConfig:
     """Return the configuration that ``values`` describe; ``model_type`` chooses the network.
 
+    ``image_size`` is left out where the network reads films of any size, and ``num_channels`` where
+    it reads colour only.
+
     Raises:
-        InputError: ``model_type`` is missing or none of :data:`BACKBONES`, or a setting is unknown.
+        InputError: ``model_type`` is missing or no network of the kind, or a setting is unknown.
     """
     rest = dict(values)
     model_type = rest.pop("model_type", None)
-    if model_type not in _CLASSES:
-        raise InputError(
-            f"unknown backbone {model_type!r}: expected model_type to be one of "
-            f"{', '.join(BACKBONES)}"
-        )
-    kind = _CLASSES[model_type][0]
-    if model_type in CONVOLUTIONAL:
-        rest.pop("image_size", None)  # any size will do
-    if model_type == "dinov2":  # nothing here hides patches
-        rest = {"use_mask_token": False} | rest
-    known = set(kind().to_dict())
-    unknown = sorted(set(rest) - known)
+    kind = _config_class(model_type)
+    known = kind().to_dict()
+    if "image_size" not in known:
+        rest.pop("image_size", None)
+    if "num_channels" not in known and rest.get("num_channels") == 3:
+        del rest["num_channels"]
+    if isinstance(known.get("image_size"), list | tuple) and isinstance(
+        rest.get("image_size"), int
+    ):
+        rest["image_size"] = [rest["image_size"]] * 2
+    rest = {name: False for name in _SWITCHES if name in known} | rest
+    unknown = sorted(set(rest) - set(known))
     if unknown:
+        common = set(PreTrainedConfig().to_dict())
         raise InputError(
             f"unknown setting of the {model_type} backbone: {', '.join(unknown)}; expected some of "
-            f"{', '.join(sorted(known - set(PreTrainedConfig().to_dict())))}"
+            f"{', '.join(sorted(set(known) - common))}"
         )
     with errors_as(InputError, f"wrong setting of the {model_type} backbone", "mend it"):
         return kind(**rest)
 
 
+def _config_class(model_type: object) -> type[PreTrainedConfig]:
+    if isinstance(model_type, str) and model_type in _OWN:
+        return _OWN[model_type][0]
+    if not isinstance(model_type, str) or model_type not in CONFIG_MAPPING:
+        raise InputError(
+            f"unknown backbone {model_type!r}: expected model_type to be one of "
+            f"{', '.join(BACKBONES)}, or another vision network of transformers"
+        )
+    kind = cast(type[PreTrainedConfig], CONFIG_MAPPING[model_type])
+    tower = getattr(kind.sub_configs.get("vision_config"), "model_type", None)
+    if tower in CONFIG_MAPPING:
+        raise InputError(
+            f"{model_type} is no image backbone, since it reads text as well: model_type "
+            f"{tower} is its image tower"
+        )
+    network = _transformers_class(kind)
+    if network is None or "pixel_values" not in inspect.signature(network.forward).parameters:
+        raise InputError(
+            f"{model_type} is no image backbone, since it takes no films: expected model_type to "
+            f"be one of {', '.join(BACKBONES)}, or another vision network of transformers"
+        )
+    return kind
+
+
+def _transformers_class(config: type[PreTrainedConfig]) -> type[PreTrainedModel] | None:
+    for mapping in (MODEL_MAPPING, MODEL_FOR_BACKBONE_MAPPING):
+        if config in mapping:
+            kinds = mapping[config]
+            return cast(
+                type[PreTrainedModel], kinds[0] if isinstance(kinds, tuple | list) else kinds
+            )
+    return None
+
+
 def backbone_class(config: PreTrainedConfig) -> tuple[type[PreTrainedModel], dict[str, Any]]:
     """Return the network's class, and what it is built with beside its configuration."""
-    extra = {"add_pooling_layer": False} if config.model_type == "vit" else {}
-    return _CLASSES[config.model_type][1], extra
+    for kind, network in _OWN.values():
+        if isinstance(config, kind):
+            return network, {}
+    found = _transformers_class(type(config))
+    assert found is not None  # noqa: S101 - backbone_config has looked
+    pools = "add_pooling_layer" in inspect.signature(found.__init__).parameters
+    return found, {"add_pooling_layer": False} if pools else {}
 
 
 def build_backbone(config: PreTrainedConfig) -> PreTrainedModel:
     """Return the network of a backbone configuration, with fresh weights and no pooling head."""
     kind, extra = backbone_class(config)
-    return cast(PreTrainedModel, kind._from_config(config, **extra))
+    network = cast(PreTrainedModel, kind._from_config(config, **extra))
+    leave_out(network, backbone_features(config).unused)
+    return network
+
+
+def leave_out(network: nn.Module, unused: frozenset[str]) -> None:
+    """Take the ``unused`` weights out of a network: whole modules where they are all a module has.
+
+    Left in, they would have no gradient, for which data-parallel training must be told to look.
+    """
+    gone: set[str] = set()
+    for name, module in list(network.named_modules()):  # outer ones first
+        prefix = f"{name}." if name else ""
+        inside = {prefix + weight for weight, _ in module.named_parameters()} - gone
+        if not name or not inside or not inside <= unused:
+            continue
+        network.set_submodule(name, _Nothing())
+        gone |= inside
+    for name in unused - gone:
+        parent, _, own = name.rpartition(".")
+        module = network.get_submodule(parent)
+        value = module._parameters.pop(own)
+        assert value is not None  # noqa: S101 - it was named as a weight
+        module.register_buffer(own, value.detach(), persistent=False)
+
+
+class _Nothing(nn.Module):
+    """Stands where a module was that only a pooled output went through."""
+
+    def forward(self, hidden: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Return ``hidden`` as it is."""
+        return hidden
+
+
+def backbone_features(config: PreTrainedConfig, image_size: int | None = None) -> Features:
+    """Return what a backbone makes of a square film, without making it.
+
+    Args:
+        config: from :func:`backbone_config`.
+        image_size: side of the film in pixels; what the configuration says, or 224.
+
+    Raises:
+        InputError: the network cannot read such a film, or gives no feature map.
+    """
+    own = getattr(config, "image_size", None)
+    size = image_size or (own if isinstance(own, int) else own[0] if own else 224)
+    shape = getattr(config, "feature_shape", None)
+    if shape is not None:
+        return Features(*shape(size))
+    return _measure(
+        cast(Any, type(config)), json.dumps(config.to_dict(), sort_keys=True, default=str), size
+    )
 
 
 def backbone_channels(config: PreTrainedConfig) -> int:
     """Return the number of channels of a backbone's tokens."""
-    return int(config.hidden_sizes[-1] if config.model_type == "resnet" else config.hidden_size)
+    return backbone_features(config).channels
+
+
+def check_grid(config: PreTrainedConfig, image_size: int, grid: int) -> None:
+    """Refuse a raster of image tokens that is finer than the backbone's own.
+
+    Raises:
+        InputError: with the backbone's.
+    """
+    features = backbone_features(config, image_size)
+    _check_grid(config, features.rows, features.columns, grid)
+
+
+def _check_grid(config: PreTrainedConfig, rows: int, columns: int, grid: int) -> None:
+    if not 0 < grid <= min(rows, columns):
+        raise InputError(
+            f"image_token_grid is {grid}, but the {config.model_type} backbone gives "
+            f"{rows} × {columns} tokens for this film: lower image_token_grid or raise image_size"
+        )
+
+
+def has_attention(backbone: PreTrainedModel) -> bool:
+    """Return whether all of a backbone's tokens attend to each other in every layer."""
+    config = backbone.config
+    if hasattr(config, "feature_shape"):
+        return False
+    size = getattr(config, "image_size", None) or 224
+    values = json.dumps(config.to_dict(), sort_keys=True, default=str)
+    return _attends(cast(Any, type(config)), values, size if isinstance(size, int) else size[0])
+
+
+@cache
+def _measure(kind: Any, values: str, size: int) -> Features:
+    config = kind.from_dict(json.loads(values))
+    what = (
+        f"the {config.model_type} network gives no feature map for a film of {size} × {size} pixels"
+    )
+    with errors_as(InputError, what, "choose another size, or another model_type"):
+        network, film = _on_meta(config, size)
+        features = feature_map(last_features(network(pixel_values=film)))
+        weights = dict(network.named_parameters())
+        gradients = torch.autograd.grad(features.sum(), list(weights.values()), allow_unused=True)
+        unused = frozenset(
+            name for name, slope in zip(weights, gradients, strict=True) if slope is None
+        )
+    found = Features(*features.shape[1:])
+    if unused:
+        leave_out(network, unused)
+        try:
+            network(pixel_values=film)
+        except (AttributeError, IndexError, TypeError, ValueError, RuntimeError):
+            return found  # something reads what they give, though nothing comes of it
+    return found._replace(unused=unused)
+
+
+@cache
+def _attends(kind: Any, values: str, size: int) -> bool:
+    config = kind.from_dict(json.loads(values))
+    network, film = _on_meta(config, size, attn_implementation="eager")  # others give no weights
+    network.config.output_attentions = True
+    output = network(pixel_values=film)
+    hidden, layers = last_features(output), getattr(output, "attentions", None)
+    if hidden.ndim != 3 or not layers:
+        return False
+    tokens = hidden.shape[1]
+    return all(layer.ndim == 4 and layer.shape[2:] == (tokens, tokens) for layer in layers)
+
+
+def _on_meta(
+    config: PreTrainedConfig, size: int, **options: Any
+) -> tuple[PreTrainedModel, torch.Tensor]:
+    """Return the whole network and a film, of shapes and no content."""
+    kind, extra = backbone_class(config)
+    with torch.device("meta"), torch.inference_mode(False), torch.enable_grad():
+        network = kind._from_config(config, dtype=torch.float32, **extra, **options).eval()
+        film = torch.empty(1, getattr(config, "num_channels", 3), size, size)
+    return cast(PreTrainedModel, network), film
+
+
+def last_features(output: Any) -> torch.Tensor:
+    """Return the last hidden state of a network's output, or the last of its feature maps."""
+    hidden = getattr(output, "last_hidden_state", None)
+    return cast(torch.Tensor, output.feature_maps[-1] if hidden is None else hidden)
 
 
 def feature_map(hidden: torch.Tensor) -> torch.Tensor:
     """Return a backbone's last hidden state as a map, ``(batch, channels, rows, columns)``.
 
     Args:
-        hidden: such a map already, or ``(batch, tokens, channels)``: a square of patches, with or
-            without a class token in front.
+        hidden: such a map already, with its channels second or last; or
+            ``(batch, tokens, channels)``: a square of patches, with or without class tokens and
+            registers in front.
     """
     if hidden.ndim == 4:
-        return hidden
+        last = hidden.shape[1] == hidden.shape[2] != hidden.shape[3]
+        return hidden.permute(0, 3, 1, 2) if last else hidden
     side = math.isqrt(hidden.shape[1])
     return hidden[:, -side * side :].transpose(1, 2).reshape(len(hidden), -1, side, side)
 
@@ -111,7 +302,7 @@ def image_tokens(backbone: PreTrainedModel, pixel_values: torch.Tensor, grid: in
 
     Args:
         backbone: a network from :func:`build_backbone`.
-        pixel_values: ``(batch, channels, height, width)``.
+        pixel_values: ``(batch, channels, height, width)``, in any precision.
         grid: side of the raster wanted.
 
     Returns:
@@ -120,13 +311,9 @@ def image_tokens(backbone: PreTrainedModel, pixel_values: torch.Tensor, grid: in
     Raises:
         InputError: the backbone's own raster is coarser than ``grid``.
     """
-    features = feature_map(backbone(pixel_values=pixel_values).last_hidden_state)
+    features = feature_map(last_features(backbone(pixel_values=pixel_values.to(backbone.dtype))))
     rows, columns = features.shape[-2:]
-    if min(rows, columns) < grid:
-        raise InputError(
-            f"image_token_grid is {grid}, but the {backbone.config.model_type} backbone gives "
-            f"{rows} × {columns} tokens for this film: lower image_token_grid or raise image_size"
-        )
+    _check_grid(backbone.config, rows, columns, grid)
     if (rows, columns) != (grid, grid):
         features = nn.functional.adaptive_avg_pool2d(features, grid)
     return features.flatten(2).transpose(1, 2)

@@ -71,7 +71,7 @@ _RENAMES: dict[str, tuple[tuple[str, str], ...]] = {
         (r"^encoder\.ln\.", "layernorm."),
     ),
 }
-"""From torchvision's and CheXNet's names to transformers' on disk (DenseNet: to MONAI's)."""
+"""From torchvision's and CheXNet's names to transformers' on disk, and to our DenseNet's."""
 
 _HEADS = re.compile(
     r"^(module\.)?(densenet121\.)?(vit\.)?"

@@ -1,16 +1,19 @@
 """DenseNet as an image backbone: CheXNet is its DenseNet-121.
 
-The layers are MONAI's (``monai.networks.nets.DenseNet``), which compute what torchvision's do. The
-last feature map goes through the ReLU that stands before pooling in torchvision and in CheXNet
-(Rajpurkar et al., arXiv:1711.05225; 1024 channels at stride 32); the classifier is left out.
+The layers are those of Huang et al. (CVPR 2017, Table 1), in torchvision's order: norm, ReLU,
+convolution. The last feature map goes through the ReLU that stands before pooling in torchvision
+and in CheXNet (Rajpurkar et al., arXiv:1711.05225; 1024 channels at stride 32); there is no
+classifier.
 """
 
+from collections import OrderedDict
 from typing import Any
 
 import torch
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers import initialization as init
+from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import BaseModelOutput
 
 
@@ -52,26 +55,70 @@ class DenseNetConfig(PreTrainedConfig):
         return channels
 
 
+class DenseLayer(GradientCheckpointingLayer):
+    """Adds ``growth_rate`` channels, computed from all before through a 1 × 1 convolution."""
+
+    def __init__(self, channels: int, growth_rate: int, bn_size: int) -> None:
+        super().__init__()
+        between = bn_size * growth_rate
+        self.layers = nn.Sequential(
+            OrderedDict(
+                norm1=nn.BatchNorm2d(channels),
+                relu1=nn.ReLU(inplace=True),
+                conv1=nn.Conv2d(channels, between, 1, bias=False),
+                norm2=nn.BatchNorm2d(between),
+                relu2=nn.ReLU(inplace=True),
+                conv2=nn.Conv2d(between, growth_rate, 3, padding=1, bias=False),
+            )
+        )
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Return ``(batch, channels, rows, columns)`` with the new channels behind the old ones."""
+        return torch.cat([features, self.layers(features)], dim=1)
+
+
+def transition(channels: int) -> nn.Sequential:
+    """Return the layers between two blocks: half the channels, half the raster."""
+    return nn.Sequential(
+        OrderedDict(
+            norm=nn.BatchNorm2d(channels),
+            relu=nn.ReLU(inplace=True),
+            conv=nn.Conv2d(channels, channels // 2, 1, bias=False),
+            pool=nn.AvgPool2d(2),
+        )
+    )
+
+
 class DenseNetModel(PreTrainedModel):
-    """MONAI's DenseNet without its classifier."""
+    """A DenseNet's feature extractor."""
 
     config_class = DenseNetConfig
     base_model_prefix = "densenet"
     main_input_name = "pixel_values"
+    supports_gradient_checkpointing = True
 
     def __init__(self, config: DenseNetConfig) -> None:
         super().__init__(config)
-        from monai.networks.nets.densenet import DenseNet  # takes seconds to import
-
-        self.features = DenseNet(
-            spatial_dims=2,
-            in_channels=config.num_channels,
-            out_channels=1,
-            init_features=config.init_features,
-            growth_rate=config.growth_rate,
-            block_config=config.block_config,
-            bn_size=config.bn_size,
-        ).features
+        channels = config.init_features
+        self.features = nn.Sequential(
+            OrderedDict(
+                conv0=nn.Conv2d(config.num_channels, channels, 7, stride=2, padding=3, bias=False),
+                norm0=nn.BatchNorm2d(channels),
+                relu0=nn.ReLU(inplace=True),
+                pool0=nn.MaxPool2d(3, stride=2, padding=1),
+            )
+        )
+        for number, layers in enumerate(config.block_config, start=1):
+            block = nn.Sequential()
+            for layer in range(1, layers + 1):
+                dense = DenseLayer(channels, config.growth_rate, config.bn_size)
+                block.add_module(f"denselayer{layer}", dense)
+                channels += config.growth_rate
+            self.features.add_module(f"denseblock{number}", block)
+            if number < len(config.block_config):
+                self.features.add_module(f"transition{number}", transition(channels))
+                channels //= 2
+        self.features.add_module("norm5", nn.BatchNorm2d(channels))
         self.post_init()
 
     @torch.no_grad()

@@ -50,6 +50,11 @@ class VisionMambaConfig(MambaConfig):
         self.patch_size = patch_size
         self.num_channels = num_channels
 
+    def feature_shape(self, size: int) -> tuple[int, int, int]:
+        """Return (channels, rows, columns) for a film of ``size`` pixels a side."""
+        side = size // self.patch_size
+        return self.hidden_size, side, side
+
 
 class VisionMambaModel(MambaPreTrainedModel):
     """transformers' Mamba blocks over the patches of a film."""

@@ -12,7 +12,7 @@ import PIL.Image
 import torch
 from transformers import BaseImageProcessor, BatchFeature
 
-from plainfilm.core import Image, Pixels, View
+from plainfilm.core import Image, InputError, Pixels, Study
 
 
 def letterbox(pixels: Pixels, size: int) -> Pixels:
@@ -55,19 +55,19 @@ def maps_on_film(maps: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
     )[0]
 
 
-def views_to_read(views: Sequence[View], count: int) -> list[int]:
-    """Return which films of a study a model reads, at most ``count``, in their order.
+def read_images(study: Study, count: int) -> list[Image]:
+    """Return the images that a model reads of a study, at most ``count``, the frontal one first.
 
-    A frontal film first (one of unknown view where there is none), then a lateral one, then the
-    others as they come. Empty where no film is, or may be, a frontal one.
+    Raises:
+        InputError: none is, or may be, a frontal one.
     """
-    kinds = ([view.frontal for view in views], [view is View.UNKNOWN for view in views])
-    first = next((kind.index(True) for kind in kinds if True in kind), None)
-    if first is None:
-        return []
-    rest = [index for index in range(len(views)) if index != first]
-    rest.sort(key=lambda index: views[index] is not View.LATERAL)
-    return [first, *rest][:count]
+    chosen = study.films_to_read(count)
+    if not chosen:
+        views = ", ".join(image.view for image in study.images)
+        raise InputError(
+            f"study {study.id!r} has no frontal film (views: {views}); this model reads one"
+        )
+    return [study.images[index] for index in chosen]
 
 
 class FilmImageProcessor(BaseImageProcessor):

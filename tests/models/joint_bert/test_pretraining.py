@@ -1,6 +1,7 @@
 """Pre-training of the joint encoder as a stage: what it hides, what it pairs, that it resumes."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,12 +15,11 @@ from plainfilm.core import InputError, ModelError
 from plainfilm.data import Dataset
 from plainfilm.data.examples import Examples, Films
 from plainfilm.data.sources.phantom import prepare_phantom
-from plainfilm.models import load_family
 from plainfilm.models.joint_bert.collate import PretrainingCollate
+from plainfilm.models.joint_bert.pairs import PairedExamples
 from plainfilm.text.targets import IGNORED, report_to_target
 from plainfilm.training import supervised
-from plainfilm.training.build import build_model, build_processor
-from plainfilm.training.recipe import Recipe
+from plainfilm.training.recipe import Recipe, parse_recipe
 from plainfilm.training.run import train
 
 RECIPES = Path(__file__).parents[3] / "recipes" / "radscribe"
@@ -41,12 +41,22 @@ def recipe(dataset: Dataset, name: str = "tiny", **changes: object) -> Recipe:
     values["data"] = {"dataset": str(dataset.path)}
     values["stages"] = [STAGE | changes, values["stages"][0] | {"epochs": 1}]
     values["model"]["tokenizers"]["max_report_tokens"] = 24
-    return Recipe.model_validate(values)
+    return parse_recipe(values)
 
 
 def examples(dataset: Dataset) -> Examples:
     rows = dataset.split("train")
-    return Examples(dataset, rows, "findings+impression", Films(dataset, 64)).for_matching()
+    return PairedExamples(Examples(dataset, rows, "findings+impression", Films(dataset, 64)))
+
+
+def build_processor(recipe: Recipe, training: Examples | None) -> Any:
+    return recipe.family.build_processor(recipe.model, recipe.data.views, training)
+
+
+def build_model(recipe: Recipe, processor: Any) -> Any:
+    return recipe.family.build_model(
+        recipe.model, recipe.stages, recipe.data.views, processor, recipe.seed
+    )
 
 
 def test_half_are_paired_with_another_study_whose_labels_differ(dataset: Dataset) -> None:
@@ -56,10 +66,10 @@ def test_half_are_paired_with_another_study_whose_labels_differ(dataset: Dataset
         paired.set_epoch(epoch)
         for index in range(len(paired)):
             example = paired[index]
-            told = paired.reports.index(example["report"])
-            if example["matched"]:
+            told = paired.reports.index(example.report)
+            if example.matched:
                 own += 1
-                assert example["report"] == paired.reports[index]
+                assert example.report == paired.reports[index]
             else:
                 assert not torch.equal(paired.labels[told], paired.labels[index])
     assert own / (10 * len(paired)) == pytest.approx(0.5, abs=0.08)
@@ -68,7 +78,7 @@ def test_half_are_paired_with_another_study_whose_labels_differ(dataset: Dataset
 def test_without_different_labels_every_report_is_its_own(dataset: Dataset) -> None:
     paired = examples(dataset)
     paired.labels = torch.ones_like(paired.labels)
-    assert all(paired[index]["matched"] for index in range(len(paired)))
+    assert all(paired[index].matched for index in range(len(paired)))
 
 
 def test_a_batch(dataset: Dataset) -> None:
@@ -76,11 +86,11 @@ def test_a_batch(dataset: Dataset) -> None:
     processor = build_processor(recipe(dataset), paired)
     batch = PretrainingCollate(processor, 0.15, 16, 11)([paired[index] for index in range(4)])
     tokens = processor.text_tokenizer
-    whole = batch["text_ids"].where(batch["labels"] == IGNORED, batch["labels"])
+    whole = batch["text_ids"].where(batch["text_labels"] == IGNORED, batch["text_labels"])
     for index in range(4):
         text = tokens.decode(whole[index], skip_special_tokens=True)
-        assert text.strip() == report_to_target(paired[index]["report"])
-    assert not (batch["labels"][:, :2] != IGNORED).any()
+        assert text.strip() == report_to_target(paired[index].report)
+    assert not (batch["text_labels"][:, :2] != IGNORED).any()
     positions = batch["image_positions"]
     assert positions.shape == (4, 11)
     assert (positions.diff(dim=1) > 0).all()  # sorted, none twice
@@ -107,7 +117,7 @@ def test_a_stage_of_it_and_an_interrupted_one(
         for folder in ("start", "stages/1-pretraining/model")
     )
     changed = {key for key in before if not torch.equal(before[key], after[key])}
-    parts = load_family(wanted.model.family).model.parts
+    parts = wanted.family.model_class.parts
     assert all(key.startswith(parts["joint"]) for key in changed)
     for part in ("heads.predictions.bias", "heads.seq_relationship.weight", "pooler.dense.weight"):
         assert any(key.endswith(part) for key in changed), part
@@ -140,7 +150,6 @@ def test_the_losses_are_those_of_hidden_words_and_of_matching(
     processor = build_processor(wanted, paired)
     model = build_model(wanted, processor).eval()
     batch = PretrainingCollate(processor, 0.15, 16, 11)([paired[index] for index in range(6)])
-    batch["text_labels"] = batch.pop("labels")
     output = model(**batch, attention=attention)
     torch.testing.assert_close(output.loss, output.token_loss + output.matching_loss)
     hidden = batch["text_labels"][:, 2:] != IGNORED

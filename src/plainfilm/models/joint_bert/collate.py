@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from plainfilm.core import InputError
+from plainfilm.data.examples import Example
 from plainfilm.models.joint_bert.masking import mask_for_pretraining
 from plainfilm.models.joint_bert.pretraining import TEXT_TOKENS, masked_text
 from plainfilm.text.targets import report_to_target
@@ -38,10 +39,10 @@ class PretrainingCollate:
                 "pre-training hides words: the joint encoder's tokenizer must have a MASK token"
             )
 
-    def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+    def __call__(self, examples: Sequence[Example]) -> dict[str, torch.Tensor]:
         """Return films, reports with some words hidden, and which belong together."""
         texts = self.tokenizer(
-            [report_to_target(example["report"]) for example in examples],
+            [report_to_target(example.report) for example in examples],
             add_special_tokens=False,
             truncation=True,
             max_length=TEXT_TOKENS,
@@ -52,17 +53,17 @@ class PretrainingCollate:
                 tokens,
                 mask_token=self.tokenizer.mask_token_id,
                 vocabulary_size=len(self.tokenizer),
-                random=example["draws"],
+                random=example.rng,
                 share=self.mask_share,
             )
             hidden.append(([*words, self.tokenizer.sep_token_id], labels))
         batch = {
-            **self.films([example["image"] for example in examples]),
-            **masked_text(self.tokenizer, hidden),
-            "matched": torch.tensor([example["matched"] for example in examples]),
+            **self.films([example.study.images[0] for example in examples]),
+            **masked_text(self.tokenizer, hidden, labels="text_labels"),
+            "matched": torch.tensor([int(example.matched) for example in examples]),
         }
         if self.image_positions is not None:
-            orders = [example["draws"].permutation(self.image_tokens) for example in examples]
+            orders = [example.rng.permutation(self.image_tokens) for example in examples]
             chosen = np.sort(np.stack(orders)[:, : self.image_positions], axis=1)
             batch["image_positions"] = torch.from_numpy(chosen)
         return batch

@@ -15,6 +15,7 @@ from transformers import BertConfig, BertModel
 from transformers.modeling_outputs import ModelOutput
 from transformers.models.bert.modeling_bert import BertPredictionHeadTransform
 
+from plainfilm.models.family import Loss
 from plainfilm.models.joint_bert.joint import Attention, JointStream, encode
 from plainfilm.text.targets import IGNORED
 
@@ -32,6 +33,7 @@ class PreTrainingOutput(ModelOutput):
         token_loss: mean cross-entropy over the hidden words.
         matching_logits: ``(batch, 2)``: another's, its own.
         matching_loss: mean cross-entropy over the films.
+        losses: both, as ``words`` and ``matching``.
     """
 
     loss: torch.Tensor | None = None
@@ -39,6 +41,7 @@ class PreTrainingOutput(ModelOutput):
     token_loss: torch.Tensor | None = None
     matching_logits: torch.Tensor | None = None
     matching_loss: torch.Tensor | None = None
+    losses: dict[str, Loss] | None = None
 
 
 class WordHead(nn.Module):
@@ -89,11 +92,20 @@ def pretraining_output(
     )
     matching = heads.seq_relationship(pooled)
     matching_loss = nn.functional.cross_entropy(matching.float(), matched)
-    return PreTrainingOutput(token_loss + matching_loss, words, token_loss, matching, matching_loss)
+    count = (labels[:, 2:] != IGNORED).sum()
+    losses = {
+        "words": Loss.of_mean(token_loss, count),
+        "matching": Loss.of_mean(matching_loss, torch.tensor(len(matched), device=count.device)),
+    }
+    return PreTrainingOutput(
+        token_loss + matching_loss, words, token_loss, matching, matching_loss, losses
+    )
 
 
 def masked_text(
-    tokenizer: Any, texts: Sequence[tuple[Sequence[int], Sequence[int]]]
+    tokenizer: Any,
+    texts: Sequence[tuple[Sequence[int], Sequence[int]]],
+    labels: str = "labels",
 ) -> dict[str, torch.Tensor]:
     """Return the tensors of texts with some tokens hidden, for a joint encoder.
 
@@ -101,9 +113,10 @@ def masked_text(
         tokenizer: of the joint encoder.
         texts: tokens and labels of each, as :mod:`plainfilm.models.joint_bert.masking` gives them,
             from behind the ``[SEP]`` that closes the image.
+        labels: name of the tensor of labels.
 
     Returns:
-        ``text_ids`` and ``text_attention_mask`` ``(batch, 2 + text)``, and ``labels`` likewise.
+        ``text_ids`` and ``text_attention_mask`` ``(batch, 2 + text)``, and the labels likewise.
     """
     start = [tokenizer.cls_token_id, tokenizer.sep_token_id]
     padded = tokenizer.pad(
@@ -111,11 +124,11 @@ def masked_text(
         return_tensors="pt",
         padding_side="right",
     )
-    labels = torch.full_like(padded["input_ids"], IGNORED)
-    for row, (_, targets) in zip(labels, texts, strict=True):
+    hidden = torch.full_like(padded["input_ids"], IGNORED)
+    for row, (_, targets) in zip(hidden, texts, strict=True):
         row[2 : 2 + len(targets)] = torch.tensor(targets)
     return {
         "text_ids": padded["input_ids"],
         "text_attention_mask": padded["attention_mask"],
-        "labels": labels,
+        labels: hidden,
     }

@@ -30,6 +30,7 @@ from transformers import (
 from transformers import initialization as init
 from transformers.modeling_outputs import ModelOutput
 
+from plainfilm.models.family import Loss
 from plainfilm.models.joint_bert.joint import Attention, encode, joint_stream, sample_image
 from plainfilm.models.joint_bert.pretraining import (
     PreTrainingHeads,
@@ -59,6 +60,7 @@ class MedViLLOutput(ModelOutput):
         report_loss: mean cross-entropy over the hidden tokens.
         label_loss: None: MedViLL has no classifier.
         past_key_values: keys and values of the stream before the ``[MASK]``.
+        losses: ``report``, as a total with its count.
     """
 
     loss: torch.Tensor | None = None
@@ -66,6 +68,7 @@ class MedViLLOutput(ModelOutput):
     report_loss: torch.Tensor | None = None
     label_loss: torch.Tensor | None = None
     past_key_values: Cache | None = None
+    losses: dict[str, Loss] | None = None
 
 
 class MedViLLPreTrainedModel(PreTrainedModel):
@@ -125,6 +128,11 @@ class MedViLLForConditionalGeneration(MedViLLPreTrainedModel, GenerationMixin):
     def image_backbone(self) -> nn.Module:
         """The image backbone."""
         return cast(nn.Module, self.image_encoder.backbone)
+
+    @property
+    def classifies(self) -> bool:
+        """Whether there is a classifier."""
+        return False
 
     @property
     def joint_encoder(self) -> BertModel:
@@ -223,12 +231,14 @@ class MedViLLForConditionalGeneration(MedViLLPreTrainedModel, GenerationMixin):
             )
         hidden, _ = encode(self.joint, stream, attention)
         logits = self._words(hidden[:, stream.image_part :])
-        loss = None
+        loss, losses = None, {}
         if labels is not None:
+            hidden_words = labels[:, 2:]
             loss = nn.functional.cross_entropy(
-                logits.flatten(0, 1).float(), labels[:, 2:].flatten(), ignore_index=IGNORED
+                logits.flatten(0, 1).float(), hidden_words.flatten(), ignore_index=IGNORED
             )
-        return MedViLLOutput(loss=loss, logits=logits, report_loss=loss)
+            losses["report"] = Loss.of_mean(loss, (hidden_words != IGNORED).sum())
+        return MedViLLOutput(loss=loss, logits=logits, report_loss=loss, losses=losses)
 
     def _next_word(
         self, image: torch.Tensor, written: torch.Tensor, past: Cache | None

@@ -6,18 +6,16 @@ from typing import Any
 import numpy as np
 import torch
 from transformers import (
-    AutoImageProcessor,
     BatchFeature,
     PreTrainedTokenizerBase,
     ProcessorMixin,
 )
 
-from plainfilm.core import Image, InputError, Pixels, Report
+from plainfilm.core import InputError, Report, Study
 from plainfilm.models.joint_bert.masking import mask_for_writing
 from plainfilm.models.joint_bert.pretraining import masked_text
-from plainfilm.models.medvill.configuration_medvill import MedViLLConfig
 from plainfilm.text.targets import report_to_target, target_to_report
-from plainfilm.vision.preparation import FilmImageProcessor
+from plainfilm.vision.preparation import FilmImageProcessor, read_images
 
 
 class MedViLLProcessor(ProcessorMixin):
@@ -28,6 +26,9 @@ class MedViLLProcessor(ProcessorMixin):
         tokenizer: of BERT; must have a CLS, a SEP and a MASK token.
         max_report_tokens: longest report to learn, its end included; the rest is cut off.
     """
+
+    max_views = 1
+    """How many films of a study are read."""
 
     def __init__(
         self,
@@ -43,20 +44,19 @@ class MedViLLProcessor(ProcessorMixin):
 
     def __call__(
         self,
-        images: Sequence[Image | Pixels],
-        indications: Sequence[str | None] | None = None,
+        studies: Sequence[Study],
         reports: Sequence[Report] | None = None,
+        rngs: Sequence[np.random.Generator] | None = None,
         *,
-        draws: Sequence[np.random.Generator] | None = None,
         mask_share: float = 0.15,
     ) -> BatchFeature:
         """Return the tensors of a batch.
 
         Args:
-            images: one film a study.
-            indications: not read: MedViLL's stream holds the film and the report only.
+            studies: of each the frontal film is read, and nothing else: MedViLL's stream holds the
+                film and the report only.
             reports: the reports to learn, in training.
-            draws: with reports, what decides which of their tokens are hidden, one each.
+            rngs: with reports, one each, what decides which of their tokens are hidden.
             mask_share: how many tokens of a report are hidden.
 
         Returns:
@@ -65,13 +65,13 @@ class MedViLLProcessor(ProcessorMixin):
             same shape, -100 but for those.
 
         Raises:
-            InputError: there are reports and no draws.
+            InputError: there are reports and no random numbers, or a study has no frontal film.
         """
-        batch = self.image_processor(images)
+        batch = self.image_processor([read_images(study, 1)[0] for study in studies])
         if reports is None:
             return batch
-        if draws is None:
-            raise InputError("MedViLL learns hidden tokens: reports need draws, one generator each")
+        if rngs is None:
+            raise InputError("MedViLL learns hidden tokens: reports need rngs, a generator each")
         encoded = self.tokenizer(
             [report_to_target(report) for report in reports],
             add_special_tokens=False,
@@ -85,7 +85,7 @@ class MedViLLProcessor(ProcessorMixin):
                 random=random,
                 share=mask_share,
             )
-            for tokens, random in zip(encoded, draws, strict=True)
+            for tokens, random in zip(encoded, rngs, strict=True)
         ]
         batch.update(masked_text(self.tokenizer, hidden))
         return batch
@@ -96,6 +96,3 @@ class MedViLLProcessor(ProcessorMixin):
             tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
         return [target_to_report(text) for text in texts]
-
-
-AutoImageProcessor.register(MedViLLConfig, FilmImageProcessor, exist_ok=True)

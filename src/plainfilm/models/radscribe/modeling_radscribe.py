@@ -24,6 +24,7 @@ from transformers.modeling_outputs import ModelOutput, Seq2SeqLMOutput
 from transformers.models.t5.modeling_t5 import T5Stack
 
 from plainfilm.core import InputError
+from plainfilm.models.family import Loss
 from plainfilm.models.joint_bert.joint import Attention, encode, joint_stream, sample_image
 from plainfilm.models.joint_bert.pretraining import (
     PreTrainingHeads,
@@ -37,6 +38,7 @@ from plainfilm.models.radscribe.label_enhancement import (
     LabelCrossAttention,
     LabelOutput,
 )
+from plainfilm.text.targets import IGNORED
 from plainfilm.vision.backbones import backbone_channels, build_backbone, image_tokens
 
 
@@ -57,11 +59,15 @@ class RadScribeEncoderOutput(ModelOutput):
 
 @dataclass
 class RadScribeOutput(Seq2SeqLMOutput):
-    """A Seq2SeqLMOutput with the two parts of its loss and the classifier's logits."""
+    """A Seq2SeqLMOutput with the two parts of its loss and the classifier's logits.
+
+    ``losses`` has both parts, ``report`` and ``labels``, as totals with their counts.
+    """
 
     report_loss: torch.Tensor | None = None
     label_loss: torch.Tensor | None = None
     label_logits: torch.Tensor | None = None
+    losses: dict[str, Loss] | None = None
 
 
 class RadScribePreTrainedModel(PreTrainedModel):
@@ -249,12 +255,19 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
         )
         self.decoder = T5Stack(decoder)
         self.lm_head = nn.Linear(decoder.d_model, decoder.vocab_size, bias=False)
+        self.label_weights: torch.Tensor | None = None
+        """Weight of each observation's positive term in the classifier's loss, in training."""
         self.post_init()
 
     @property
     def image_backbone(self) -> nn.Module:
         """The image backbone."""
         return cast(nn.Module, self.encoder.backbone)
+
+    @property
+    def classifies(self) -> bool:
+        """Whether there is a classifier."""
+        return bool(self.config.label_enhanced)
 
     @property
     def joint_encoder(self) -> BertModel:
@@ -349,7 +362,10 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
             classified = self.encoder.classify(pixel_values, view_mask)
             label_loss = self._label_loss(classified, observation_labels)
             return RadScribeOutput(
-                loss=label_loss, label_loss=label_loss, label_logits=classified.logits
+                loss=label_loss,
+                label_loss=label_loss,
+                label_logits=classified.logits,
+                losses=self._losses(None, None, label_loss, observation_labels, 1.0),
             )
         if encoder_outputs is None:
             encoder_outputs = self.encoder(pixel_values, text_ids, text_attention_mask, view_mask)
@@ -385,17 +401,40 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
             report_loss=report_loss,
             label_loss=label_loss,
             label_logits=encoder_outputs.labels.logits if encoder_outputs.labels else None,
-        )
+            losses=self._losses(
+                report_loss, labels, label_loss, observation_labels,
+                self.config.label_loss_weight,
+            ),
+        )  # fmt: skip
 
     @staticmethod
+    def _losses(
+        report_loss: torch.Tensor | None,
+        report: torch.Tensor | None,
+        label_loss: torch.Tensor | None,
+        observation_labels: torch.Tensor | None,
+        weight: float,
+    ) -> dict[str, Loss]:
+        """Return the two losses with what they are means over."""
+        losses = {}
+        if report_loss is not None and report is not None:
+            losses["report"] = Loss.of_mean(report_loss, (report != IGNORED).sum())
+        if label_loss is not None and observation_labels is not None:
+            known = (~observation_labels.isnan()).sum()
+            losses["labels"] = Loss.of_mean(label_loss, known, weight)
+        return losses
+
     def _label_loss(
-        classified: LabelOutput | None, targets: torch.Tensor | None
+        self, classified: LabelOutput | None, targets: torch.Tensor | None
     ) -> torch.Tensor | None:
         if classified is None or targets is None:
             return None
         known = ~targets.isnan()
+        weights = self.label_weights
+        if weights is not None:
+            weights = weights.to(targets.device).expand_as(targets)[known]
         return nn.functional.binary_cross_entropy_with_logits(
-            classified.logits.float()[known], targets[known]
+            classified.logits.float()[known], targets[known], pos_weight=weights
         )
 
     @staticmethod

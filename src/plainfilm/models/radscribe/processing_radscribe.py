@@ -7,21 +7,16 @@ different vocabularies; a small model uses one vocabulary for both.
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from transformers import (
-    AutoImageProcessor,
     BatchFeature,
     PreTrainedTokenizerBase,
     ProcessorMixin,
 )
 
-from plainfilm.core import Image, InputError, Pixels, Report
-from plainfilm.models.radscribe.configuration_radscribe import RadScribeConfig
+from plainfilm.core import Image, InputError, Report, Study
 from plainfilm.text.targets import IGNORED, report_to_target, target_to_report
-from plainfilm.vision.preparation import FilmImageProcessor
-
-Film = Image | Pixels
+from plainfilm.vision.preparation import FilmImageProcessor, read_images
 
 
 class RadScribeProcessor(ProcessorMixin):
@@ -55,21 +50,19 @@ class RadScribeProcessor(ProcessorMixin):
 
     def __call__(
         self,
-        images: Sequence[Film | Sequence[Film]],
-        indications: Sequence[str | None] | None = None,
+        studies: Sequence[Study],
         reports: Sequence[Report] | None = None,
+        rngs: object = None,
         *,
-        draws: object = None,
         mask_share: float | None = None,
     ) -> BatchFeature:
         """Return the tensors of a batch.
 
         Args:
-            images: one film a study; where ``max_views`` is more than 1, one or several, the
-                frontal one first.
-            indications: why each was taken, where known.
+            studies: of each, the frontal film and up to ``max_views`` in all are read, and the
+                indication.
             reports: the reports to learn, in training.
-            draws: not read: T5 learns every word of a report, and none is hidden.
+            rngs: not read: T5 learns every word of a report, and none is hidden.
             mask_share: likewise.
 
         Returns:
@@ -80,10 +73,10 @@ class RadScribeProcessor(ProcessorMixin):
             ``labels`` ``(batch, report tokens)``, padded with -100.
 
         Raises:
-            InputError: a study has more films than ``max_views``.
+            InputError: a study has no frontal film.
         """
-        batch = self._films(images)
-        texts = [indication or "" for indication in indications or [None] * len(images)]
+        batch = self._films([read_images(study, self.max_views) for study in studies])
+        texts = [study.indication or "" for study in studies]
         encoded = self.text_tokenizer(
             texts, add_special_tokens=False, truncation=True, max_length=self.max_text_tokens
         )["input_ids"]
@@ -111,20 +104,17 @@ class RadScribeProcessor(ProcessorMixin):
             )
         return batch
 
-    def _films(self, images: Sequence[Film | Sequence[Film]]) -> BatchFeature:
+    def _films(self, studies: Sequence[Sequence[Image]]) -> BatchFeature:
         """Return the films' tensors, absent views black and masked."""
+        films = self.image_processor([film for films in studies for film in films])
         if self.max_views == 1:
-            return self.image_processor(images)
-        studies = [[one] if isinstance(one, Image | np.ndarray) else list(one) for one in images]
-        most = max(len(films) for films in studies)
-        if most > self.max_views:
-            raise InputError(f"a study has {most} films; this model reads {self.max_views}")
-        films = self.image_processor([film for films in studies for film in films])["pixel_values"]
-        view_mask = torch.zeros(len(studies), most, dtype=torch.long)
+            return films
+        view_mask = torch.zeros(len(studies), max(map(len, studies)), dtype=torch.long)
         for row, found in zip(view_mask, studies, strict=True):
             row[: len(found)] = 1
-        pixel_values = films.new_zeros(*view_mask.shape, *films.shape[1:])
-        pixel_values[view_mask.bool()] = films
+        pixels = films["pixel_values"]
+        pixel_values = pixels.new_zeros(*view_mask.shape, *pixels.shape[1:])
+        pixel_values[view_mask.bool()] = pixels
         return BatchFeature({"pixel_values": pixel_values, "view_mask": view_mask})
 
     def decode_reports(self, tokens: torch.Tensor) -> list[Report]:
@@ -133,6 +123,3 @@ class RadScribeProcessor(ProcessorMixin):
             tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
         return [target_to_report(text) for text in texts]
-
-
-AutoImageProcessor.register(RadScribeConfig, FilmImageProcessor, exist_ok=True)

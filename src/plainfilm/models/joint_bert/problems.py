@@ -4,39 +4,40 @@ They are said when the recipe is read, before anything is simulated, loaded or t
 """
 
 import inspect
+from collections.abc import Mapping
 from typing import Any, get_args
 
 from transformers import BertConfig, PreTrainedConfig, T5Config
 
 from plainfilm.core import InputError
-from plainfilm.models import FAMILIES, load_family
 from plainfilm.models.joint_bert.joint import Attention
 from plainfilm.vision.backbones import backbone_config
 
 
-def family_problems(values: dict[str, Any]) -> list[str]:
-    """Return mistakes that only the model family knows: its settings and its parts."""
+def problems(family: Any, values: Mapping[str, Any]) -> list[str]:
+    """Return mistakes in a recipe's ``values`` that only the family knows.
+
+    Args:
+        family: a :class:`plainfilm.models.joint_bert.base.JointBertFamily`.
+        values: the recipe, as it was written.
+    """
     model = values.get("model")
-    if not isinstance(model, dict) or model.get("family") not in FAMILIES:
+    if not isinstance(model, dict):
         return []  # the schema has said so
-    family = load_family(model["family"])
-    problems = []
-    settings = set(inspect.signature(family.config.__init__).parameters)
+    found = []
+    settings = set(inspect.signature(family.config_class.__init__).parameters)
     settings -= {"self", "kwargs", "observations", "max_views", "pretraining"}
     config = model.get("config") or {}
     if isinstance(config, dict):
-        problems += [
+        found += [
             f"model.config.{key}: unknown; expected one of {', '.join(sorted(settings))}"
             for key in config
             if key not in settings
         ]
-        problems += _backbone_problems(config.get("backbone"))
-        problems += _size_problems(config, family.config(), model.get("channels", 3))
-    data = values.get("data")
-    if model["family"] == "medvill" and isinstance(data, dict) and data.get("views", 1) != 1:
-        problems.append(f"data.views: medvill reads one film, got {data['views']}")
-    parts = family.model.parts
-    objectives = family.model.objectives
+        found += _backbone_problems(config.get("backbone"))
+        found += _size_problems(config, family.config_class(), model.get("channels", 3))
+    parts = family.model_class.parts
+    objectives = family.model_class.objectives
     plain = isinstance(config, dict) and config.get("label_enhanced") is False
     if plain:  # no classifier, and nothing to bring its labels in
         objectives = tuple(name for name in objectives if "labels" not in name)
@@ -45,18 +46,18 @@ def family_problems(values: dict[str, Any]) -> list[str]:
         }
     for index, stage in enumerate(values.get("stages") or []):
         if isinstance(stage, dict) and stage.get("objective") not in (*objectives, None):
-            problems.append(
-                f"stages.{index}.objective: {model['family']} has no {stage['objective']!r}"
+            found.append(
+                f"stages.{index}.objective: {family.name} has no {stage['objective']!r}"
                 f"{' with label_enhanced: false' if plain else ''}; expected one of "
                 f"{', '.join(objectives)}"
             )
         rates = stage.get("learning_rate") if isinstance(stage, dict) else None
-        problems += [
+        found += [
             f"stages.{index}.learning_rate.{part}: unknown part; expected one of {', '.join(parts)}"
             for part in (rates if isinstance(rates, dict) else {})
             if part not in parts
         ]
-    return problems
+    return found
 
 
 def _backbone_problems(backbone: Any) -> list[str]:

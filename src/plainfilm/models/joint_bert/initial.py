@@ -22,7 +22,7 @@ from transformers import (
 
 from plainfilm.core import ModelError
 from plainfilm.core.model_folder import OFFLINE, loading
-from plainfilm.models import FAMILIES, load_family
+from plainfilm.models.family import family_of
 from plainfilm.vision.checkpoints import load_backbone
 
 _BERT_UNSEEN = ("num_attention_heads", "hidden_act", "layer_norm_eps")
@@ -71,9 +71,10 @@ def start_backbone(model: PreTrainedModel, path: Path) -> None:
     """
     file = path / "config.json"
     kind = _settings(path).get("model_type") if file.is_file() else None
-    if kind in FAMILIES:
-        whole = load_part(load_family(cast(str, kind)).model, path, "backbone")
-        backbone = whole.image_backbone
+    family = family_of(kind)
+    if family is not None:
+        with loading(path, "the backbone"):
+            backbone = family.load(path).model.image_backbone
     else:
         backbone = load_backbone(path, model.config.backbone_config)
     _copy(backbone, model.image_backbone, path)

@@ -1,0 +1,68 @@
+"""Observation labels of a dataset's reports, read once and kept with it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from plainfilm.core import OBSERVATIONS, UncertaintyPolicy, binarize, write_atomically
+from plainfilm.data.dataset import Dataset, Row, study_ids
+from plainfilm.metrics.clinical import labeler
+from plainfilm.text import labels
+
+KEPT = "labels"
+"""Folder of a dataset directory: a Parquet file for each part of the report and each reader, by
+study; it can be deleted, and is made again."""
+
+
+def observation_labels(dataset: Dataset, rows: Sequence[Row], target: str) -> torch.Tensor:
+    """Return the labels of each study's report, ``(rows, observations)`` in {0, 1}.
+
+    An uncertain mention counts as positive. The labels of a whole dataset are kept in its folder,
+    for this version of the reader, where the folder can be written; reading 100,000 reports again
+    at each start would take a minute in every process.
+
+    Args:
+        dataset: the dataset.
+        rows: some of its studies.
+        target: the part of the report that is read (see ``plainfilm.data.examples``).
+    """
+    reader = labeler(dataset.card.language).rpartition("+")[2]
+    path = dataset.path / KEPT / f"{target}-{reader}-{dataset.fingerprint[:12]}.parquet"
+    kept = _read(path) if path.is_file() else {}
+    ids = study_ids(rows)
+    if not all(one in kept for one in ids):
+        kept = {row.study_id: _labels(dataset, row, target) for row in dataset.rows}
+        _keep(path, kept)
+    return torch.tensor(np.array([kept[one] for one in ids], dtype=np.float32))
+
+
+def _labels(dataset: Dataset, row: Row, target: str) -> list[int]:
+    from plainfilm.data.examples import target_report
+
+    found = labels(target_report(row, target).text, language=dataset.card.language)
+    return [int(value) for value in binarize(found, UncertaintyPolicy.POSITIVE, OBSERVATIONS)]
+
+
+def _read(path: Path) -> dict[str, list[int]]:
+    try:
+        table = pq.read_table(path)
+        values = np.stack([table[str(name)].to_numpy() for name in OBSERVATIONS], axis=1)
+        return dict(zip(table["study_id"].to_pylist(), values.tolist(), strict=True))
+    except (OSError, KeyError, pa.ArrowException):
+        return {}  # damaged: it is made again
+
+
+def _keep(path: Path, kept: dict[str, list[int]]) -> None:
+    values = np.array(list(kept.values()), dtype=np.int8).reshape(len(kept), len(OBSERVATIONS))
+    columns = {str(name): values[:, place] for place, name in enumerate(OBSERVATIONS)}
+    buffer = pa.BufferOutputStream()
+    pq.write_table(pa.table({"study_id": list(kept), **columns}), buffer)
+    try:
+        path.parent.mkdir(exist_ok=True)
+        write_atomically(path, buffer.getvalue().to_pybytes())
+    except OSError:
+        return  # a dataset that can't be written is read again each time
