@@ -10,6 +10,7 @@ Up to these normalisations, and no others:
 """
 
 import random
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -17,7 +18,8 @@ import pytest
 from plainfilm.core import Change, Finding, Observation, Side, Status
 from plainfilm.text import labels, read
 from plainfilm.text.writer import STYLES, Style, write
-from plainfilm.text.writer.phrasebook import Term, load_phrasebook
+from plainfilm.text.writer.choice import Choice
+from plainfilm.text.writer.phrasebook import IMPRESSION, Term, load_phrasebook
 
 Statement = tuple[str | None, ...]
 BOOK = load_phrasebook()
@@ -173,3 +175,15 @@ def test_the_generator_of_findings_is_not_tame() -> None:
     assert {f.observation for fs in drawn for f in fs} == set(Observation) - {"No Finding"}
     assert {f.change for fs in drawn for f in fs} == {None, *Change}
     assert max(map(len, drawn)) > 8
+
+
+def test_remarks_name_no_finding_under_their_headings_either() -> None:
+    book = load_phrasebook()
+    for name, remark in book.remarks.items():
+        headings = ["Impression"]
+        if remark.group != IMPRESSION:
+            headings = re.sub("[<>]", "", book.groups[remark.group]).split("|")
+        for seed, template in enumerate({t for s in remark.sentences.values() for t in s}):
+            for heading in headings:
+                sentence = " ".join(Choice(random.Random(seed), 0).expand(template).split())
+                assert read(f"{heading}: {sentence}") == [], (name, heading, sentence)
