@@ -22,7 +22,6 @@ Reports are drawn as if independent; several studies of one patient make the tru
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 
@@ -53,6 +52,13 @@ class Bootstrap:
 
     def __str__(self) -> str:
         return self._named("percentile")
+
+    @property
+    def _z(self) -> float:
+        """How many standard errors of a normal value the level leaves to either side."""
+        from statistics import NormalDist
+
+        return NormalDist().inv_cdf((1 + self.level) / 2)
 
     def _named(self, kind: str) -> str:
         return (
@@ -130,7 +136,7 @@ class Bootstrap:
             ends: of its range, in any order.
             reports: how many reports it was made of.
         """
-        z = NormalDist().inv_cdf((1 + self.level) / 2)
+        z = self._z
         share = z**2 / (reports + z**2)
         bounds = [value + (end - value) * share for end in ends]
         return min(value, *bounds), max(value, *bounds)
@@ -140,7 +146,7 @@ class Bootstrap:
         yes, reports = share.totals[0], share.totals[1]
         if reports == 0:
             return math.nan, math.nan
-        z = NormalDist().inv_cdf((1 + self.level) / 2)
+        z = self._z
         middle = (yes + z**2 / 2) / (reports + z**2)
         half = z / (reports + z**2) * math.sqrt(yes * (reports - yes) / reports + z**2 / 4)
         # Rounding must not leave the value outside.

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
@@ -130,6 +129,8 @@ def resolve(names: Iterable[str] | None) -> dict[str, Metric]:
 
 
 def _unknown(name: object) -> str:
+    from difflib import get_close_matches
+
     near = get_close_matches(str(name).lower().replace("_", "-"), METRICS, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return f"unknown metric {name!r}: {hint}choose from {', '.join(METRICS)}"
