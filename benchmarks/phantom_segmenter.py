@@ -37,10 +37,10 @@ from plainfilm.vision.segmenter import SHIPPED, Segmenter, SegmenterConfig, Segm
 
 SERIES = 20_131_128
 """Seeds the films; no study of ``simulate`` is seeded so, with three numbers."""
-SIZE, RASTER, SHARD, HELD = 128, 32, 100, 200
+SIZE, RASTER, SHARD, HELD = 128, 32, 100, 100
 """Sides of film and maps in pixels, films in a file, films that are scored and not trained on."""
 BEDSIDE = 0.35
-BATCH, RATE, DECAY = 16, 2e-3, 1e-4
+BATCH, RATE, DECAY = 8, 2e-3, 1e-4
 CLASSES = SegmenterConfig().classes
 
 

@@ -53,7 +53,7 @@ class SegmenterConfig(PreTrainedConfig):
         self,
         classes: tuple[str, ...] | list[str] = (*SUPERCLASSES, *FINDINGS),
         image_size: int = 128,
-        channels: tuple[int, ...] | list[int] = (32, 48, 96, 160),
+        channels: tuple[int, ...] | list[int] = (16, 32, 64, 128),
         **kwargs: Any,
     ) -> None:
         self.classes = list(classes)
