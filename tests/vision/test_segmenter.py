@@ -5,7 +5,7 @@ import pytest
 import torch
 from transformers import AutoModel
 
-from plainfilm.core import ModelError
+from plainfilm.core import Image, ModelError, Study, View
 from plainfilm.core.classes import ADDED, CLASSES, SUPERCLASSES
 from plainfilm.vision.segmenter import SHIPPED, SIDE, Segmenter, SegmenterConfig, SegmenterModel
 
@@ -32,6 +32,22 @@ def test_a_film_of_any_shape_gives_maps_and_a_feature(saved):
     np.testing.assert_allclose(own.reshape(3, 8, 2, 8, 2).mean(axis=(2, 4)), maps, atol=1e-6)
     assert segmenter.features(film).shape == (16,)
     assert not np.array_equal(segmenter.features(film), segmenter.features(film[::-1]))
+
+
+def test_a_study_gets_maps_and_feature_under_its_name(saved):
+    rng = np.random.default_rng(3)
+    lateral, frontal = (
+        Image(pixels=rng.random((40, 40), dtype=np.float32), view=view)
+        for view in (View.LATERAL, View.PA)
+    )
+    segmenter = Segmenter(saved)
+    study = segmenter.describe(Study(images=(lateral, frontal)))
+    (maps,) = study.maps
+    assert (maps.source, maps.image, maps.classes) == (saved.name, 1, segmenter.classes)
+    np.testing.assert_array_equal(maps.values, segmenter.maps(frontal))
+    np.testing.assert_array_equal(study.features[saved.name], segmenter.features(frontal))
+    assert segmenter.describe(study) == study
+    assert segmenter.describe(Study(images=(lateral,))).maps == ()
 
 
 def test_the_same_after_saving_and_through_the_auto_class(saved):

@@ -22,8 +22,9 @@ from torch import nn
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 from transformers.utils import ModelOutput
 
-from plainfilm.core import Image, ModelError, Pixels
+from plainfilm.core import Image, ModelError, Pixels, Study
 from plainfilm.core.classes import SUPERCLASSES
+from plainfilm.core.study import Maps
 from plainfilm.vision.preparation import letterbox
 
 SHIPPED = Path(__file__).parents[1] / "models" / "weights" / "plainfilm-segmenter"
@@ -195,6 +196,19 @@ class Segmenter:
         if side is not None:
             values = nn.functional.adaptive_avg_pool2d(values, side)
         return values[0].numpy()
+
+
+    def describe(self, study: Study) -> Study:
+        """Return ``study`` with the maps and the feature of its frontal film, under this
+        segmenter's name; those of others stay. A study without one is returned as it is."""
+        frontal = study.frontal
+        if frontal is None:
+            return study
+        film = study.images[frontal]
+        own = Maps(classes=self.classes, values=self.maps(film), source=self.name, image=frontal)
+        others = tuple(one for one in study.maps if one.source != self.name)
+        features = {**study.features, self.name: self.features(film)}
+        return study.model_copy(update={"maps": (*others, own), "features": features})
 
 
 @lru_cache(maxsize=1)
