@@ -72,6 +72,7 @@ def draw(index: int) -> str:
 
 
 def _known(phantom: PhantomStudy) -> dict[str, object]:
+    film = np.round(255 * phantom.study.images[0].pixels)
     return {
         "institution": phantom.institution,
         "view": str(phantom.seen.view),
@@ -81,9 +82,7 @@ def _known(phantom: PhantomStudy) -> dict[str, object]:
         ],
         "table": phantom.study.table,
         "indication": phantom.study.indication or "",
-        "film": base64.b64encode(
-            np.round(255 * phantom.study.images[0].pixels).astype(np.uint8).tobytes()
-        ).decode(),  # fmt: skip
+        "film": base64.b64encode(film.astype(np.uint8).tobytes()).decode(),
         "before": _known(phantom.prior) if phantom.prior else None,
     }
 
