@@ -349,6 +349,47 @@ def huggingface(
 
 
 @data_app.command()
+def check(
+    dataset: Annotated[
+        Path, typer.Argument(metavar="DATASET", help="Dataset directory.", show_default=False)
+    ],
+    page: Annotated[
+        Path | None,
+        typer.Option(
+            help="HTML file to write: the counts, and films with their reports and what the reader "
+            "found. It holds films and reports: keep it where the dataset may be.",
+            show_default=False,
+        ),
+    ] = None,
+    films: Annotated[int, typer.Option(min=0, help="Studies on the page.")] = 20,
+    read: Annotated[int, typer.Option(min=0, help="Reports that the reader labels.")] = 2000,
+    seed: Annotated[int, typer.Option(min=0, help="Which are drawn.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Look a dataset over before training: counts, lengths, duplicates, what is missing.
+
+    plainfilm data check iu/ --page iu.html
+    """
+    from plainfilm.core import write_atomically
+    from plainfilm.data import Dataset
+    from plainfilm.data.overview import draw, look_over
+
+    opened = Dataset(dataset)
+    overview = look_over(opened, read=read, seed=seed)
+    if as_json:
+        typer.echo(json.dumps(overview.to_dict(), ensure_ascii=False, indent=1))
+    else:
+        typer.echo(overview.to_text())
+    if page is not None:
+        from plainfilm.export.dataset_page import dataset_page
+
+        title = printable(dataset.resolve().name)
+        rows = draw(opened, films, seed)
+        write_atomically(page, dataset_page(opened, overview, rows, title=title))
+        typer.echo(f"\n{printable(str(page))}: {len(rows)} studies", err=True)
+
+
+@data_app.command()
 def merge(
     out: Out,
     shards: Annotated[

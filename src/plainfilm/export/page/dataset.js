@@ -1,0 +1,1 @@
+// Nothing on this page moves; the policy admits this script alone.
