@@ -16,7 +16,7 @@ TINY = RECIPES / "radscribe" / "tiny.yaml"
 
 SHIPPED = sorted(
     path
-    for path in RECIPES.rglob("*.yaml")
+    for path in (RECIPES / "radscribe").rglob("*.yaml")
     if path.parent.name != "base" and path.name != "table.yaml"
 )
 
