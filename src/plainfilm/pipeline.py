@@ -222,7 +222,8 @@ def load_model(
     for folder in (path, path / "model", SHIPPED / path.name):
         if (folder / "card.json").is_file() or (folder / "config.json").is_file():
             return ReportModel.load(folder, device=device, dtype=dtype)
-    shipped = ", ".join(sorted(found.parent.name for found in SHIPPED.glob("*/config.json")))
+    reporting = SHIPPED.glob("*/processor_config.json")  # the segmenter has none
+    shipped = ", ".join(sorted(found.parent.name for found in reporting))
     raise ModelError(
         f"no model {str(name_or_path)!r}: expected a shipped name ({shipped or 'none here'}), a "
         "finished run folder, or a checkpoint directory with config.json"

@@ -101,7 +101,7 @@ def _models() -> Iterator[Check]:
         return
     from plainfilm.pipeline import SHIPPED, load_model
 
-    for folder in sorted(SHIPPED.glob("*/config.json")):
+    for folder in sorted(SHIPPED.glob("*/processor_config.json")):
         name = folder.parent.name
         size = sum(file.stat().st_size for file in folder.parent.rglob("*") if file.is_file())
         load_model(name)
