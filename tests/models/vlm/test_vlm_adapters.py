@@ -22,7 +22,7 @@ def trained_names(built):
 
 @pytest.mark.parametrize(
     ("form", "kind"),
-    [("lora", kind) for kind in ("llava", "llava_onevision", "qwen3_vl", "gemma3", "idefics3")]
+    [("lora", kind) for kind in ("llava_onevision", "qwen3_vl", "gemma3")]
     + [("qlora", kind) for kind in ("llava", "qwen3_vl")],
 )
 def test_an_adapter_learns_and_comes_back_beside_its_base(
