@@ -7,7 +7,15 @@ nothing.
 
 import re
 
+_ENOUGH = 2
+"""Little words of another language that tell a longer text; a short one is told by one."""
+_SHORT = 5
 _WORD = re.compile(r"[^\W\d_]+")
+
+
+class LanguageWarning(UserWarning):
+    """A text is in another language than it is to be read by, and is not read."""
+
 
 # Only words that stand in no report of the other languages listed here; so no "de", "no", "in".
 _LITTLE_WORDS = {
@@ -26,6 +34,14 @@ _LITTLE_WORDS = {
 _WORDS = {language: frozenset(words.split()) for language, words in _LITTLE_WORDS.items()}
 
 
+def language_of(text: str) -> str | None:
+    """Return the language that a text seems to be in; None where no little word tells."""
+    words = _WORD.findall(text.lower())
+    counts = {name: sum(word in known for word in words) for name, known in _WORDS.items()}
+    name = max(counts, key=counts.__getitem__)
+    return name if counts[name] else None
+
+
 def foreign(text: str, language: str) -> str | None:
     """Return the language that a text seems to be in, where it isn't ``language``; else None.
 
@@ -36,7 +52,11 @@ def foreign(text: str, language: str) -> str | None:
         language: the expected one, such as ``en``.
     """
     words = _WORD.findall(text.lower())
-    counts = {name: sum(word in known for word in words) for name, known in _WORDS.items()}
-    expected = counts.pop(language, 0)
+    others = [(name, known) for name, known in _WORDS.items() if name != language]
+    if all(known.isdisjoint(words) for _, known in others):
+        return None
+    counts = {name: sum(word in known for word in words) for name, known in others}
+    expected = sum(word in _WORDS.get(language, ()) for word in words)
     name = max(counts, key=counts.__getitem__)
-    return name if counts[name] > expected else None
+    enough = counts[name] >= _ENOUGH or len(words) <= _SHORT
+    return name if counts[name] > expected and enough else None

@@ -16,6 +16,10 @@ from plainfilm.text.reader.lexicon import Item
 
 _HELPERS = {"when", "organ", "each", "opening", "spared", "list_of", "not_so"}
 """Roles that nothing after this module asks for."""
+OTHER = "other"
+"""The side that is not the one told before."""
+SAME = "same"
+"""The anatomy that was told before."""
 _OTHER_SIDE = {Side.LEFT: Side.RIGHT, Side.RIGHT: Side.LEFT}
 _GRADES = list(Severity)
 _MISPLACED = {
@@ -65,7 +69,17 @@ def settle(items: Sequence[Item], words: Sequence[str], before: Sequence[Item] =
         if "spared" in item.roles:
             skipping = True
             continue
-        settled += _settled(item, after, [*before, *settled])
+        roles = item.roles
+        if (
+            item.start > _START
+            and not _HELPERS & roles.keys()
+            and item.cue != "replaced"
+            and roles.get("side") != OTHER
+            and roles.get("anatomy") != SAME
+        ):
+            settled.append(item)
+        else:
+            settled += _settled(item, after, [*before, *settled])
     settled += changed
     if not any(item.cue == "differential_for" for item in settled):
         return Context(sorted(settled, key=_start) if changed else settled, past)
@@ -84,12 +98,12 @@ def _settled(item: Item, after: Item | None, before: Sequence[Item]) -> list[Ite
             {"place", "anatomy", "partial"} & after.roles.keys() and "rules" not in after.roles
         )  # fmt: skip
         roles = {**roles, "side": Side.BILATERAL} if located else roles
-    if roles.get("side") == "other":
+    if roles.get("side") == OTHER:
         known = [one.roles["side"] for one in before if one.roles.get("side") in _OTHER_SIDE]
         roles = {name: value for name, value in roles.items() if name != "side"}
         if known:
             roles = {**roles, "side": _OTHER_SIDE[known[-1]]}
-    if roles.get("anatomy") == "same":
+    if roles.get("anatomy") == SAME:
         named = [one.roles["anatomy"] for one in before if "anatomy" in one.roles]
         roles = {name: value for name, value in roles.items() if name != "anatomy"}
         if named:

@@ -117,12 +117,16 @@ _SIDED_PLACES = {"left_place": Side.LEFT, "right_place": Side.RIGHT, "both_place
 """Roles of places that say their side ("bibasilar")."""
 
 
+def languages() -> tuple[str, ...]:
+    """Return the languages that the reader has rules for."""
+    folder = files("plainfilm.text.reader") / "rules"
+    return tuple(sorted(entry.name for entry in folder.iterdir() if entry.is_dir()))
+
+
 def _rule_files(language: str) -> list[tuple[str, dict[str, Any]]]:
-    languages = files("plainfilm.text.reader") / "rules"
-    folder = languages / language
-    if not folder.is_dir():
-        known = sorted(entry.name for entry in languages.iterdir() if entry.is_dir())
-        raise InputError(f"no rules for language {language!r}; there are: {', '.join(known)}")
+    if language not in languages():
+        raise InputError(f"no rules for language {language!r}; there are: {', '.join(languages())}")
+    folder = files("plainfilm.text.reader") / "rules" / language
     found = []
     for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if entry.name.endswith(".yaml"):

@@ -6,13 +6,16 @@ The engine knows no language: words, cues and rules are data (``rules/<language>
 pass over the text, in time linear in its length.
 """
 
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from plainfilm.core import Change, Finding, InputError, Observation, Severity, Side, Span, Status
+from plainfilm.text.languages import LanguageWarning, foreign
 from plainfilm.text.reader.attributes import Attributes, attach, combine
-from plainfilm.text.reader.context import settle
+from plainfilm.text.reader.context import OTHER, SAME, settle
 from plainfilm.text.reader.headings import readable
 from plainfilm.text.reader.layout import Plain, plain
 from plainfilm.text.reader.lexicon import Item, Lexicon, Rule, load_lexicon
@@ -29,10 +32,73 @@ _ALIKE = ({Severity.MILD, Severity.SMALL}, {Severity.MILD, Severity.TRACE})
 """Severities that do not contradict each other."""
 _WHOLE = "whole"
 """The place of what is all over its side, which is as good as none."""
+REMEMBERED = 8192
+"""Sentences whose reading is remembered."""
 _RIGHT_BEFORE = 5
 _RIGHT_AFTER = 1
 """Tokens between a fracture and the device it is of ("fracture of the lateral screw", "screw is
 fractured")."""
+
+
+class Stated(NamedTuple):
+    """What a sentence states, without where."""
+
+    rule: Rule
+    status: Status
+    detail: str | None
+    location: str | None
+    side: Side | None
+    severity: Severity | None
+    change: Change | None
+    tokens: tuple[tuple[int, int], ...]
+    """Ranges of the words that name it."""
+    cues: tuple[tuple[int, int], ...]
+    """Ranges of the words that turned it."""
+    qualifiers: tuple[tuple[str, int, int], ...]
+    """What the words say that qualify it (side, place, severity, change), and their ranges."""
+
+
+class Found(NamedTuple):
+    """A statement, and where its sentence stands in the report."""
+
+    stated: Stated
+    said: "Said"
+    start: int
+    end: int
+    plain: Plain
+
+    def spans(self, ranges: Sequence[tuple[int, int]]) -> tuple[Span, ...]:
+        """Return where ranges of words stand in the report as it was given."""
+        words, start = self.said.spans, self.start
+        return tuple(
+            self.plain.span(start + words[a][0], start + words[b - 1][1]) for a, b in ranges
+        )
+
+    @property
+    def sentence(self) -> Span:
+        """Where its sentence stands in the report as it was given."""
+        return self.plain.span(self.start, self.end)
+
+    def qualifiers(self) -> Iterator[tuple[str, Span]]:
+        """Yield what words qualify it (side, place, severity, change) and where they stand."""
+        for role, first, last in self.stated.qualifiers:
+            yield role, self.spans([(first, last)])[0]
+
+    def finding(self, report: str, **told: Any) -> Finding:
+        """Return the finding, with what is ``told`` of it elsewhere."""
+        stated = self.stated
+        given = {
+            "observation": stated.rule.observation,
+            "status": stated.status,
+            "detail": stated.detail,
+            "location": stated.location,
+            "side": stated.side,
+            "severity": stated.severity,
+            "change": stated.change,
+            "sentence": report[slice(*self.sentence)],
+            "spans": self.spans(stated.tokens),
+        }
+        return Finding.model_construct(**{**given, **told})
 
 
 class Fired(NamedTuple):
@@ -54,58 +120,59 @@ def read(text: str, *, language: str = "en") -> list[Finding]:
         One finding per distinct observation, finer term, status, side and place; a severity or
         change that another mention adds is added, one that contradicts makes a second finding.
         A normal report is read as what it denies, so that ``No Finding`` is found in
-        :func:`labels` only. Empty text gives an empty list.
+        :func:`labels` only. Empty text gives an empty list, and so does, with a warning, text in
+        another language, in which the rules would find terms without what denies them.
 
     Raises:
         InputError: ``text`` is not a ``str``, or there are no rules for ``language``.
     """
-    found: list[_Statement] = []
+    known: list[_Statement] = []
     alike: dict[tuple[str | None, ...], list[_Statement]] = {}
-    for fired in explain(text, language=language):
-        finding = fired.finding
-        if finding.observation is Observation.NO_FINDING:
+    for found in find_statements(text, language):
+        stated = found.stated
+        if stated.rule.observation is Observation.NO_FINDING:
             continue
-        same = alike.setdefault(_place(finding), [])
-        known = next((statement for statement in same if statement.agrees(finding)), None)
-        if known is None:
-            known = _Statement(finding)
-            same.append(known)
-            found.append(known)
-        known.add(finding)
-    return [statement.finding() for statement in found]
-
-
-def _place(finding: Finding) -> tuple[str | None, ...]:
-    return (
-        finding.observation, finding.detail, finding.status, finding.location, finding.side
-    )  # fmt: skip
+        place = (
+            stated.rule.observation, stated.detail, stated.status, stated.location, stated.side,
+        )  # fmt: skip
+        same = alike.setdefault(place, [])
+        statement = next((one for one in same if one.agrees(stated)), None)
+        if statement is None:
+            statement = _Statement(found)
+            same.append(statement)
+            known.append(statement)
+        else:
+            statement.add(found)
+    return [statement.finding(text) for statement in known]
 
 
 class _Statement:
     """A finding and what its later mentions add."""
 
-    def __init__(self, first: Finding) -> None:
+    def __init__(self, first: Found) -> None:
         self.first = first
-        self.severity, self.change = first.severity, first.change
-        self.spans: list[Span] = []
+        self.severity, self.change = first.stated.severity, first.stated.change
+        self.again: list[Found] = []
 
-    def agrees(self, other: Finding) -> bool:
+    def agrees(self, other: Stated) -> bool:
         """Return whether neither grades or dates the finding otherwise than the other does."""
         graded = {self.severity, other.severity} - {None}
         dated = {self.change, other.change} - {None}
         return (len(graded) < 2 or graded in _ALIKE) and len(dated) < 2
 
-    def add(self, again: Finding) -> None:
+    def add(self, again: Found) -> None:
         if self.severity in (None, Severity.MILD):  # "minimal", then "small"
-            self.severity = again.severity or self.severity
-        self.change = self.change or again.change
-        self.spans += again.spans
+            self.severity = again.stated.severity or self.severity
+        self.change = self.change or again.stated.change
+        self.again.append(again)
 
-    def finding(self) -> Finding:
-        if len(self.spans) == len(self.first.spans):
-            return self.first
-        told = {"severity": self.severity, "change": self.change, "spans": tuple(self.spans)}
-        return self.first.model_copy(update=told)
+    def finding(self, report: str) -> Finding:
+        if not self.again:
+            return self.first.finding(report)
+        spans = [span for one in (self.first, *self.again) for span in one.spans(one.stated.tokens)]
+        return self.first.finding(
+            report, severity=self.severity, change=self.change, spans=tuple(spans)
+        )
 
 
 def labels(text: str, *, language: str = "en") -> dict[Observation, Status]:
@@ -116,15 +183,20 @@ def labels(text: str, *, language: str = "en") -> dict[Observation, Status]:
     Raises:
         InputError: as :func:`read`.
     """
+    return labels_of(found.stated for found in find_statements(text, language))
+
+
+def labels_of(statements: Iterable[Stated]) -> dict[Observation, Status]:
+    """Return the status of each of the 14 observations that ``statements`` speak of."""
     found: dict[Observation, Status] = {}
     normal, said = True, False
-    for finding, rule, _ in explain(text, language=language):
+    for rule, status, *_ in statements:
         said = True
-        if finding.observation is Observation.OTHER:
-            normal = normal and not (rule.blocks and finding.status is not Status.ABSENT)
-        elif finding.observation is not Observation.NO_FINDING:
-            known = found.get(finding.observation, finding.status)
-            found[finding.observation] = max(known, finding.status, key=_ORDER.__getitem__)
+        if rule.observation is Observation.OTHER:
+            normal = normal and not (rule.blocks and status is not Status.ABSENT)
+        elif rule.observation is not Observation.NO_FINDING:
+            known = found.get(rule.observation, status)
+            found[rule.observation] = max(known, status, key=_ORDER.__getitem__)
     abnormal = any(
         status is not Status.ABSENT
         for observation, status in found.items()
@@ -141,34 +213,56 @@ def explain(text: str, *, language: str = "en") -> Iterator[Fired]:
     Raises:
         InputError: as :func:`read`.
     """
+    for found in find_statements(text, language):
+        cues = tuple(text[slice(*span)] for span in found.spans(found.stated.cues))
+        yield Fired(found.finding(text), found.stated.rule, cues)
+
+
+def find_statements(text: str, language: str) -> Iterator[Found]:
+    """Yield every statement of a report.
+
+    Raises:
+        InputError: as :func:`read`.
+    """
     if not isinstance(text, str):
         raise InputError(
             f"a report to read must be text (str), got {type(text).__name__}: decode bytes first"
         )
+    if (other := foreign(text, language)) is not None:
+        warnings.warn(
+            f"a report seems to be in language {other!r}, not {language!r}: nothing is read of it",
+            LanguageWarning,
+            stacklevel=3,
+        )
+        return
+    every = list(_every(text, language))
+    sized = {found.stated.rule.observation for found in every if not found.stated.rule.weak}
+    for found in every:  # "Heart size is stable. The heart is not enlarged."
+        rule = found.stated.rule
+        vague = rule.weak and rule.status is Status.UNCERTAIN
+        if not (vague and rule.observation in sized):
+            yield found
+
+
+def _every(report: str, language: str) -> Iterator[Found]:
+    """Yield what each sentence says, the vague statements too."""
     lexicon = load_lexicon(language)
-    found = list(_every(text, lexicon))
-    sized = {fired.finding.observation for fired in found if not fired.rule.weak}
-    for fired in found:  # "Heart size is stable. The heart is not enlarged."
-        vague = fired.rule.weak and fired.rule.status is Status.UNCERTAIN
-        if not (vague and fired.finding.observation in sized):
-            yield fired
-
-
-def _every(report: str, lexicon: Lexicon) -> Iterator[Fired]:
-    """Yield what each sentence says, the weak statements too."""
     text = (stripped := plain(report)).text
     for section in readable(text, lexicon.headings):
         before: Said | None = None
         where = (0, 0)
         for start, end in split_sentences(text, lexicon.boundaries, section.start, section.end):
-            said = _hear(text[start:end], lexicon, before)
+            heard = _hear(text[start:end], language)
+            said = heard.said or _understand(heard, lexicon, before)
             if before is not None:
                 if said.opener == "pronoun":  # it says something of the sentence before
-                    before = _told(before, said)
-                yield from _fire(before, where, report, stripped, lexicon)
+                    before = _told(before, said, lexicon)
+                for stated in before.statements:
+                    yield Found(stated, before, *where, stripped)
             before, where = said, (start, end)
         if before is not None:
-            yield from _fire(before, where, report, stripped, lexicon)
+            for stated in before.statements:
+                yield Found(stated, before, *where, stripped)
 
 
 def _spelled_out(
@@ -189,23 +283,56 @@ class Said(NamedTuple):
     """Its phrases."""
     spans: Sequence[Span]
     """Where its words stand in it."""
-    opener: str | None = None
+    opener: str | None
     """The kind of cue that it begins with, if any."""
+    statements: list[Stated]
 
 
-def _hear(sentence: str, lexicon: Lexicon, before: Said | None) -> Said:
-    """Return what a sentence says, after the one before it."""
+class Heard(NamedTuple):
+    """The words and phrases of a sentence, and what it says where it leans on no other."""
+
+    words: list[str]
+    spans: Sequence[Span]
+    items: list[Item]
+    said: "Said | None"
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _hear(sentence: str, language: str) -> Heard:
+    """Return the words and phrases of a sentence; more than half of real ones are repeats."""
+    lexicon = load_lexicon(language)
     words, spans = tokenize(sentence)
     if any(capital in sentence for capital in lexicon.capitals):
         words = _spelled_out(words, spans, sentence, lexicon)
     words, spans = lexicon.spelling.whole(words, spans)
-    context = settle(find_items(words, lexicon), words, before.items if before else ())
+    items = find_items(words, lexicon)
+    heard = Heard(words, spans, items, None)
+    return heard if _leans(items) else heard._replace(said=_understand(heard, lexicon, None))
+
+
+def _leans(items: Sequence[Item]) -> bool:
+    """Return whether a sentence may speak of what the one before it named."""
+    return bool(items) and (
+        (items[0].start == 0 and items[0].cue == "pronoun")
+        or any(
+            item.cue in ("anaphor", "none", "ellipsis", "not_on")
+            or item.roles.get("side") == OTHER
+            or item.roles.get("anatomy") == SAME
+            for item in items
+        )
+    )
+
+
+def _understand(heard: Heard, lexicon: Lexicon, before: Said | None) -> Said:
+    """Return what a sentence says, after the one before it."""
+    words, spans, found, _ = heard
+    context = settle(found, words, before.items if before else ())
     items = context.items
     opener = items[0].cue if items and items[0].start == 0 else None
     named = before.readings[-1].mention.rules if before and before.readings else ()
     mentions = _without_weak(find_mentions(items, lexicon, named))
     if not mentions:
-        return Said([], items, spans, opener)
+        return Said([], items, spans, opener, [])
     scopes = Scopes(items, mentions)
     readings: list[Reading] = []
     for mention, qualifiers in zip(mentions, attach(items, mentions), strict=True):
@@ -224,14 +351,15 @@ def _hear(sentence: str, lexicon: Lexicon, before: Said | None) -> Said:
     _place_anaphors(readings)
     if opener == "pronoun" and before is not None:
         refer(before.readings, readings)
-    return Said(readings, items, spans, opener)
+    return Said(readings, items, spans, opener, _stated(readings, lexicon))
 
 
-def _told(before: Said, after: Said) -> Said:
+def _told(before: Said, after: Said, lexicon: Lexicon) -> Said:
     """Return a sentence with what the next one says of it ("This has increased.")."""
     if after.readings:
         return before
-    return before._replace(readings=describe(before.readings, after.items))
+    readings = describe(before.readings, after.items)
+    return before._replace(readings=readings, statements=_stated(readings, lexicon))
 
 
 def _of_now(readings: list[Reading], past: Sequence[int]) -> list[Reading]:
@@ -264,20 +392,12 @@ def _place_anaphors(readings: Sequence[Reading]) -> None:
             reading.attributes = [one._replace(location=place) for one in reading.attributes]
 
 
-def _fire(
-    said: Said, where: Span, report: str, stripped: Plain, lexicon: Lexicon
-) -> Iterator[Fired]:
-    start, _ = where
-    if not said.readings:
-        return
-    spans = [stripped.span(start + a, start + b) for a, b in said.spans]
-    sentence = report[slice(*stripped.span(*where))]
-    for reading in said.readings:
-        tokens = tuple((spans[a][0], spans[b - 1][1]) for a, b in reading.mention.tokens)
-        cues = tuple(report[spans[c.start][0] : spans[c.end - 1][1]] for c in reading.cues)
-        for attributes in reading.attributes:
-            finding = _finding(reading, attributes, sentence, tokens, lexicon)
-            yield Fired(finding, reading.rule, cues)
+def _stated(readings: Sequence[Reading], lexicon: Lexicon) -> list[Stated]:
+    return [
+        _statement(reading, attributes, lexicon)
+        for reading in readings
+        for attributes in reading.attributes
+    ]
 
 
 def _without_weak(mentions: list[Mention]) -> list[Mention]:
@@ -311,13 +431,7 @@ def _without_void(readings: list[Reading], scopes: Scopes) -> list[Reading]:
     ]
 
 
-def _finding(
-    reading: Reading,
-    attributes: Attributes,
-    sentence: str,
-    where: tuple[tuple[int, int], ...],
-    lexicon: Lexicon,
-) -> Finding:
+def _statement(reading: Reading, attributes: Attributes, lexicon: Lexicon) -> Stated:
     rule, status = reading.rule, reading.status
     side, location, severity, change = attributes
     if rule.place == "none":
@@ -339,14 +453,22 @@ def _finding(
         change = Change.RESOLVED if prior else change if change in _OF_ABSENT else None
     elif change is Change.RESOLVED:
         change = None
-    return Finding(
-        observation=rule.observation,
-        status=status,
-        detail=detail,
-        location=location,
-        side=side,
-        severity=severity,
-        change=change,
-        sentence=sentence,
-        spans=where,
+    cues = tuple((cue.start, cue.end) for cue in reading.cues)
+    qualifiers = tuple(
+        (role, item.start, item.end)
+        for item in reading.qualifiers
+        for role in ("place", "side", "severity", "change")
+        if role in item.roles
+    )
+    return Stated(
+        rule,
+        status,
+        detail,
+        location,
+        side,
+        severity,
+        change,
+        reading.mention.tokens,
+        cues,
+        qualifiers,
     )
