@@ -15,10 +15,11 @@ import re
 import statistics
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from phantom_truths import load, tell_all
+from phantom_truths import Truth, load, tell_all
 from reader_iu import read_archive
 from rich.progress import track
 from sklearn.feature_extraction.text import CountVectorizer
@@ -64,6 +65,13 @@ def near_duplicates(reports: Sequence[str]) -> float:
     return float((alike.max(axis=1) >= NEAR).mean())
 
 
+def check(work: tuple[Truth, int]) -> tuple[str, str, list[tuple[str, str]]]:
+    """Return one report of a study, its institution, and what is wrong with it."""
+    truth, again = work
+    report, _ = tell_all(truth, again)
+    return report.text, truth.institution, [*disagreements(report), *misread(report)]
+
+
 def real(path: Path) -> list[str]:
     reserved = set((path.parent / "reserved.txt").read_text().split())
     return [one.text for one in read_archive(path, coded=False) if one.id not in reserved]
@@ -73,31 +81,33 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("truths", type=Path, help="made by phantom_truths.py")
     parser.add_argument("--reports", type=Path, help="Open-i's archive")
+    parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--draws", type=int, default=1, help="so many reports of each study")
     parser.add_argument("--show", type=int, default=0, help="so many reports of each kind")
     arguments = parser.parse_args()
     counts: Counter[str] = Counter()
     shown: Counter[str] = Counter()
     texts = []
-    work = [(truth, n) for n in range(arguments.draws) for truth in load(arguments.truths)]
-    for truth, again in track(work, "reading", disable=None):
-        report, _ = tell_all(truth, again)
-        texts.append(report.text)
-        problems = [*disagreements(report), *misread(report)]
-        for kind in {kind for kind, _ in problems}:
-            counts[kind] += 1
-        for kind, what in problems:
-            shown[kind] += 1
-            if shown[kind] <= arguments.show:
-                print(f"{kind}: {what}\n   [{truth.institution}] {report.text!r}")
+    truths = list(load(arguments.truths))
+    work = [(truth, n) for n in range(arguments.draws) for truth in truths]
+    with ProcessPoolExecutor(arguments.processes) as pool:
+        checked = pool.map(check, work, chunksize=20)
+        for text, place, problems in track(checked, "reading", total=len(work)):
+            texts.append(text)
+            counts.update({kind for kind, _ in problems})
+            for kind, what in problems:
+                shown[kind] += 1
+                if shown[kind] <= arguments.show:
+                    print(f"{kind}: {what}\n   [{place}] {text!r}")
     print(f"| of {len(texts):,} reports | |\n| --- | --- |")
     for kind, number in sorted(counts.items()):
         print(f"| {kind} | {number} |")
     columns = {}
     if arguments.reports:
         columns["real"] = real(arguments.reports)
-    size = min(len(texts), *map(len, columns.values())) if columns else len(texts)
-    columns["simulated"] = texts[:size]
+    columns["simulated"] = texts[: len(truths)]  # one report a study
+    size = min(map(len, columns.values()))
+    columns = {name: reports[:size] for name, reports in columns.items()}
     found = {name: breadth(reports) for name, reports in columns.items()}
     print("| | " + " | ".join(found) + " |\n| --- |" + " --- |" * len(found))
     for name in found["simulated"]:

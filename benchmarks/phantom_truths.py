@@ -105,13 +105,15 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("output", type=Path)
     parser.add_argument("--studies", type=int, default=4000)
+    parser.add_argument("--first", type=int, default=0, help="index of the first study")
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
+    first = arguments.first
     with (
         ProcessPoolExecutor(arguments.processes) as pool,
         arguments.output.open("w", encoding="utf-8") as file,
     ):
-        for line in pool.map(draw, range(arguments.studies), chunksize=20):
+        for line in pool.map(draw, range(first, first + arguments.studies), chunksize=20):
             print(line, file=file, flush=True)
 
 

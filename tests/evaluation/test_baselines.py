@@ -8,6 +8,7 @@ import pytest
 from plainfilm.core import OBSERVATIONS, Finding, InputError, Observation
 from plainfilm.data import Row
 from plainfilm.evaluation.baselines import (
+    BOTH,
     INDICATION,
     TABLE,
     VISION,
@@ -59,6 +60,14 @@ def test_each_blind_row_uses_what_it_may_read_and_copies_training_reports(rows):
         }
         assert hits[told] > 0.5
         assert hits[told] > hits[untold]
+
+
+def test_both_knows_what_either_knows(rows):
+    training, tests = rows[:300], rows[300:]
+    texts = blind_answers(training, tests, "findings", names=(BOTH,))[BOTH]
+    for told in (EFFUSION, EDEMA):
+        hits = [texts[one.study_id] == told for one in tests if one.findings == told]
+        assert np.mean(hits) > 0.5
 
 
 def test_chances_rank_what_the_row_can_know(rows):

@@ -26,7 +26,7 @@ from plainfilm.data import Row
 from plainfilm.data.examples import target_report
 from plainfilm.text import labels
 
-INDICATION, TABLE = "indication only", "table only"
+INDICATION, TABLE, BOTH = "indication only", "table only", "indication and table only"
 VISION, VISION_ELSEWHERE = "perfect vision", "perfect vision, another institution"
 
 Floats = npt.NDArray[np.float64]
@@ -37,7 +37,11 @@ PENALTY = 3.0
 
 
 def blind_answers(
-    training: Sequence[Row], tests: Sequence[Row], target: str, language: str = "en"
+    training: Sequence[Row],
+    tests: Sequence[Row],
+    target: str,
+    language: str = "en",
+    names: Sequence[str] = (INDICATION, TABLE),
 ) -> dict[str, dict[str, str]]:
     """Return the answers of the blind rows: name → study id → text of a training report.
 
@@ -46,12 +50,13 @@ def blind_answers(
         tests: the studies to answer.
         target: the part of the report that is scored.
         language: of the reports.
+        names: which of :data:`FEATURES`.
     """
     texts = [target_report(row, target).text for row in training]
     truth = report_labels(texts, language)
     answers = {}
-    for name, features in FEATURES.items():
-        known, asked = features(training, tests)
+    for name in names:
+        known, asked = FEATURES[name](training, tests)
         chances = [_chances(known, truth, rows) for rows in (known, asked)]
         wanted = chances[1] >= _thresholds(chances[0], truth)
         chosen = _matching(wanted, truth, texts)
@@ -128,9 +133,15 @@ def _values(training: Sequence[Row], tests: Sequence[Row]) -> tuple[Floats, Floa
     return _standardised(known, asked)
 
 
+def _both(training: Sequence[Row], tests: Sequence[Row]) -> tuple[Floats, Floats]:
+    words, values = _words(training, tests), _values(training, tests)
+    return np.hstack([words[0], values[0]]), np.hstack([words[1], values[1]])
+
+
 FEATURES: Mapping[str, Callable[[Sequence[Row], Sequence[Row]], tuple[Floats, Floats]]] = {
     INDICATION: _words,
     TABLE: _values,
+    BOTH: _both,
 }
 """Blind row to what it reads of training and test studies."""
 

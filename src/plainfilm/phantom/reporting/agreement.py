@@ -159,6 +159,8 @@ def _between(report: Report) -> Iterator[Problem]:
             yield "impression leaves out what is urgent", finding.sentence or ""
     border = len(report.findings)
     for finding in report.statements:
+        if finding.status is Status.ABSENT or finding.observation is P.NO_FINDING:
+            continue
         parts: list[set[str]] = [set(), set()]
         for start, end in finding.spans:
             words = _DESCRIBES.findall(report.text[start:end].lower())
