@@ -273,6 +273,39 @@ class Family(ABC, Generic[Settings, Stage]):
             InputError: a study has no film that the model can read.
         """
 
+    def rollout(
+        self, model: Any, processor: Any, studies: Sequence[Study], **generation: Any
+    ) -> tuple[list[Report], Batch]:
+        """Write a report for each study, for reinforcement.
+
+        Args:
+            model: the model, on its device.
+            processor: its processor.
+            studies: a batch of them.
+            generation: passed to ``generate()``: ``do_sample``, ``temperature`` and the like.
+
+        Returns:
+            The reports, and the batch from which :meth:`log_probabilities` tells how likely the
+            very tokens that were written are.
+
+        Raises:
+            InputError: the family does not write word after word.
+        """
+        raise InputError(f"{self.name} can't be reinforced: it does not write word after word")
+
+    def log_probabilities(self, model: Any, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return how likely each token of a rollout is, given those before it, with gradient.
+
+        Args:
+            model: the model, perhaps wrapped by the engine, which must be called.
+            batch: from :meth:`rollout`.
+
+        Returns:
+            ``(drafts, tokens)`` natural logarithms, and a mask of the same shape, True on tokens
+            that were written.
+        """
+        raise InputError(f"{self.name} can't be reinforced: it does not write word after word")
+
     def explain(self, model: Any, processor: Any, study: Study) -> Explainable | None:
         """Return how a study's draft can be explained by gradients; None where it can't be."""
         return None

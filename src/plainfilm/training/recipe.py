@@ -15,9 +15,11 @@ from plainfilm.core import InputError, RecipeError, Word, describe
 from plainfilm.core.yaml_text import parse_yaml
 from plainfilm.metrics.registry import resolve
 from plainfilm.models.family import Family, ModelSettings, families, find_family
+from plainfilm.training.rewards import check_rewards
 
 Rate = Annotated[float, Field(gt=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
 Precision = Literal["float32", "bfloat16", "float16"]
 
 
@@ -53,13 +55,57 @@ class Data(Word):
         return self
 
 
+class Reinforcement(Word):
+    """What makes a stage learn from rewards of its own drafts (:mod:`.reinforcement`).
+
+    The names of settings that TRL's GRPO has are TRL's.
+    """
+
+    rewards: dict[str, float]
+    """Reward → weight: metrics with a value for each report, and the faults of ``rewards``, which
+    take negative weights."""
+    length_guard: tuple[Positive, Positive] | None = (0.5, 2.0)
+    """Length of a draft over its reference's within which it costs nothing."""
+    steps: Annotated[int, Field(ge=1)]
+    """Optimiser steps."""
+    num_generations: Annotated[int, Field(ge=2)] = 8
+    """Drafts of each study in a step: a group, whose mean reward is the baseline."""
+    temperature: Positive = 1.0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    loss_type: Literal["grpo", "dr_grpo", "dapo"] = "dapo"
+    """Over what the loss is a mean: ``grpo`` each draft's tokens, then the drafts; ``dapo`` all
+    tokens; ``dr_grpo`` the drafts, each over the longest length, without dividing by the spread."""
+    num_iterations: Annotated[int, Field(ge=1)] = 1
+    """Optimiser steps on the same drafts."""
+    epsilon: Positive = 0.2
+    """How far below 1 the ratio of new to old probability counts (from the second iteration on)."""
+    epsilon_high: Positive = 0.28
+    """How far above 1; larger than ``epsilon`` keeps rare words alive (DAPO's clip-higher)."""
+    beta: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of the divergence (KL) from the model that the stage starts from."""
+    refill: Annotated[int, Field(ge=0)] = 0
+    """How often a study whose drafts are all worth the same is replaced by another one (DAPO's
+    dynamic sampling)."""
+    watch: tuple[str, ...] = ("micro-f1-14", "finding-f1", "bleu-4", "rouge-l")
+    """Metrics of validation drafts that are logged beside the reward, to see it gamed."""
+
+    @model_validator(mode="after")
+    def _rewards_are_known(self) -> Self:
+        check_rewards(self.rewards)
+        resolve(self.watch)
+        return self
+
+
 class Stage(Word):
     """One pass of training: which parts, how fast, how long; the family adds keys of its own."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
     learning_rate: Annotated[dict[str, Rate], Field(min_length=1)]
     """Peak rate by part of the model; parts not named, or not inside a named one, are frozen."""
-    epochs: Annotated[int, Field(ge=1)]
+    epochs: Annotated[int, Field(ge=1)] = 1
+    reinforcement: Reinforcement | None = None
+    """Learn from rewards instead of reports; ``batch_size`` counts studies then, and ``epochs`` is
+    not read."""
     batch_size: Annotated[int, Field(ge=1)] = 16
     accumulation: Annotated[int, Field(ge=1)] = 1
     warmup: Share = 0.1
@@ -88,6 +134,16 @@ class Stage(Word):
     watch: str = "loss"
     """What ``patience`` watches: the validation ``loss``, one of several losses (``report_loss``),
     or a metric of the drafts at checks (``micro-f1-14``), which is then measured in addition."""
+
+    @model_validator(mode="after")
+    def _checks_come_between_drafts(self) -> Self:
+        again = self.reinforcement.num_iterations if self.reinforcement else 1
+        if self.check_every % again:
+            raise ValueError(
+                f"check_every: {self.check_every} is no multiple of num_iterations, {again}: "
+                "a resumed run would have no drafts to go on with"
+            )
+        return self
 
     @model_validator(mode="after")
     def _can_be_watched(self) -> Self:

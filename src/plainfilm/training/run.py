@@ -111,8 +111,11 @@ def train(
             size = family.film_size(built.processor)
             if films.size != size:
                 films = Films(dataset, size)
+            reads = set(family.reads(built.processor))
+            if stage.reinforcement and "invented-comparison" in stage.reinforcement.rewards:
+                reads.add("prior")  # to know whether there is an earlier study
             for examples in (training, validation):
-                examples.films, examples.reads = films, family.reads(built.processor)
+                examples.films, examples.reads = films, reads
             weights = run_stage(
                 stage,
                 family=family,
@@ -123,6 +126,8 @@ def train(
                 seed=recipe.seed + number,
                 progress=progress,
                 report_to=recipe.report_to,
+                start=done,
+                warn=tell,
             )
             if first:
                 _save(trained, family, built, weights=weights)

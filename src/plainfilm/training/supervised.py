@@ -10,7 +10,7 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -34,6 +34,7 @@ from plainfilm.metrics import score
 from plainfilm.models.family import Batch, Built, Family, whole_loss
 from plainfilm.training.progress import ShowProgress
 from plainfilm.training.recipe import Precision, Stage, watches_loss
+from plainfilm.training.rewards import Rewards
 from plainfilm.training.sampling import EpochSampler, SetEpoch, repeat_factors
 
 HISTORY = "history.json"
@@ -287,16 +288,20 @@ class StageTrainer(Trainer):
             texts |= {i: draft.report.text for i, draft in zip(batch, drafts, strict=True)}
         for others in gather_object([texts]):
             texts |= others
+        measured = self.draft_measures(
+            [examples.reports[index].text for index in indices],
+            [texts[index] for index in indices],
+        )
+        return {f"draft_{name}": value for name, value in measured.items()}
+
+    def draft_measures(self, references: Sequence[str], drafts: Sequence[str]) -> dict[str, float]:
+        """Return what is measured of validation drafts at a check, by name."""
         metrics = dict.fromkeys(DRAFT_METRICS)
         if not watches_loss(self.stage.watch):
             metrics[self.stage.watch] = None
-        scores = score(
-            [examples.reports[index].text for index in indices],
-            [texts[index] for index in indices],
-            list(metrics),
-            language=examples.dataset.card.language,
-        )
-        return {f"draft_{name}": one.value for name, one in scores.items()}
+        language = self.eval_dataset.dataset.card.language
+        scores = score(references, drafts, list(metrics), language=language)
+        return {name: one.value for name, one in scores.items()}
 
 
 def _frozen_modules(model: torch.nn.Module) -> Iterator[torch.nn.Module]:
@@ -386,6 +391,8 @@ def run_stage(
     seed: int,
     progress: bool,
     report_to: Sequence[str] = (),
+    start: Path | None = None,
+    warn: Callable[[str], None] = print,
 ) -> Mapping[str, torch.Tensor] | None:
     """Train a model in place through ``stage``, resuming from ``folder`` where it holds a part.
 
@@ -399,6 +406,8 @@ def run_stage(
         seed: of order and random choices.
         progress: whether to show progress.
         report_to: tools that get the curves, as transformers' Trainer calls them.
+        start: where the model that the stage starts from lies, for the divergence from it.
+        warn: told what a person should know while the stage runs.
 
     Returns:
         The weights, where they are spread over processes and had to be gathered; else None.
@@ -411,6 +420,7 @@ def run_stage(
     arguments = TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=stage.epochs,
+        max_steps=-1 if stage.reinforcement is None else stage.reinforcement.steps,
         per_device_train_batch_size=batch_size,
         per_device_eval_batch_size=stage.batch_size,
         gradient_accumulation_steps=accumulation,
@@ -461,17 +471,21 @@ def run_stage(
     if progress:
         callbacks.append(ShowProgress(stage.name, stage.batch_size * stage.accumulation))
     os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(folder.resolve() / "tensorboard"))
-    trainer = StageTrainer(
-        family=family,
-        built=built,
-        stage=stage,
-        sampler=sampler,
-        args=arguments,
-        train_dataset=training,
-        eval_dataset=validation,
-        data_collator=family.collate(built, stage),
-        callbacks=callbacks,
-    )
+    common: dict[str, Any] = {
+        "family": family,
+        "built": built,
+        "stage": stage,
+        "sampler": sampler,
+        "args": arguments,
+        "train_dataset": training,
+        "eval_dataset": validation,
+        "callbacks": callbacks,
+    }
+    collate = family.collate(built, stage)
+    if stage.reinforcement is None:
+        trainer = StageTrainer(data_collator=collate, **common)
+    else:
+        trainer = _reinforcing(stage, training, start, collate, warn, common)
     trainer.remove_callback(PrinterCallback)
     checkpoint = latest_checkpoint(folder)
     PartialState().wait_for_everyone()
@@ -490,6 +504,32 @@ def run_stage(
             Mapping[str, torch.Tensor], trainer.accelerator.get_state_dict(trainer.model_wrapped)
         )
     return None
+
+
+def _reinforcing(
+    stage: Any,
+    training: Examples,
+    start: Path | None,
+    collate: Any,
+    warn: Callable[[str], None],
+    common: dict[str, Any],
+) -> StageTrainer:
+    """Return the trainer of a stage that learns from rewards."""
+    from plainfilm.training.reinforcement import ReinforcementTrainer
+
+    settings = stage.reinforcement
+    rewards = Rewards(
+        settings.rewards,
+        [report.text for report in training.reports],
+        length_guard=settings.length_guard,
+        language=training.dataset.card.language,
+    )
+    reference = None
+    if settings.beta and start is not None:
+        reference = common["family"].load(start).model.eval().requires_grad_(False)
+    return ReinforcementTrainer(
+        rewards=rewards, reference=reference, collate=collate, warn=warn, **common
+    )
 
 
 def _watched(stage: Any) -> str:

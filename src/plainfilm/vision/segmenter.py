@@ -197,7 +197,6 @@ class Segmenter:
             values = nn.functional.adaptive_avg_pool2d(values, side)
         return values[0].numpy()
 
-
     def describe(self, study: Study) -> Study:
         """Return ``study`` with the maps and the feature of its frontal film, under this
         segmenter's name; those of others stay. A study without one is returned as it is."""

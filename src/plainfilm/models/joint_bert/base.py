@@ -274,6 +274,27 @@ class JointBertFamily(Family[JointBertSettings, JointBertStage]):
             )
         return drafts
 
+    def rollout(
+        self, model: Any, processor: Any, studies: Sequence[Study], **generation: Any
+    ) -> tuple[list[Report], Batch]:
+        """See the base class."""
+        if not self.model_class.writes_on:
+            return super().rollout(model, processor, studies, **generation)
+        batch = {name: value.to(model.device) for name, value in processor(studies).items()}
+        tokens, _ = model.draft(**batch, **generation)
+        written = tokens[:, 1:]
+        ended = (written == model.generation_config.eos_token_id).long()
+        batch["labels"] = written.masked_fill(ended.cumsum(dim=1) - ended > 0, IGNORED)
+        return processor.decode_reports(tokens), batch
+
+    def log_probabilities(self, model: Any, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """See the base class."""
+        written = batch["labels"] != IGNORED
+        logits = model(**batch).logits.float()
+        tokens = batch["labels"].masked_fill(~written, 0)
+        found = logits.log_softmax(dim=-1).gather(2, tokens[..., None])[..., 0]
+        return found.masked_fill(~written, 0.0), written
+
     def explain(self, model: Any, processor: Any, study: Study) -> Explainable:
         """See the base class."""
         batch = {name: value.to(model.device) for name, value in processor([study]).items()}

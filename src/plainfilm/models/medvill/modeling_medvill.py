@@ -115,6 +115,8 @@ class MedViLLForConditionalGeneration(MedViLLPreTrainedModel, GenerationMixin):
     """The parts that a recipe can train at a rate of its own, by prefix of parameter names."""
     objectives = ("report", "pretraining")
     """What a stage of a recipe can train it on."""
+    writes_on = False
+    """Whether it writes word after word: it fills in masks."""
 
     def __init__(self, config: MedViLLConfig) -> None:
         super().__init__(config)

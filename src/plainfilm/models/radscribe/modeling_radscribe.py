@@ -244,6 +244,8 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
     """The parts that a recipe can train at a rate of its own, by prefix of parameter names."""
     objectives = ("labels", "report", "report+labels", "pretraining")
     """What a stage of a recipe can train it on."""
+    writes_on = True
+    """Whether it writes word after word, so that it can be reinforced."""
 
     def __init__(self, config: RadScribeConfig) -> None:
         super().__init__(config)

@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy
 from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
-from plainfilm.core import InputError, ModelError, Provenance, Study, errors_as, one_line
+from plainfilm.core import InputError, ModelError, Provenance, Report, Study, errors_as, one_line
 from plainfilm.core.model_folder import OFFLINE, loading
 from plainfilm.data.examples import Examples
 from plainfilm.models.family import Batch, Built, Draft, Family, Loss
@@ -277,6 +277,40 @@ class VlmFamily(Family[VlmSettings, VlmStage]):
             Draft(report, tuple(study.films_to_read(processor.views)), warnings=warnings)
             for study, (report, warnings) in zip(studies, answers, strict=True)
         ]
+
+    def rollout(
+        self, model: Any, processor: Any, studies: Sequence[Study], **generation: Any
+    ) -> tuple[list[Report], Batch]:
+        """See the base class."""
+        batch = {name: value.to(model.device) for name, value in processor(studies).items()}
+        prompt = batch["input_ids"]
+        tokens = _called(model.generate, batch, **generation)
+        answer = tokens[:, prompt.shape[1] :]
+        reports = [report for report, _ in processor.decode(answer)]
+        stops = torch.tensor(processor.stops, device=answer.device)
+        ended = torch.isin(answer, stops).long()
+        written = ended.cumsum(dim=1) - ended == 0
+        for name, value in batch.items():  # whatever is told of each token is told of the answer's
+            if value.shape == prompt.shape:
+                batch[name] = torch.cat([value, torch.zeros_like(answer).to(value.dtype)], dim=1)
+        batch["input_ids"] = tokens
+        batch["attention_mask"][:, prompt.shape[1] :] = written
+        labels = answer.masked_fill(~written, IGNORED)
+        batch["labels"] = torch.cat([torch.full_like(prompt, IGNORED), labels], dim=1)
+        return reports, batch
+
+    def log_probabilities(self, model: Any, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """See the base class."""
+        inputs = dict(batch)
+        labels = inputs.pop("labels")
+        first = int((labels != IGNORED).any(dim=0).nonzero()[0])
+        kept = labels.shape[1] - first + 1
+        logits = _called(model, inputs, use_cache=False, logits_to_keep=kept).logits[:, :-1]
+        labels = labels[:, first:]
+        written = labels != IGNORED
+        tokens = labels.masked_fill(~written, 0)
+        found = logits.float().log_softmax(dim=-1).gather(2, tokens[..., None])[..., 0]
+        return found.masked_fill(~written, 0.0), written
 
     def reads(self, processor: Any) -> frozenset[str]:
         """See the base class."""

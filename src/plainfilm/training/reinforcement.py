@@ -1,0 +1,251 @@
+"""One stage of reinforcement: drafts are sampled, rewarded, and made more or less likely.
+
+GRPO (Shao et al., arXiv:2402.03300, section 4.1): each study gets a group of drafts, and a draft's
+advantage is its reward less the group's mean, over the group's standard deviation. The loss is the
+clipped policy gradient with DAPO's clip-higher and token mean (Yu et al., arXiv:2503.14476) or
+Dr. GRPO's (Liu et al., arXiv:2503.20783), and a divergence from the starting model if wanted. With
+a group of two and no spread it is self-critical sequence training's estimator.
+
+It goes through the family's agreement (``rollout``, ``log_probabilities``), so that whatever a
+processor reads of a study (maps, features, table, earlier film) reaches rollout and update alike,
+and encoder-decoders learn as language models do. Checkpoints, rates, resuming and many processes
+are those of a supervised stage.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate.utils import gather_object
+
+from plainfilm.core import write_atomically
+from plainfilm.data.examples import Example
+from plainfilm.metrics import align, score
+from plainfilm.metrics.outputs import output_profile
+from plainfilm.models.family import Batch
+from plainfilm.training.rewards import Rewards
+from plainfilm.training.supervised import StageTrainer
+
+Piece = dict[str, Any]
+"""Drafts of some studies: the family's batch, their advantages and log-probabilities."""
+
+GAMED = "gaming.json"
+"""In a stage's folder: reward and watched measures of validation drafts at each check."""
+_FALLS = 0.7
+"""A watched measure below this share of what it was at the first check is told."""
+
+
+def as_examples(examples: Sequence[Example]) -> dict[str, list[Example]]:
+    """Keep examples as they are: drafts are made of them first."""
+    return {"examples": list(examples)}
+
+
+class ReinforcementTrainer(StageTrainer):
+    """Trains a model on rewards of its own drafts."""
+
+    def __init__(
+        self,
+        *,
+        rewards: Rewards,
+        reference: Any,
+        collate: Callable[[Sequence[Example]], Batch],
+        warn: Callable[[str], None],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data_collator=as_examples, **kwargs)
+        self.rewards = rewards
+        self.reference = reference
+        self.collate = collate
+        self.warn = warn
+        self.settings = self.stage.reinforcement
+        self.pieces: list[Piece] = []
+        self.counted: dict[str, float] = {}
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator[Batch], num_batches: int, device: torch.device
+    ) -> tuple[list[Any], Any]:
+        """Return the drafts of the next step in pieces, and how many items the loss is over."""
+        given = [next(epoch_iterator) for _ in range(num_batches)]
+        if self.state.global_step % self.settings.num_iterations == 0 or not self.pieces:
+            self.pieces = [self._drafted(one["examples"], place) for place, one in enumerate(given)]
+        count = torch.tensor([self._items(piece) for piece in self.pieces]).sum().to(device)
+        return self.pieces, {"items": self.accelerator.reduce(count)}
+
+    def _items(self, piece: Piece) -> int:
+        if self.settings.loss_type == "dapo":
+            return int(piece["written"].sum())
+        return len(piece["advantages"])
+
+    def _drafted(self, examples: Sequence[Example], place: int) -> Piece:
+        """Sample and reward the drafts of some studies."""
+        settings, device = self.settings, self.args.device
+        rng = np.random.default_rng(
+            [self.args.seed, self.state.global_step, place, self.args.process_index]
+        )
+        chosen = list(examples)
+        self.model.eval()  # what is sampled and what is learned are one distribution: no dropout
+        for attempt in range(settings.refill + 1):
+            piece, flat = self._rolled(chosen, int(rng.integers(2**31)))
+            self._count("flat_groups", float(np.mean(flat)))
+            if not any(flat) or attempt == settings.refill:
+                break
+            others = rng.integers(len(self.train_dataset), size=len(chosen))
+            chosen = [
+                self.train_dataset[int(other)] if useless else example
+                for example, other, useless in zip(chosen, others, flat, strict=True)
+            ]
+        with torch.no_grad():
+            old, written = self.family.log_probabilities(self.model, piece["batch"])
+            piece |= {"old": old, "written": written}
+            if self.reference is not None:
+                self.reference.to(device)
+                piece["kept"], _ = self.family.log_probabilities(self.reference, piece["batch"])
+        return piece
+
+    def _rolled(self, examples: Sequence[Example], seed: int) -> tuple[Piece, list[bool]]:
+        """Return drafts with their advantages, and which studies' drafts are worth the same."""
+        settings = self.settings
+        repeated = [one for one in examples for _ in range(settings.num_generations)]
+        devices = [self.args.device] if self.args.device.type == "cuda" else []
+        with torch.no_grad(), torch.random.fork_rng(devices=devices), self.accelerator.autocast():
+            torch.manual_seed(seed)
+            reports, batch = self.family.rollout(
+                self.model,
+                self.built.processor,
+                [one.study for one in repeated],
+                do_sample=True,
+                num_beams=1,
+                temperature=settings.temperature,
+                top_p=settings.top_p,
+                top_k=0,
+            )
+        worth = self.rewards(
+            [one.report.text for one in repeated],
+            [report.text for report in reports],
+            [one.study.prior is not None for one in repeated],
+        )
+        groups = worth.total.reshape(len(examples), settings.num_generations)
+        spread = groups.std(axis=1, keepdims=True)
+        advantages = groups - groups.mean(axis=1, keepdims=True)
+        if settings.loss_type != "dr_grpo":
+            advantages = advantages / (spread + 1e-4)
+        self._count("reward", float(worth.total.mean()))
+        self._count("reward_spread", float(spread.mean()))
+        self._count("rollout_words", float(np.mean([len(one.text.split()) for one in reports])))
+        for name, values in worth.parts.items():
+            self._count(f"reward_{name}", float(values.mean()))
+        found = torch.tensor(advantages.ravel(), dtype=torch.float32, device=self.args.device)
+        return {"batch": batch, "advantages": found}, (spread[:, 0] < 1e-6).tolist()
+
+    def _count(self, name: str, value: float) -> None:
+        self.counted.setdefault(f"{name}/sum", 0.0)
+        self.counted.setdefault(f"{name}/n", 0.0)
+        self.counted[f"{name}/sum"] += value
+        self.counted[f"{name}/n"] += 1
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: Any,
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """Return the clipped policy gradient's loss of a piece; that of reports on validation."""
+        if not isinstance(num_items_in_batch, dict):
+            batch = self._prepare_inputs(self.collate(inputs["examples"]))
+            return super().compute_loss(model, batch, return_outputs)
+        settings, piece = self.settings, inputs
+        model.eval()  # without dropout; gradients flow all the same
+        new, written = self.family.log_probabilities(model, piece["batch"])
+        ratio = (new - piece["old"]).exp()
+        advantages = piece["advantages"][:, None]
+        clipped = ratio.clamp(1 - settings.epsilon, 1 + settings.epsilon_high)
+        loss = -torch.minimum(ratio * advantages, clipped * advantages)
+        if "kept" in piece:  # the estimator that is never negative (arXiv:2402.03300, equation 4)
+            apart = piece["kept"] - new
+            divergence = apart.exp() - apart - 1
+            loss = loss + settings.beta * divergence
+            self._count("kl", float(divergence[written].mean().detach()))
+        loss = torch.where(written, loss, 0.0)
+        if settings.loss_type == "dapo":
+            total = loss.sum()
+        elif settings.loss_type == "grpo":
+            total = (loss.sum(dim=1) / written.sum(dim=1).clamp_min(1)).sum()
+        else:
+            total = loss.sum() / self.built.model.generation_config.max_new_tokens
+        return total * self.accelerator.num_processes / num_items_in_batch["items"].clamp_min(1)
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """Log rewards beside the loss."""
+        if "loss" in logs and self.counted:
+            everybody = gather_object([self.counted])
+            self.counted = {}
+            names = sorted({key.split("/")[0] for one in everybody for key in one})
+            for name in names:
+                total, number = (
+                    sum(one.get(f"{name}/{part}", 0.0) for one in everybody)
+                    for part in ("sum", "n")
+                )
+                logs[name] = total / max(number, 1)
+        super().log(logs, *args, **kwargs)
+
+    def draft_measures(self, references: Sequence[str], drafts: Sequence[str]) -> dict[str, float]:
+        """Return what the reward does not count, beside what it does, on validation drafts."""
+        examples = self.eval_dataset
+        earlier = [row.prior_study_id is not None for row in examples.rows[: len(drafts)]]
+        worth = self.rewards(references, drafts, earlier)
+        profile = output_profile(align(references, drafts))
+        sentences = {part.strip().lower() for text in drafts for part in text.split(".")}
+        scores = score(
+            references, drafts, self.settings.watch, language=examples.dataset.card.language
+        )
+        measured = super().draft_measures(references, drafts)
+        return (
+            measured
+            | {name: one.value for name, one in scores.items()}
+            | {
+                "reward": float(worth.total.mean()),
+                "words": profile.words,
+                "distinct": len(set(drafts)) / len(drafts),
+                "distinct-sentences": float(len(sentences)),
+                "repetition": profile.repetition,
+            }
+        )
+
+    def _draft_scores(self) -> dict[str, float]:
+        found = super()._draft_scores()
+        if self.is_world_process_zero():
+            self._watch(found)
+        return found
+
+    def _watch(self, found: Mapping[str, float]) -> None:
+        """Keep what was measured, and say where the reward rises while something else falls."""
+        path = Path(str(self.args.output_dir)) / GAMED
+        seen: list[dict[str, Any]] = json.loads(path.read_text()) if path.is_file() else []
+        step = self.state.global_step
+        now: dict[str, Any] = {"step": step} | {
+            name.removeprefix("draft_"): None if math.isnan(value) else value
+            for name, value in found.items()
+        }
+        seen = [*(one for one in seen if one["step"] < step), now]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, json.dumps(seen, indent=1))
+        first = seen[0]
+        if (now.get("reward") or 0) <= (first.get("reward") or 0):
+            return
+        counted = {"step", "reward", "repetition", *self.rewards.weights}
+        fallen = [
+            f"{name} {first[name]:.3g} → {value:.3g}"
+            for name, value in now.items()
+            if name not in counted and value is not None and first.get(name)
+            and value < _FALLS * first[name]
+        ]  # fmt: skip
+        if fallen:
+            self.warn(
+                f"step {self.state.global_step}: the reward rises ({first['reward']:.3f} → "
+                f"{now['reward']:.3f}) while {', '.join(fallen)}: it may be gamed"
+            )
