@@ -5,7 +5,7 @@ TORCH ?= torch==2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo test fuzz check clean
+.PHONY: install demo test core fuzz check clean
 
 install: $(VENV)/installed
 
@@ -23,6 +23,12 @@ demo: install
 test: install
 	$(BIN)/python -m pytest -n auto --maxprocesses 4
 
+# What works without any extra: reading and scoring; everything else names the extra that it needs.
+core:
+	$(PYTHON) -m venv .venv-core
+	.venv-core/bin/python -m pip install --quiet .
+	.venv-core/bin/python benchmarks/core_install.py
+
 # Damage to everything that comes from outside, for an hour; another beginning: make fuzz SEED=1000000
 SEED ?= $(shell date +%Y%m%d)00000
 fuzz: install
@@ -35,4 +41,4 @@ check: install
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf $(VENV) demo-output
+	rm -rf $(VENV) .venv-core demo-output

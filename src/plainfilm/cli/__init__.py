@@ -95,7 +95,8 @@ def _prepare_streams() -> None:
     """Keep libraries' warnings from the screen; plainfilm's own are shown, and any file's name."""
     warnings.simplefilter("ignore")
     warnings.simplefilter("default", PlainfilmWarning)
-    logging.lastResort = None  # nor what they log where nobody set up logging
+    # Nor what they log where nobody set up logging.
+    logging.lastResort = logging.NullHandler()
     for stream in (sys.stdout, sys.stderr):  # a file's name may be no UTF-8
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
