@@ -181,12 +181,54 @@ def open_and_read(out: Path) -> None:
     print(f"  {memory()}")
 
 
+def repeat(out: Path, copies: Path, times: int) -> None:
+    """Write the rows of a linked dataset ``times`` over, with other ids, as one larger dataset."""
+    from dataclasses import replace
+
+    from plainfilm.data import Dataset
+    from plainfilm.data.dataset import CARD, ManifestWriter, files_of
+
+    dataset = Dataset(out)
+    copies.mkdir()
+    writer = ManifestWriter(copies)
+    for number in range(times):
+        for row in dataset.rows:
+            prior = row.prior_study_id and f"{row.prior_study_id}-{number}"
+            copy = replace(row, study_id=f"{row.study_id}-{number}", prior_study_id=prior,
+                           patient_id=f"{row.patient_id}-{number}",
+                           images=tuple(f"{number}/{name}" for name in row.images))  # fmt: skip
+            writer.add(copy, dict.fromkeys(files_of(copy), "00"))
+    writer.close()
+    (copies / CARD).write_bytes((out / CARD).read_bytes())
+
+
+def open_alone(copies: Path) -> None:
+    """Open a dataset and start an epoch, in this process."""
+    from plainfilm.data import Dataset
+
+    dataset = timed("open", lambda: Dataset(copies))
+    assert isinstance(dataset, Dataset)
+    print(f"  {len(dataset.rows)} studies; {memory()}")
+    rows = timed("training split", lambda: dataset.split("train"))
+
+    def first_rows() -> list[object]:
+        order = np.random.default_rng(0).permutation(len(rows))  # type: ignore[arg-type]
+        return [rows[at] for at in order[:256].tolist()]  # type: ignore[index]
+
+    timed("shuffle it and make 256 rows", first_rows)
+    timed("every row once", lambda: sum(1 for _ in dataset.rows))
+    print(f"  {memory()}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("studies", type=int)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--size", type=int)
     parser.add_argument("--shards", type=int, default=1)
+    parser.add_argument(
+        "--times", type=int, default=1, help="open the rows so many times over, too"
+    )
     parser.add_argument("--step")
     given = parser.parse_args()
     root, out = given.folder / "tree", given.folder / f"out-{given.size or 'link'}-{given.shards}"
@@ -196,6 +238,8 @@ def main() -> None:
             prepare(
                 root, out if not shard else Path(f"{out}-{shard[0]}"), given.size, shard or None
             )
+        elif step == "larger":
+            open_alone(given.folder / "copies")
         else:
             open_and_read(out)
         return
@@ -222,6 +266,9 @@ def main() -> None:
         )
         print(f"  {memory()}")
     fresh("open")
+    if given.times > 1:
+        timed("repeat the rows", lambda: repeat(out, given.folder / "copies", given.times))
+        fresh("larger")
     size = sum(path.stat().st_size for path in out.iterdir() if path.is_file())
     card = json.loads((out / "card.json").read_bytes())
     print(f"{size / 2**20:.0f} MiB beside the films; {card['studies']}; {card['skipped']}")

@@ -4,6 +4,7 @@ A source's file turns its layout into entries, one a study; here they become a d
 re-encoded at a size, or by reference to the films where they lie; whole, or a shard.
 """
 
+import hashlib
 import json
 import os
 import tempfile
@@ -360,7 +361,8 @@ def _encoded(
         films.append(image.model_copy(update={"view": View(film.view)}) if film.view else image)
     ordered = frontal_first(films)
     order = [next(at for at, film in enumerate(films) if film is one) for one in ordered]
-    names = tuple(f"images/{study_id}-{number}.png" for number in range(len(ordered)))
+    folder = f"images/{hashlib.sha256(study_id.encode()).hexdigest()[:2]}"  # of 256: none is huge
+    names = tuple(f"{folder}/{study_id}-{number}.png" for number in range(len(ordered)))
     files = {name: image_png(image, size) for name, image in zip(names, ordered, strict=True)}
     return order, names, tuple(str(image.view) for image in ordered), files
 
