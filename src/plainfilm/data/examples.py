@@ -11,7 +11,13 @@ from plainfilm.core import Image, Report, Study, View
 from plainfilm.core.study import films_to_read
 from plainfilm.data.dataset import Dataset, Row
 from plainfilm.data.labels import observation_labels
+from plainfilm.data.targets import TARGETS, target_report
 from plainfilm.vision.preparation import letterbox
+
+__all__ = [
+    "TARGETS", "Example", "Examples", "Films", "frontal_index", "read_films", "readable",
+    "target_report", "teachable",
+]  # fmt: skip
 
 _KEPT_BYTES = 2**30
 _DRAWS = 100
@@ -151,23 +157,6 @@ def readable(rows: Sequence[Row]) -> list[Row]:
 def teachable(rows: Sequence[Row], target: str) -> list[Row]:
     """Return the studies that can be read and whose report has the part to learn and score."""
     return [row for row in readable(rows) if target_report(row, target).text.strip()]
-
-
-def target_report(row: Row, target: str) -> Report:
-    """Return the part of a row's report that is learned and scored.
-
-    Args:
-        row: a row of a dataset.
-        target: one of :data:`TARGETS`.
-    """
-    return Report(
-        findings=row.findings if "findings" in target else "",
-        impression=row.impression if "impression" in target else "",
-    )
-
-
-TARGETS = ("findings", "impression", "findings+impression")
-"""Parts of a report that can be learned and scored."""
 
 
 def frontal_index(row: Row) -> int:

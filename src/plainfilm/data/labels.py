@@ -10,6 +10,7 @@ import torch
 
 from plainfilm.core import OBSERVATIONS, UncertaintyPolicy, binarize, write_atomically
 from plainfilm.data.dataset import Dataset, Row, study_ids
+from plainfilm.data.targets import target_report
 from plainfilm.metrics.clinical import labeler
 from plainfilm.text import labels
 
@@ -28,7 +29,7 @@ def observation_labels(dataset: Dataset, rows: Sequence[Row], target: str) -> to
     Args:
         dataset: the dataset.
         rows: some of its studies.
-        target: the part of the report that is read (see ``plainfilm.data.examples``).
+        target: the part of the report that is read (see ``plainfilm.data.targets``).
     """
     reader = labeler(dataset.card.language).rpartition("+")[2]
     path = dataset.path / KEPT / f"{target}-{reader}-{dataset.fingerprint[:12]}.parquet"
@@ -41,8 +42,6 @@ def observation_labels(dataset: Dataset, rows: Sequence[Row], target: str) -> to
 
 
 def _labels(dataset: Dataset, row: Row, target: str) -> list[int]:
-    from plainfilm.data.examples import target_report
-
     found = labels(target_report(row, target).text, language=dataset.card.language)
     return [int(value) for value in binarize(found, UncertaintyPolicy.POSITIVE, OBSERVATIONS)]
 
