@@ -251,7 +251,7 @@ def test_padchest(tmp_path):
     films = [
         ("a.png", 0, 20130102, "s2", "p1", "PA", "['normal']", "RNN_model"),
         ("b.png", 0, 20120102, "s1", "p1", "L", "[' cardiomegaly', 'pleural effusion']"),
-        ("c.png", 54, 20120102, "s1", "p1", "PA", "['cardiomegaly', 'pleural effusion']"),
+        ("c.png", 54, 20140102, "s1", "p1", "PA", "['cardiomegaly', 'pleural effusion']"),
         ("d.png", 54, 20120102, "s3", "p2", "EXCLUDE", "['exclude']"),
         ("e.png", 54, 20120102, "s4", "p3", "AP_horizontal", ""),
     ]

@@ -28,6 +28,7 @@ from plainfilm.data.sources.files import (
     csv_table,
     find_file,
     groups_of,
+    in_order,
     sex_of,
     statuses,
     view_of,
@@ -63,8 +64,7 @@ def prepare_brax(
     patterns = ["master_spreadsheet_update.csv", "master_spreadsheet.csv"]
     path = find_file([source], patterns, _EXPECTED)
     table = csv_table(path, _COLUMNS, _EXPECTED, optional=["DicomPath"])
-    order = ("PatientID", "StudyDate", "AccessionNumber", "PngPath")
-    table = table.sort_by([(name, "ascending") for name in order])
+    table = in_order(table, "PatientID", "StudyDate", "AccessionNumber", "PngPath")
     some = table.slice(0, 20).to_pylist()
     columns = [name for name in ("PngPath", "DicomPath") if name in table.column_names]
     root = find_root(

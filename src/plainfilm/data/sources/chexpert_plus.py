@@ -45,6 +45,7 @@ from plainfilm.data.sources.files import (
     csv_table,
     find_file,
     groups_of,
+    in_order,
     json_lines,
     one_spaced,
     sex_of,
@@ -99,8 +100,7 @@ def prepare_chexpert_plus(
     names = [str(Path(name).with_suffix("")) for name in table["path_to_image"].to_pylist()]
     table = table.append_column("film", pa.array(names))
     table = table.append_column("study", pa.array([name.rpartition("/")[0] for name in names]))
-    order = ("deid_patient_id", "patient_report_date_order", "study", "film")
-    table = table.sort_by([(name, "ascending") for name in order])
+    table = in_order(table, "deid_patient_id", "patient_report_date_order", "study", "film")
     root, suffix = _root(films or source, names)
     labels = _labels(source)
     whole = _whole_reports(path, table)

@@ -29,6 +29,7 @@ from plainfilm.data.study import frontal_first
 
 TARGETS = ("findings", "findings+impression", "any")
 """What a study must have text of; with ``any`` it needs none."""
+TWICE = "its study id stands twice in the source"
 MISSING_FILM, MISSING_REPORT, UNREADABLE = (
     "a film is missing",
     "the report is missing",
@@ -92,10 +93,10 @@ class Entries(Mapping[str, Entry]):
         self._end = self._added = 0
 
     def add(self, study_id: str, entry: Entry) -> None:
-        """Add a study.
+        """Add a study; one of an id that is there already is left out and counted.
 
         Raises:
-            DatasetError: there is one of this id, or a film lies outside the collection's folder.
+            DatasetError: a film lies outside the collection's folder.
         """
         self._added += 1
         for film in entry.films:
@@ -105,7 +106,8 @@ class Entries(Mapping[str, Entry]):
         if self.shard is not None and not self.shard.has(entry.patient_id):
             return
         if study_id in self._starts:
-            raise DatasetError(f"study {study_id} stands twice in the source")
+            self.skipped[TWICE] += 1
+            return
         line = json.dumps(entry).encode() + b"\n"
         self._file.seek(self._end)
         self._file.write(line)

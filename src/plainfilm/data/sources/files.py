@@ -215,3 +215,21 @@ def sex_of(text: Any) -> str | None:
     """Return M or F of what a source writes (``F``, ``Female``); None for what is neither."""
     letter = str("" if text is None else text).strip()[:1].upper()
     return letter if letter in ("M", "F") else None
+
+
+def in_order(table: pa.Table, patient: str, when: str, study: str, film: str) -> pa.Table:
+    """Return a table of films sorted by patient, the study's earliest time, study and film.
+
+    A study's films stay together, also where they have several times.
+
+    Args:
+        table: a line a film.
+        patient: the column of patients.
+        when: of times, in an order that sorts.
+        study: of studies.
+        film: of films.
+    """
+    first = table.select([study, when]).group_by(study).aggregate([(when, "min")])
+    first = first.rename_columns({f"{when}_min": "earliest"})
+    order = [(name, "ascending") for name in dict.fromkeys((patient, "earliest", study, film))]
+    return table.join(first, study).sort_by(order)

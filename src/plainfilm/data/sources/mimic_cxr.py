@@ -58,6 +58,7 @@ from plainfilm.data.sources.files import (
     csv_table,
     find_file,
     groups_of,
+    in_order,
     number_of,
     one_spaced,
     statuses,
@@ -223,7 +224,7 @@ def prepare_mimic_cxr(
 def _metadata(folder: Path) -> pa.Table:
     """Return a line a film, sorted by patient, time of the study, study and film.
 
-    ``when`` is a study's earliest time as a number, year to second: 21800506213014.
+    ``earliest`` is a study's earliest time as a number, year to second: 21800506213014.
     """
     path = find_file([folder], ["mimic-cxr-*-metadata.csv"], _JPG)
     types = {"subject_id": pa.int64(), "study_id": pa.int64(), "StudyTime": pa.float64()}
@@ -233,10 +234,7 @@ def _metadata(folder: Path) -> pa.Table:
     clock = pc.fill_null(table.column("StudyTime"), 0.0).to_numpy().astype(np.int64)
     table = table.drop_columns(["StudyDate", "StudyTime"])
     table = table.append_column("film_when", pa.array(days * 1_000_000 + clock))
-    first = table.group_by("study_id").aggregate([("film_when", "min")])
-    first = first.rename_columns({"film_when_min": "when"})
-    order = ("subject_id", "when", "study_id", "dicom_id")
-    return table.join(first, "study_id").sort_by([(name, "ascending") for name in order])
+    return in_order(table, "subject_id", "film_when", "study_id", "dicom_id")
 
 
 def _film(values: Mapping[str, Any]) -> str:
@@ -363,7 +361,7 @@ def _studies(table: pa.Table) -> Studies:
     """Return who was filmed when, in the order of their films' lines."""
     ids = table.column("study_id").to_numpy()
     first = np.flatnonzero(np.diff(ids, prepend=-1))
-    when = table.column("when").to_numpy()[first]
+    when = table.column("earliest").to_numpy()[first]
     day, clock = when // 1_000_000, when % 1_000_000
     with errors_as(DatasetError, "StudyDate of the metadata is no date", f"expected {_JPG}"):
         dates = np.array([f"{one // 10_000:04d}-{one // 100 % 100:02d}-{one % 100:02d}"

@@ -65,7 +65,12 @@ LABS: Mapping[tuple[str, str], tuple[str, str]] = {
     ("pO2", "mm Hg"): ("po2_mmhg", "Blood"),
     ("pCO2", "mm Hg"): ("pco2_mmhg", "Blood"),
 }
-"""Label and unit in MIMIC-IV → name in the table, and the fluid."""
+"""Label and unit in MIMIC-IV → name in the table, and the fluid.
+
+A test that another release labels or measures otherwise stays blank. (Labels such as White Blood
+Cells, Hemoglobin and Platelet Count were confirmed from code that reads the files; the files
+themselves were not at hand.)
+"""
 
 HOURS_BEFORE = 24
 """A laboratory value counts for films taken up to so long after it."""

@@ -40,6 +40,7 @@ from plainfilm.data.sources.files import (
     csv_table,
     find_file,
     groups_of,
+    in_order,
     number_of,
     one_spaced,
     sex_of,
@@ -75,8 +76,7 @@ def prepare_padchest(
     entries = options.entries()
     path = find_file([source], ["PADCHEST_chest_x_ray_images_labels_*.csv"], _EXPECTED)
     table = csv_table(path, _COLUMNS, _EXPECTED, multiline=True)
-    order = ("PatientID", "StudyDate_DICOM", "StudyID", "ImageID")
-    table = table.sort_by([(name, "ascending") for name in order])
+    table = in_order(table, "PatientID", "StudyDate_DICOM", "StudyID", "ImageID")
     root, nested = _root(films or source, table.slice(0, 20).to_pylist())
     before: tuple[str, str] | None = None
     for group in groups_of(table, "StudyID"):
