@@ -15,7 +15,7 @@ from plainfilm.core import Change, Finding, Observation, Severity, Side, Status
 from plainfilm.text import labels, read
 
 HERE = Path(__file__).parent
-SENTENCES = ("hard_sentences.yaml", "hard_patterns.yaml", "hard_attributes.yaml")
+SENTENCES = ("hard_sentences.yaml", "hard_patterns.yaml", "hard_attributes.yaml", "hard_kinds.yaml")
 OPEN = "..."
 WORDS = {
     **{word.value: ("side", word.value) for word in Side},

@@ -208,7 +208,10 @@ def _owners(
         return [
             i
             for i in sorted(found)
-            if sided or _is_bone(item, mentions[i]) or not _is_named_by(item, mentions[i])
+            if sided
+            or item.cue == "anaphor"
+            or _is_bone(item, mentions[i])
+            or not _is_named_by(item, mentions[i])
         ]
     before = [i for i, m in enumerate(mentions) if m.end <= item.start]
     after = [i for i, m in enumerate(mentions) if m.start >= item.end]

@@ -55,7 +55,7 @@ def settle(items: Sequence[Item], words: Sequence[str], before: Sequence[Item] =
         before: the settled phrases of the sentence before it.
     """
     past = [item.start for item in items if item.roles.get("when") == "past"]
-    changed = _by_numbers(items, words, past)
+    changed = _by_numbers(items, words)
     found = _then_and_now(list(items))
     found = _of_other_organs(found)
     settled: list[Item] = []
@@ -176,10 +176,10 @@ def _may_be_elsewhere(item: Item) -> bool:
     return bool(rules) and all(rule.observation in _MISPLACED for rule in rules)
 
 
-def _by_numbers(items: Sequence[Item], words: Sequence[str], past: Sequence[int]) -> list[Item]:
+def _by_numbers(items: Sequence[Item], words: Sequence[str]) -> list[Item]:
     """Return the change that two measurements tell ("4 cm before, 2 cm now"), as a phrase."""
     numbers = [at for at, word in enumerate(words) if word[0].isdigit() and _NUMBER.match(word)]
-    if len(numbers) < 2 or not past:
+    if len(numbers) < 2:
         return []
     if any(
         rule.observation is Observation.SUPPORT_DEVICES
@@ -192,12 +192,20 @@ def _by_numbers(items: Sequence[Item], words: Sequence[str], past: Sequence[int]
         unit = next((u for u in words[at + 1 : at + 4] if u in _MILLIMETERS), None)
         if unit is not None:
             measured.append((at, float(words[at].replace(",", ".")) * _MILLIMETERS[unit]))
-    ends = {item.end for item in items if item.roles.get("when") == "past"}
+    starts = {at for at, _ in measured}
+    told = {
+        when: {item.end for item in items if item.roles.get("when") == when}
+        for when in ("past", "now")
+    }
+    after = [item.start for item in items
+             if item.roles.get("when") == "past" and item.end not in starts]  # fmt: skip
     was = [
         (at, size)
         for at, size in measured
-        if at in ends or any(at + 1 < mark <= at + 2 + _AFTER_NUMBER for mark in past)
+        if at in told["past"] or any(at + 1 < mark <= at + 2 + _AFTER_NUMBER for mark in after)
     ]
+    if not was and len(measured) > 1 and measured[-1][0] in told["now"]:
+        was = measured[:-1]  # "measured 3 cm, now 1 cm"
     now = [(at, size) for at, size in measured if (at, size) not in was]
     if not was or not now or was[0][1] == now[-1][1]:
         return []
@@ -212,7 +220,8 @@ def _with_list_causes(items: list[Item]) -> list[Item]:
     if cue is None:
         return items
     verb = next(
-        (n for n, item in enumerate(items) if n > cue and item.cue in ("copula", "with")), None
+        (n for n, item in enumerate(items) if n > cue and item.cue in ("copula", "verb", "with")),
+        None,
     )
     if verb is not None:
         items[verb] = items[verb]._replace(roles={"cue": "differential"})

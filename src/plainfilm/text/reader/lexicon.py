@@ -153,6 +153,7 @@ def load_lexicon(language: str = "en") -> Lexicon:
             sections = content
         words = dict(content.get("words", {}))
         void = words.pop("void", {})
+        _add_words(terms, {"anatomy": words.pop("first", {})})
         _add_words(terms, {"void": {k: v for k, v in void.items() if k != "word"}})
         _add_words(vocabulary, {"void": {k: v for k, v in void.items() if k == "word"}})
         _add_words(vocabulary, words)
@@ -171,7 +172,7 @@ def load_lexicon(language: str = "en") -> Lexicon:
         pairs,
         refined,
         compile_headings(sections["sections"], sections["read"]),
-        compile_boundaries(sections, sections.get("capitals_open", True)),
+        compile_boundaries(_with_short(sections), sections.get("capitals_open", True)),
         compile_spelling(
             meant,
             {*meant, *sections.get("real_words", "").split()},
@@ -181,6 +182,13 @@ def load_lexicon(language: str = "en") -> Lexicon:
         sections.get("capitals", {}),
         tuple(every),
     )
+
+
+def _with_short(sections: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the words of a language's sections, what is short for others as abbreviations."""
+    listed = sections.get("abbreviations", "")
+    known = listed.split() if isinstance(listed, str) else list(listed)
+    return {**sections, "abbreviations": [*known, *sections.get("short", ())]}
 
 
 def _mark_predicates(trie: Trie) -> None:

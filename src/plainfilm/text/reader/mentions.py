@@ -101,11 +101,16 @@ def _anaphors(items: Sequence[Item], named: tuple[Rule, ...]) -> list[Mention]:
             fits = after is not None and "side" in after.roles and after.start == end
             end = after.end if after and fits else end
         else:
-            fits = bool(told) or any(
-                one is not None and _DESCRIPTION & one.roles.keys() and beside
-                for one, beside in (
-                    (before, before is not None and before.end == start),
-                    (after, after is not None and after.start == end and "after" in item.roles),
+            exists = before is not None and before.cue == "copula" and before.end == start
+            fits = (
+                bool(told)
+                or (exists and after is None)
+                or any(
+                    one is not None and _DESCRIPTION & one.roles.keys() and beside
+                    for one, beside in (
+                        (before, before is not None and before.end == start),
+                        (after, after is not None and after.start == end and "after" in item.roles),
+                    )
                 )
             )
         if item.cue != "anaphor":

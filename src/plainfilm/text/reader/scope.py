@@ -127,7 +127,7 @@ class Scopes:
                 continue
             if kind in ("boundary", "paren"):
                 break
-            if cue.start < low and kind not in ("advice", "history"):
+            if cue.start < low and not (kind in ("advice", "history") or "refutes" in cue.roles):
                 continue
             if kind in ("copula", "verb") and self._ends_list(index):
                 blocked |= {"negation", "uncertainty", "history", "differential"}

@@ -68,7 +68,8 @@ def compile_boundaries(words: Mapping[str, Iterable[str] | str], capitals_open: 
     }
     opening = "|".join(sorted(lists["openers"], key=len, reverse=True))
     patterns = [
-        r"(?P<stop>(?<![.!?])[.!?]++[\"')\]]*+(?=\s|\Z|[A-Z](?:[A-Za-z-]| [a-z]))"
+        r"(?P<stop>(?<![.!?])(?!(?<=[\s(])\?[^\W_])"
+        r"[.!?]++[\"')\]]*+(?=\s|\Z|[A-Z](?:[A-Za-z-]| [a-z]))"
         r"|(?<=[a-z]{3})\.(?=[a-z]{3}))",
         r"(?P<item>(?<=\S)[ \t]+(?=(?:[-\u2013\u2014\u2022]|\(?\d{1,2}\))[ \t]+[A-Z]))",
         rf"(?P<opener>(?<=[^\W_]|[)\]%])[ \t]+(?=(?:{opening})\b))",
