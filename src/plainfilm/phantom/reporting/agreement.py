@@ -39,7 +39,8 @@ _BESIDE: Mapping[str, tuple[str, frozenset[str]]] = {
          rf"\b(?:heart|cardiac|cardiomediastinal)\b[^.,]*\b{_NORMAL}|"
          rf"{_NORMAL} (?:heart|cardiac|cardiomediastinal)",
          {P.CARDIOMEGALY}),
-        ("trachea midline beside a shift", r"\b(?:trachea|midline)\b", {"mediastinal shift"}),
+        ("trachea midline beside a shift",
+         r"\btrachea\b[^.]*\b(?:midline|central)\b|\bmidline trachea", {"mediastinal shift"}),
         ("opacity beside 'no pneumonia'",
          rf"{_NO}(?:pneumonia|infection|infectious)",
          {P.LUNG_OPACITY, P.CONSOLIDATION}),
