@@ -57,6 +57,7 @@ def describe(error: ValidationError) -> str:
     for problem in error.errors(include_url=False):
         place = ".".join(str(part) for part in problem["loc"])
         given = problem.get("input")
-        shown = "" if isinstance(given, dict | list) else f" (got {str(given)[:60]!r})"
+        nothing = isinstance(given, dict | list) or problem["type"].startswith("missing")
+        shown = "" if nothing else f" (got {str(given)[:60]!r})"
         problems.append(f"{place}: {problem['msg']}{shown}" if place else problem["msg"])
     return "; ".join(problems)
