@@ -41,6 +41,7 @@ from plainfilm.models.family import (
     find_family,
 )
 from plainfilm.text import read
+from plainfilm.text.readability import unreadable
 from plainfilm.vision.familiarity import Domain
 from plainfilm.vision.preparation import maps_on_film
 
@@ -161,6 +162,7 @@ class ReportModel:
             *self.card.warnings,
             *self._domain_warnings(films),
             *draft.warnings,
+            *_unreadable(draft.report.text, statements, self.card.language),
             *_doubts(statements, evidence),
         )
         return draft.report.model_copy(
@@ -193,6 +195,12 @@ class ReportModel:
             warnings.append("the view is not known; the film was read as a frontal one")
         told = (warning for film in films for warning in film.warnings)
         return tuple(dict.fromkeys((*warnings, *told)))
+
+
+def _unreadable(text: str, statements: Sequence[Finding], language: str) -> Iterator[str]:
+    """Yield a warning where a draft is empty, loops, or can't be read for another reason."""
+    if why := unreadable(text, statements, language=language):
+        yield f"this draft is not a usable report: {why}"
 
 
 def load_model(

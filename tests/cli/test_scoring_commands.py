@@ -118,7 +118,7 @@ def test_values_of_each_report(files, tmp_path, name):
 @pytest.mark.parametrize("command", [["score"], ["metrics", "probe"]])
 def test_models_are_named(files, command):
     result = run(*command, files[0], "--metrics", "sembscore", "--model", "chexbart=x")
-    assert "no metric asks a model 'chexbart'" in str(result.exception)
+    assert "no metric uses a model 'chexbart'" in str(result.exception)
 
 
 def test_compare_a_model_with_its_own_template(folder):

@@ -148,7 +148,7 @@ def test_a_missing_model_is_named(name):
         ("chexbert", "a model is given as NAME=PATH or NAME=PATH,OPTION=VALUE, got 'chexbert'"),
         ("chexbert=", "a model is given as NAME=PATH"),
         ("chexbert=a.pth,vocabulary", "a model is given as NAME=PATH"),
-        ("chexpert=a.pth", "no metric asks a model 'chexpert': choose from chexbert, bertscore"),
+        ("chexpert=a.pth", "no metric uses a model 'chexpert': choose from chexbert, bertscore"),
         ("chexbert=a.pth", "is no model: .*vocabulary.*expected chexbert=chexbert.pth,vocabulary="),
         ("radgraph=a,layer=2", "is no model: .*layer.*expected radgraph=FOLDER"),
         ("bertscore=a,layer=two", "is no model: .*layer.*expected bertscore="),
@@ -169,7 +169,7 @@ def test_a_model_is_given_once(tmp_path):
 
 
 def test_an_unknown_name_is_refused_by_score():
-    with pytest.raises(MetricError, match="no metric asks a model 'bert': choose from chexbert"):
+    with pytest.raises(MetricError, match="no metric uses a model 'bert': choose from chexbert"):
         score(["a"], ["a"], ["bleu-1"], models={"bert": None})
 
 

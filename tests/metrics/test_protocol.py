@@ -66,7 +66,7 @@ def test_every_function_takes_it():
         ({"workers": 0}, "workers must be at least 1, got 0"),
         ({"corpus": []}, "a corpus must be a list of at least one report"),
         ({"corpus": "a report"}, "a corpus must be a list of at least one report"),
-        ({"models": {"bert": None}}, "no metric asks a model 'bert'"),
+        ({"models": {"bert": None}}, "no metric uses a model 'bert'"),
         ({"language": "es", "models": {"chexbert": None}}, "CheXbert reads English, not 'es'"),
     ],
 )

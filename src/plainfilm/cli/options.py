@@ -37,7 +37,7 @@ Models = Annotated[
     typer.Option(
         "--model",
         metavar="NAME=PATH",
-        help="A model that a metric asks, as its page in docs/metrics says; repeatable.",
+        help="A model that a metric needs, as its page in docs/metrics says; repeatable.",
     ),
 ]
 Intervals = Annotated[

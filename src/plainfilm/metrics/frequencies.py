@@ -30,7 +30,7 @@ class Frequencies:
 
     @property
     def informative(self) -> bool:
-        """Whether any n-gram tells references apart: some have it, and some have not."""
+        """Whether any n-gram occurs in some references and not in others."""
         return any((table.frequency < self.references).any() for table in self._tables)
 
     def add(self, ngrams: Ngrams, references: int) -> None:

@@ -132,7 +132,7 @@ def _credit(truth: Statement, said: Statement, wrong: Mapping[int, set[Kind]]) -
 
 
 def sentence_score(pairs: Pairs, *, measure: Literal["precision", "recall", "f1"]) -> Statistics:
-    """Return the share of sentences that the other report bears out, summed over reports.
+    """Return the share of sentences that the other report confirms, summed over reports.
 
     Precision is of the prediction's sentences, recall of the reference's. A sentence is borne out
     where each of its findings is in the other report and nothing said of it differs. Left out are
@@ -170,7 +170,7 @@ def sentence_score(pairs: Pairs, *, measure: Literal["precision", "recall", "f1"
 
 
 def _judged(findings: Iterable[Finding], marks: Iterable[Mark | None]) -> tuple[int, int]:
-    """Return how many sentences are borne out, and how many are not."""
+    """Return how many sentences are confirmed, and how many are not."""
     words: dict[str, list[str]] = {}
     for number, (finding, mark) in enumerate(zip(findings, marks, strict=True)):
         if mark is not None:

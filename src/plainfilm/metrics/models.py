@@ -1,4 +1,4 @@
-"""Models that metrics ask: a plain table of names, and how each is loaded and described.
+"""Models that metrics use: a plain table of names, and how each is loaded and described.
 
 None of them ships with plainfilm. A user gives the path of each (``score(…, models={…})``, or
 ``--model NAME=PATH`` on the command line), and the signature names the checkpoint that answered.
@@ -17,7 +17,7 @@ from plainfilm.core.word import describe
 
 @dataclass(frozen=True)
 class Model:
-    """How a model that metrics ask is loaded."""
+    """How a model that metrics use is loaded."""
 
     loader: str
     """``module:function``, which takes the path first."""
@@ -55,7 +55,7 @@ MODELS: dict[str, Model] = {
 
 
 def require(models: Mapping[str, Any], name: str, metric: str) -> Any:
-    """Return ``models[name]``, which ``metric`` asks.
+    """Return ``models[name]``, which ``metric`` uses.
 
     Raises:
         MetricError: it was not given; the message says what to give.
@@ -71,9 +71,9 @@ def require(models: Mapping[str, Any], name: str, metric: str) -> Any:
 
 
 def check_names(models: Mapping[str, Any]) -> None:
-    """Raise MetricError where ``models`` has a name that no metric asks."""
+    """Raise MetricError where ``models`` has a name that no metric uses."""
     if unknown := [name for name in models if name not in MODELS]:
-        raise MetricError(f"no metric asks a model {unknown[0]!r}: choose from {', '.join(MODELS)}")
+        raise MetricError(f"no metric uses a model {unknown[0]!r}: choose from {', '.join(MODELS)}")
 
 
 def load_models(descriptions: Iterable[str]) -> dict[str, Any]:

@@ -82,7 +82,7 @@ class Pairs(Scoring):
         next(progress, None)  # lets the progress end
 
     def model(self, name: str, metric: str) -> Any:
-        """Return a loaded model that ``metric`` asks.
+        """Return a loaded model that ``metric`` uses.
 
         Raises:
             MetricError: it was not given.

@@ -52,7 +52,7 @@ class Scoring:
     tokenizer: str = "ptb"
     """How lexical metrics cut a text into words, a name of ``plainfilm.metrics.tokens``."""
     models: Mapping[str, Any] = field(default_factory=dict)
-    """What model-based metrics ask, loaded, by the names of ``plainfilm.metrics.models``; with
+    """The loaded models that metrics use, by the names of ``plainfilm.metrics.models``; with
     ``chexbert`` among them, it reads the labels in place of plainfilm's reader."""
     corpus: Corpus | None = None
     """The reports that what a metric knows of a whole set is taken from (CIDEr-D's document

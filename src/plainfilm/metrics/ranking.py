@@ -125,7 +125,7 @@ def rank(
 
 
 def compact_letters(order: Sequence[str], apart: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return the letters of each system: two share one exactly where they are not apart.
+    """Return each system's letters; two share one exactly where they don't differ significantly.
 
     By insertion and absorption (Piepho 2004).
 

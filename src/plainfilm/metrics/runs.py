@@ -1,4 +1,4 @@
-"""A system that was trained several times: its mean, and what two kinds of chance do to it.
+"""A system that was trained several times: its mean, and its variation over runs and over studies.
 
 Two things make a number uncertain. Another seed gives another model: that is the standard deviation
 over the runs. Other test studies give other scores: that is the interval, from the bootstrap over

@@ -37,7 +37,7 @@ class Statistics:
     pseudo: Callable[[Array], Array] | None = None
     """For counts of decisions: from the sum of rows, (columns,), to how much of a decision each
     column is given in a draw of the bootstrap, (columns,), so that a class which is never right in
-    a small sample doesn't seem to be so for certain."""
+    a small sample keeps an interval of some width."""
     drawn: Array | None = None
     """Sums of rows in the draws of a bootstrap, (samples, columns), where these were summed block
     by block and the rows were not kept."""
