@@ -354,11 +354,12 @@ def test_reports_that_defeat_a_parser(tmp_path):
 
 def test_addenda_and_several_studies_in_one_text():
     text = (
-        "FINDINGS: First.\nIMPRESSION: One.\n\nINDICATION: Again\nFINDINGS: Second.\n"
+        "COMPARISON: None\nFINDINGS: First.\nIMPRESSION: One.\n\nINDICATION: Again\nFINDINGS: Second.\n"
         "IMPRESSION: Two.\nADDENDUM: More."
     )
     texts = report_texts("s1", text)
     assert (texts["findings"], texts["impression"]) == ("Second.", "Two.")
+    assert texts["comparison"] == "None"  # which says that there was no earlier film
 
 
 @pytest.mark.parametrize("packed", [False, True])

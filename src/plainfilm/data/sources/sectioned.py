@@ -1,6 +1,5 @@
 """The sections of a whole report, as a dataset's columns name them."""
 
-from plainfilm.data.sources.files import one_spaced
 from plainfilm.text import sections
 
 _KEPT = ("findings", "impression", "indication", "comparison", "technique")
@@ -13,7 +12,7 @@ def sections_of(text: str, language: str = "en") -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for section in sections(text, language=language):
-        words = one_spaced(text[section.start : section.end])
+        words = " ".join(text[section.start : section.end].split())
         if words and section.name == "indication" and "indication" in found:
             found["indication"] += f" {words}"
         elif words:
