@@ -354,8 +354,8 @@ def test_reports_that_defeat_a_parser(tmp_path):
 
 def test_addenda_and_several_studies_in_one_text():
     text = (
-        "COMPARISON: None\nFINDINGS: First.\nIMPRESSION: One.\n\nINDICATION: Again\nFINDINGS: Second.\n"
-        "IMPRESSION: Two.\nADDENDUM: More."
+        "COMPARISON: None\nFINDINGS: First.\nIMPRESSION: One.\n\n"
+        "INDICATION: Again\nFINDINGS: Second.\nIMPRESSION: Two.\nADDENDUM: More."
     )
     texts = report_texts("s1", text)
     assert (texts["findings"], texts["impression"]) == ("Second.", "Two.")
