@@ -67,12 +67,12 @@ def test_a_family_has_its_own_parts_and_objectives() -> None:
 
 def test_a_recipe_is_laid_over_its_base(tmp_path: Path) -> None:
     (tmp_path / "base.yaml").write_text(TINY.read_text())
-    (tmp_path / "middle.yaml").write_text("base: base.yaml\nmodel: {config: {image_size: 32}}\n")
+    (tmp_path / "middle.yaml").write_text("base: base.yaml\nmodel: {config: {image_size: 96}}\n")
     path = tmp_path / "row.yaml"
     path.write_text("base: middle.yaml\nname: row\nmodel: {num_beams: 2}\n")
     recipe, tiny = load_recipe(path, ("seed=3",)), load_recipe(TINY)
     assert (recipe.name, recipe.seed, recipe.model.num_beams) == ("row", 3, 2)
-    assert recipe.model.config == tiny.model.config | {"image_size": 32}
+    assert recipe.model.config == tiny.model.config | {"image_size": 96}
     assert recipe.stages == tiny.stages
     (tmp_path / "base.yaml").write_text("base: row.yaml\n")
     with pytest.raises(RecipeError, match="is its own base"):
@@ -181,6 +181,16 @@ def test_a_wrong_backbone_lists_the_choices(backbone: str, message: str) -> None
         (("model.config.encoder=[1]",), r"model.config.encoder: expected a mapping"),
         (("model.config.encoder.num_attention_heads=3",), "3 heads do not divide a hidden_size"),
         (("model.config.image_token_grid=24",), "24 x 24 image tokens are more than the encoder's"),
+        (("model.config.label_attention_layers=-1",), "layers: .* at least 0, got -1"),
+        (("model.config.image_size=0",), "image_size: expected a whole number of at least 1"),
+        (("model.config.image_size=hello",), "image_size: expected a whole number .* got 'hello'"),
+        (("model.config.backbone.depths=[1]",), r"depths \[1\] and hidden_sizes .* each stage"),
+        (("model.config.backbone.hidden_act=swish9",), "resnet backbone does not work .*swish9"),
+        (("model.config.encoder.hidden_act=swish9",), "encoder.hidden_act: unknown 'swish9'"),
+        (("model.config.decoder.feed_forward_proj=swish9",), "unknown 'swish9'; expected one of"),
+        (("model.config.encoder.max_position_embeddings=9",), "more than the encoder's 9 positi"),
+        (("model.config.encoder.hidden_size=-4",), "hidden_size: .* at least 1, got -4"),
+        (("model.config.image_token_grid=20",), "resnet backbone gives 4 × 4 tokens"),
         (("model.config.backbone={model_type: vit, image_size: 32}",), "the film has 64: leave it"),
         (("model.channels=3", "model.config.backbone.num_channels=1"), "the film has 3: leave it"),
         (("model.config.label_enhanced=false",), "no 'report.labels' with label_enhanced: false"),

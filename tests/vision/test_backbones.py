@@ -243,7 +243,7 @@ def test_which_have_attention_between_all_their_tokens() -> None:
 
 def test_a_film_that_a_backbone_cannot_read_is_refused_in_one_line() -> None:
     config = backbone_config({"model_type": "vit"} | SMALL["vit"] | {"image_size": 4})
-    with pytest.raises(InputError, match=r"vit network gives no feature map for a film of 4 × 4"):
+    with pytest.raises(InputError, match=r"vit backbone does not work .* on films of 4 × 4"):
         build_backbone(config)
 
 

@@ -13,8 +13,16 @@ from torch import nn
 from transformers import (
     BertConfig,
     BertModel,
+    CLIPConfig,
+    CLIPModel,
+    CLIPVisionModel,
+    ConvNextForImageClassification,
     Dinov2Model,
     ResNetForImageClassification,
+    SiglipConfig,
+    SiglipModel,
+    SiglipVisionModel,
+    SwinForImageClassification,
     ViTForImageClassification,
     ViTModel,
 )
@@ -37,6 +45,16 @@ VIT = TRANSFORMER | {
     "layer_norm_eps": 1e-6,
 }  # fmt: skip
 DINOV2 = TRANSFORMER | {"model_type": "dinov2", "image_size": 32, "patch_size": 8, "mlp_ratio": 2}
+TOWER = TRANSFORMER | {"image_size": 32, "patch_size": 8, "intermediate_size": 20}
+CLIP = TOWER | {"model_type": "clip_vision_model"}
+SIGLIP = TOWER | {"model_type": "siglip_vision_model"}
+CONVNEXT = {
+    "model_type": "convnext", "hidden_sizes": [8, 16], "depths": [1, 1], "num_stages": 2,
+}  # fmt: skip
+SWIN = {
+    "model_type": "swin", "image_size": 32, "patch_size": 4, "embed_dim": 8, "depths": [1, 1],
+    "num_heads": [1, 2], "window_size": 2,
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -123,6 +141,10 @@ def test_torchvisions_published_vit_file_names_its_layers_linear(
         (ViTForImageClassification, VIT),
         (ResNetForImageClassification, RESNET),
         (Dinov2Model, DINOV2),
+        (ConvNextForImageClassification, CONVNEXT),
+        (SwinForImageClassification, SWIN),
+        (CLIPVisionModel, CLIP),
+        (SiglipVisionModel, SIGLIP),
     ],
 )
 def test_a_folder_of_transformers(
@@ -135,6 +157,53 @@ def test_a_folder_of_transformers(
     with torch.no_grad():
         expected = base(pixel_values=film).last_hidden_state
     torch.testing.assert_close(features(tmp_path, values, film), expected)
+
+
+TEXT = {
+    "vocab_size": 20, "hidden_size": 12, "num_hidden_layers": 1, "num_attention_heads": 3,
+    "intermediate_size": 12, "max_position_embeddings": 8, "projection_size": 12,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [32, 48])
+@pytest.mark.parametrize(
+    ("kind", "config", "values"),
+    [(CLIPModel, CLIPConfig, CLIP), (SiglipModel, SiglipConfig, SIGLIP)],
+)
+def test_the_image_tower_of_a_folder_with_text(
+    kind, config, values: dict[str, object], size: int, tmp_path: Path
+) -> None:
+    """As openai's and google's folders are; its positions resized as transformers does."""
+    whole = config(text_config=TEXT, vision_config=TOWER)
+    reference = torchvision.randomise(kind(whole))
+    reference.save_pretrained(tmp_path)
+    assert (tmp_path / "config.json").read_text().count("vision_config")
+    film = torch.rand(2, 3, size, size)
+    with torch.no_grad():
+        expected = reference.vision_model(
+            pixel_values=film, interpolate_pos_encoding=size != 32
+        ).last_hidden_state
+    found = features(tmp_path, values | {"image_size": size}, film)
+    torch.testing.assert_close(found, expected)
+
+
+def test_a_folder_in_parts(film: torch.Tensor, tmp_path: Path) -> None:
+    reference = torchvision.randomise(ViTModel(backbone_config(VIT), add_pooling_layer=False))
+    reference.save_pretrained(tmp_path, max_shard_size="4KB")
+    assert not (tmp_path / "model.safetensors").exists()
+    with torch.no_grad():
+        expected = reference(film).last_hidden_state
+    torch.testing.assert_close(features(tmp_path, VIT, film), expected)
+    (tmp_path / "model-00001-of-00002.safetensors").unlink(missing_ok=True)
+    next(tmp_path.glob("*.safetensors")).unlink()
+    with pytest.raises(ModelError, match="expected safetensors weights, found"):
+        load_backbone(tmp_path, backbone_config(VIT))
+
+
+def test_settings_of_any_network_must_fit(tmp_path: Path) -> None:
+    SwinForImageClassification(backbone_config(SWIN)).save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="set hidden_act: gelu there"):
+        load_backbone(tmp_path, backbone_config(SWIN | {"hidden_act": "relu"}))
 
 
 @pytest.mark.parametrize(

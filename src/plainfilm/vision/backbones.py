@@ -87,7 +87,19 @@ def backbone_config(values: dict[str, Any]) -> PreTrainedConfig:
             f"{', '.join(sorted(set(known) - common))}"
         )
     with errors_as(InputError, f"wrong setting of the {model_type} backbone", "mend it"):
-        return kind(**rest)
+        config = kind(**rest)
+    stages = [getattr(config, name, None) for name in ("depths", "hidden_sizes")]
+    usual = [known.get(name) for name in ("depths", "hidden_sizes")]
+    if len(set(map(_length, usual))) == 1 and len(set(map(_length, stages))) > 1:
+        raise InputError(
+            f"wrong setting of the {model_type} backbone: depths {stages[0]} and hidden_sizes "
+            f"{stages[1]} must have a value for each stage"
+        )
+    return config
+
+
+def _length(values: object) -> int | None:
+    return len(values) if isinstance(values, list | tuple) else None
 
 
 def _config_class(model_type: object) -> type[PreTrainedConfig]:
@@ -229,9 +241,10 @@ def has_attention(backbone: PreTrainedModel) -> bool:
 def _measure(kind: Any, values: str, size: int) -> Features:
     config = kind.from_dict(json.loads(values))
     what = (
-        f"the {config.model_type} network gives no feature map for a film of {size} × {size} pixels"
+        f"the {config.model_type} backbone does not work with these settings on films of {size} × "
+        f"{size} pixels"
     )
-    with errors_as(InputError, what, "choose another size, or another model_type"):
+    with errors_as(InputError, what, "mend model.config.backbone, or choose another image_size"):
         network, film = _on_meta(config, size)
         features = feature_map(last_features(network(pixel_values=film)))
         weights = dict(network.named_parameters())

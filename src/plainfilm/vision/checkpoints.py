@@ -2,9 +2,11 @@
 
 Three ways of naming the weights are known, and told apart by the names themselves:
 
-- transformers': a folder with ``config.json`` and ``model.safetensors``, as the hub has it
-  (google/vit-base-patch16-224-in21k, microsoft/resnet-101, microsoft/rad-dino) or as a backbone's
-  own ``save_pretrained`` writes it.
+- transformers': a folder with ``config.json`` and ``model.safetensors`` (or its parts and their
+  index), as the hub has it (google/vit-base-patch16-224-in21k, microsoft/resnet-101,
+  microsoft/rad-dino, openai/clip-vit-base-patch16, google/siglip-base-patch16-224) or as a
+  backbone's own ``save_pretrained`` writes it. Of a model of pictures and text (CLIP, SigLIP), the
+  image tower is taken.
 - torchvision's (densenet121, resnet101, vit_b_16): a ``.safetensors`` file.
 - CheXNet's as published (``module.densenet121.features.…norm.1.weight``): likewise.
 
@@ -19,6 +21,7 @@ Classification heads and poolers are left behind; any other weight too many or t
 """
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any, cast
@@ -27,11 +30,16 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
-from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import CONFIG_MAPPING, PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
 from plainfilm.core import ModelError
-from plainfilm.vision.backbones import backbone_class
+from plainfilm.vision.backbones import (
+    backbone_class,
+    backbone_features,
+    build_backbone,
+    leave_out,
+)
 
 Weights = dict[str, torch.Tensor]
 
@@ -74,11 +82,11 @@ _RENAMES: dict[str, tuple[tuple[str, str], ...]] = {
 """From torchvision's and CheXNet's names to transformers' on disk, and to our DenseNet's."""
 
 _HEADS = re.compile(
-    r"^(module\.)?(densenet121\.)?(vit\.)?"
-    r"(classifier|fc|head|heads|pooler)\.|(^|\.)(num_batches_tracked|mask_token)$"
+    r"^(module\.)?(\w+\.)?(classifier|fc|head|heads|pooler|visual_projection)\."
+    r"|(^|\.)(num_batches_tracked|mask_token|position_ids|relative_position_index)$"
 )
-"""What a backbone has no use for; batches are counted for a kind of momentum that none uses, and a
-mask token stands for patches that were hidden in DINOv2's own pre-training."""
+"""What a backbone has no use for; batches are counted for a kind of momentum that none uses, a mask
+token stands for patches that were hidden in pre-training, and indices are computed anew."""
 
 _UNSEEN = {
     "resnet": (
@@ -89,7 +97,15 @@ _UNSEEN = {
     "dinov2": ("num_attention_heads", "hidden_act", "layer_norm_eps", "use_swiglu_ffn"),
     "mamba": ("hidden_act", "layer_norm_epsilon", "residual_in_fp32"),
 }  # fmt: skip
-"""Settings that change the features and cannot be told from the weights' shapes."""
+"""Settings that change the features and cannot be told from the weights' shapes; of the networks
+that are not named, all are compared but these:"""
+
+_FREE = re.compile(
+    r"drop|init|label|mask|^(image_size|num_channels|out_features|out_indices|stage_names|dtype"
+    r"|vision_use_head|use_head|projection_dim|encoder_stride|model_type|pooler_.*"
+    r"|upsample_ratio|use_absolute_embeddings|apply_layernorm|reshape_hidden_states)$"
+)
+"""Settings that may differ: what is random in training, what is fitted, and what is left behind."""
 
 _TORCHVISION_VIT = {"hidden_act": "gelu", "layer_norm_eps": 1e-6}
 
@@ -109,42 +125,65 @@ def load_backbone(path: Path, config: PreTrainedConfig) -> PreTrainedModel:
     kind = config.model_type
     if "conv_proj.weight" in weights or "module.conv_proj.weight" in weights:
         settings = {"model_type": "vit"} | _TORCHVISION_VIT
+    with torch.device("meta"):
+        empty = build_backbone(config)
+    weights, settings = _image_tower(weights, settings, empty)
     _check_settings(path, config, settings)
     weights = {name: value for name, value in weights.items() if not _HEADS.search(name)}
     weights = _split_attention(weights)
     for pattern, replacement in _RENAMES.get(kind, ()):
         weights = {re.sub(pattern, replacement, name): value for name, value in weights.items()}
-    weights = _fit_channels(weights, config.num_channels)
-    if kind in ("vit", "dinov2", "mamba"):
-        weights = _fit_positions(weights, config)
-    return _fill(path, config, weights)
+    weights = _fit_channels(weights, empty, getattr(config, "num_channels", 3))
+    return _fill(path, config, _fit_positions(weights, empty))
+
+
+def _image_tower(
+    weights: Weights, settings: dict[str, Any], empty: PreTrainedModel
+) -> tuple[Weights, dict[str, Any]]:
+    """Return the weights and settings of the image tower, of a model that reads text as well."""
+    tower = settings.get("vision_config")
+    if isinstance(tower, dict) and settings.get("model_type") in CONFIG_MAPPING:
+        part = CONFIG_MAPPING[settings["model_type"]].sub_configs.get("vision_config")
+        settings = {"model_type": getattr(part, "model_type", None)} | tower
+    prefix = "vision_model."
+    inside = {name: value for name, value in weights.items() if name.startswith(prefix)}
+    if not inside or any(name.startswith(prefix) for name in empty.state_dict()):
+        return inside or weights, settings
+    return {name.removeprefix(prefix): value for name, value in inside.items()}, settings
 
 
 def _read(path: Path) -> tuple[Weights, dict[str, Any]]:
     """Return the weights at ``path``, and the settings beside them (none beside a lone file)."""
-    file, settings = path, {}
+    files, settings = [path], {}
     if path.is_dir():
-        file = path / "model.safetensors"
+        files = [path / "model.safetensors"]
         try:
             settings = json.loads((path / "config.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            index = path / "model.safetensors.index.json"
+            if index.is_file():
+                parts = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+                files = [path / Path(name).name for name in sorted(set(parts))]
+        except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
             raise ModelError(
                 f"no backbone in {path}: expected a folder with config.json and model.safetensors"
             ) from error
-    if not file.is_file():
-        found = sorted(p.name for p in path.glob("*")) if path.is_dir() else []
-        raise ModelError(
-            f"no backbone at {file}: expected safetensors weights"
-            + (f", found {', '.join(found[:6])}" if found else "")
-            + "; docs/backbones.md has the lines that convert a .pth or .bin"
-        )
-    try:
-        return load_file(file), settings
-    except (SafetensorError, OSError) as error:
-        raise ModelError(
-            f"{file} is no safetensors file, and nothing else is opened, since a pickle (.pth, "
-            ".pt, .tar, .bin) can run code: convert it with the lines in docs/backbones.md"
-        ) from error
+    weights: Weights = {}
+    for file in files:
+        if not file.is_file():
+            found = sorted(p.name for p in path.glob("*")) if path.is_dir() else []
+            raise ModelError(
+                f"no backbone at {file}: expected safetensors weights"
+                + (f", found {', '.join(found[:6])}" if found else "")
+                + "; docs/backbones.md has the lines that convert a .pth or .bin"
+            )
+        try:
+            weights |= load_file(file)
+        except (SafetensorError, OSError) as error:
+            raise ModelError(
+                f"{file} is no safetensors file, and nothing else is opened, since a pickle (.pth, "
+                ".pt, .tar, .bin) can run code: convert it with the lines in docs/backbones.md"
+            ) from error
+    return weights, settings
 
 
 def _check_settings(path: Path, config: PreTrainedConfig, settings: dict[str, Any]) -> None:
@@ -155,16 +194,29 @@ def _check_settings(path: Path, config: PreTrainedConfig, settings: dict[str, An
             f"{path} holds a {theirs} network, but model.config.backbone asks for {kind}: make "
             "model_type fit"
         )
+    if kind in _UNSEEN:
+        given = {name: settings[name] for name in _UNSEEN[kind] if name in settings}
+    else:
+        common = set(PreTrainedConfig().to_dict())
+        given = {
+            name: value
+            for name, value in type(config).from_dict(settings).to_dict().items()
+            if settings and name not in common and not _FREE.search(name)
+        }
     wrong = [
-        f"{name}: {settings[name]}"
-        for name in _UNSEEN[kind]
-        if name in settings and settings[name] != getattr(config, name)
+        f"{name}: {value}"
+        for name, value in given.items()
+        if _plain(value) != _plain(getattr(config, name, None))
     ]
     if wrong:
         raise ModelError(
             f"{path} was made with other settings than model.config.backbone has; set "
             f"{', '.join(wrong)} there"
         )
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _split_attention(weights: Weights) -> Weights:
@@ -180,9 +232,12 @@ def _split_attention(weights: Weights) -> Weights:
     return apart
 
 
-def _fit_channels(weights: Weights, channels: int) -> Weights:
+def _fit_channels(weights: Weights, empty: PreTrainedModel, channels: int) -> Weights:
     """Return ``weights`` with the first convolution's made for films of ``channels``."""
-    name = next((name for name, value in weights.items() if _reads_the_film(name, value)), None)
+    first = next(
+        (name for name, one in empty.named_modules() if isinstance(one, nn.Conv2d)), "none"
+    )
+    name = next((name for name in weights if name.endswith(f"{first}.weight")), None)
     if name is None or weights[name].shape[1] == channels:
         return weights
     theirs = weights[name]
@@ -190,35 +245,43 @@ def _fit_channels(weights: Weights, channels: int) -> Weights:
     return weights | {name: (total / channels).expand(-1, channels, -1, -1).contiguous()}
 
 
-def _reads_the_film(name: str, value: torch.Tensor) -> bool:
-    first = ("features.conv0", "embedder.embedder.convolution", "patch_embeddings.projection",
-             "patch_embeddings")  # fmt: skip
-    return value.ndim == 4 and name.removesuffix(".weight").endswith(first)
+def _fit_positions(weights: Weights, empty: PreTrainedModel) -> Weights:
+    """Return ``weights`` with the position embeddings resized to the network's own raster."""
+    fitted = dict(weights)
+    for own, value in empty.state_dict().items():
+        if not re.search(r"position_embeddings?(\.weight)?$", own):
+            continue
+        name = next((name for name in weights if name.endswith(own)), None)
+        if name is not None and weights[name].shape != value.shape:
+            fitted[name] = _resized(weights[name], value.shape[-2])
+    return fitted
 
 
-def _fit_positions(weights: Weights, config: PreTrainedConfig) -> Weights:
-    """Return ``weights`` with the position embeddings resized to the raster of ``config``."""
-    name = next((name for name in weights if name.endswith("position_embeddings")), None)
-    if name is None:
-        return weights
-    theirs = weights[name]
-    side = config.image_size // config.patch_size
-    extra = theirs.shape[1] - int(theirs.shape[1] ** 0.5) ** 2  # a class token, or none
-    square = round((theirs.shape[1] - extra) ** 0.5)
-    if square == side:
-        return weights
-    front, patches = theirs[:, :extra], theirs[:, extra:]
-    raster = patches.transpose(1, 2).reshape(1, -1, square, square).float()
+def _resized(theirs: torch.Tensor, tokens: int) -> torch.Tensor:
+    """Return position embeddings ``(…, tokens, channels)`` for another square of patches.
+
+    What stands in front of the patches (a class token) stays. Embeddings that are no square with as
+    much in front are returned as they are.
+    """
+    count = theirs.shape[-2]
+    square, side = math.isqrt(count), math.isqrt(tokens)
+    extra = count - square**2
+    if tokens - side**2 != extra:
+        return theirs
+    table = theirs.reshape(count, -1)
+    front, patches = table[:extra], table[extra:]
+    raster = patches.T.reshape(1, -1, square, square).float()
     raster = nn.functional.interpolate(
         raster, size=(side, side), mode="bicubic", align_corners=False
     )
-    patches = raster.flatten(2).transpose(1, 2).to(theirs.dtype)
-    return weights | {name: torch.cat([front, patches], dim=1)}
+    patches = raster.flatten(2)[0].T.to(theirs.dtype)
+    return torch.cat([front, patches]).reshape(*theirs.shape[:-2], tokens, -1).contiguous()
 
 
 def _fill(path: Path, config: PreTrainedConfig, weights: Weights) -> PreTrainedModel:
     """Return the network filled with ``weights``, every one of which must have its place."""
     kind, extra = backbone_class(config)
+    unused = backbone_features(config).unused
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # the faults are said below, in one line
     logging.disable_progress_bar()
@@ -235,7 +298,9 @@ def _fill(path: Path, config: PreTrainedConfig, weights: Weights) -> PreTrainedM
         )
     finally:
         logging.set_verbosity(verbosity)
-    missing = [name for name in report["missing_keys"] if not _HEADS.search(name)]
+    missing = [
+        name for name in report["missing_keys"] if not _HEADS.search(name) and name not in unused
+    ]
     faults = {
         "lacks": missing,
         "has too many": report["unexpected_keys"],
@@ -252,4 +317,5 @@ def _fill(path: Path, config: PreTrainedConfig, weights: Weights) -> PreTrainedM
             f"{path} does not fit the {config.model_type} of model.config.backbone: it "
             f"{'; it '.join(said)}"
         )
+    leave_out(model, unused)
     return cast(PreTrainedModel, model)

@@ -5,14 +5,19 @@ against the chest's is read from it. Nothing is ever mirrored.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import PIL.Image
 import torch
 from transformers import BaseImageProcessor, BatchFeature
 
 from plainfilm.core import Image, InputError, Pixels, Study
+
+_LUMINANCE = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue (ITU-R BT.601), as Pillow has them."""
 
 
 def letterbox(pixels: Pixels, size: int) -> Pixels:
@@ -97,23 +102,17 @@ class FilmImageProcessor(BaseImageProcessor):
         self.image_std = image_std
         self.num_channels = num_channels
 
-    def preprocess(
-        self, images: Image | Pixels | Sequence[Image | Pixels], **kwargs: Any
-    ) -> BatchFeature:
+    def preprocess(self, images: Any, **kwargs: Any) -> BatchFeature:
         """Return ``pixel_values``, float32 ``(batch, num_channels, size, size)``.
 
         Args:
-            images: one or several films: Image, or pixels in [0, 1] of shape (height, width).
+            images: one or several films (see :func:`as_films`).
             kwargs: accepted for transformers' sake and unused.
+
+        Raises:
+            InputError: they are no films, or their numbers have no known scale.
         """
-        if isinstance(images, Image | np.ndarray):
-            images = [images]
-        films = np.stack(
-            [
-                letterbox(film.pixels if isinstance(film, Image) else film, self.size)
-                for film in images
-            ]
-        )
+        films = np.stack([letterbox(film, self.size) for film in as_films(images)])
         mean, std = (
             np.reshape(np.asarray(value, dtype=np.float32), (-1, 1, 1))
             for value in (self.image_mean, self.image_std)
@@ -121,3 +120,96 @@ class FilmImageProcessor(BaseImageProcessor):
         tensor = torch.from_numpy((films[:, None] - mean) / std)
         tensor = tensor.expand(-1, self.num_channels, -1, -1).contiguous()
         return BatchFeature({"pixel_values": tensor})
+
+
+def as_films(images: Any) -> list[Pixels]:
+    """Return films of any usual kind as pixels in [0, 1], ``(height, width)`` each.
+
+    Args:
+        images: one film or a sequence of them. A film is an :class:`Image`, a PIL picture, or an
+            array or tensor ``(height, width)``, ``(height, width, 3)`` or, in a sequence,
+            ``(3, height, width)``; one channel in place of three will do. An array
+            ``(batch, height, width)`` or with four dimensions is a batch. Floats are in [0, 1];
+            unsigned integers of 8 and 16 bits are scaled to it; colours become their luminance.
+
+    Raises:
+        InputError: something else is given.
+    """
+    if isinstance(images, Image | PIL.Image.Image):
+        return [_as_film(images)]
+    if isinstance(images, torch.Tensor | np.ndarray):
+        array = _as_array(images)
+        batch = array.ndim == 4 or (array.ndim == 3 and array.shape[2] not in (1, 3))
+        return [_as_film(one) for one in array] if batch else [_as_film(array)]
+    if isinstance(images, Sequence) and not isinstance(images, str | bytes) and len(images):
+        return [_as_film(one) for one in images]
+    raise InputError(
+        f"expected a film or several (Image, PIL picture, array or tensor), got {_named(images)}"
+    )
+
+
+def _as_film(one: Any) -> Pixels:
+    """Return the pixels of one film in [0, 1], ``(height, width)``."""
+    if isinstance(one, Image):
+        return one.pixels
+    if isinstance(one, PIL.Image.Image):
+        deep = one.mode.startswith("I") or one.mode == "F"
+        array = np.asarray(one if deep else one.convert("L"))
+        if one.mode == "I":  # Pillow's name for a PNG of 16 bits, among others
+            array = array.astype(np.uint16 if 0 <= array.min() <= array.max() < 2**16 else np.int32)
+    elif isinstance(one, np.ndarray | torch.Tensor):
+        array = _as_array(one)
+    else:
+        raise InputError(
+            f"a film must be an Image, a PIL picture, an array or a tensor, got {_named(one)}"
+        )
+    if array.ndim not in (2, 3) or min(array.shape) < 1:
+        raise InputError(
+            f"a film has shape (height, width), with one or three channels at most, got "
+            f"{tuple(array.shape)}"
+        )
+    pixels = _scaled(array)
+    if pixels.ndim == 3:
+        first = pixels.shape[2] not in (1, 3)
+        if first and pixels.shape[0] not in (1, 3):
+            raise InputError(f"a film has one or three channels, got shape {tuple(array.shape)}")
+        channels = np.moveaxis(pixels, 0, 2) if first else pixels
+        pixels = channels[..., 0]
+        if not (channels == channels[..., :1]).all():  # a grey film has the same in each
+            pixels = channels @ np.asarray(_LUMINANCE, dtype=np.float32)
+    return pixels
+
+
+def _scaled(array: npt.NDArray[Any]) -> Pixels:
+    """Return unsigned integers over their greatest, and floats as they are, if in [0, 1]."""
+    if array.dtype in (np.uint8, np.uint16):
+        return array.astype(np.float32) / np.float32(np.iinfo(array.dtype).max)
+    if array.dtype == np.bool_:
+        return array.astype(np.float32)
+    if not np.issubdtype(array.dtype, np.floating):
+        raise InputError(
+            f"pixels of type {array.dtype} have no known scale: give uint8, uint16, or floats in "
+            "[0, 1]"
+        )
+    pixels = array.astype(np.float32)
+    low, high = float(pixels.min()), float(pixels.max())
+    if not (low >= 0 and high <= 1):
+        raise InputError(
+            f"float pixels must lie in [0, 1], got {low:g} to {high:g}: scale them, or give uint8 "
+            "or uint16"
+        )
+    return pixels
+
+
+def _as_array(one: npt.NDArray[Any] | torch.Tensor) -> npt.NDArray[Any]:
+    if isinstance(one, np.ndarray):
+        return one
+    tensor = one.detach().cpu()
+    return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+
+
+def _named(value: Any) -> str:
+    """Return what was given, in a few words."""
+    if isinstance(value, str | Path):
+        return f"{type(value).__name__} {str(value)!r}: read the file first (plainfilm.load_study)"
+    return type(value).__name__ + (" without content" if value in ([], ()) else "")

@@ -20,6 +20,8 @@ from typing import Literal, NamedTuple
 import torch
 from transformers import BertModel, Cache
 
+from plainfilm.models.joint_bert.pretrained import CACHE
+
 Attention = Literal["full", "s2s", "bar"]
 ATTENTIONS: tuple[Attention, ...] = ("full", "s2s", "bar")
 
@@ -61,6 +63,7 @@ def joint_stream(
         image_attention_mask: ``(batch, image tokens)``, 0 on tokens that stand for nothing.
     """
     words = bert.embeddings.word_embeddings(text_ids)
+    image = image.to(words.device)  # a model may lie on several
     batch, count = image.shape[:2]
     places = torch.arange(count, device=image.device).expand(batch, -1)
     if image_positions is not None:
@@ -137,6 +140,6 @@ def encode(
         attention_mask=mask,
         position_ids=stream.positions[:, known:],
         token_type_ids=stream.segments[:, known:],
-        past_key_values=cache,
+        **{CACHE: cache},
     )
     return encoded.last_hidden_state, encoded.pooler_output

@@ -5,13 +5,12 @@ They are said when the recipe is read, before anything is simulated, loaded or t
 
 import inspect
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any
 
 from transformers import BertConfig, PreTrainedConfig, T5Config
 
 from plainfilm.core import InputError
-from plainfilm.models.joint_bert.joint import Attention
-from plainfilm.vision.backbones import backbone_config
+from plainfilm.vision.backbones import backbone_config, check_grid
 
 
 def problems(family: Any, values: Mapping[str, Any]) -> list[str]:
@@ -36,6 +35,8 @@ def problems(family: Any, values: Mapping[str, Any]) -> list[str]:
         ]
         found += _backbone_problems(config.get("backbone"))
         found += _size_problems(config, family.config_class(), model.get("channels", 3))
+        known = {key: config[key] for key in config if key in settings}
+        found += _building_problems(family, known, model.get("channels", 3), whole=not found)
     parts = family.model_class.parts
     objectives = family.model_class.objectives
     plain = isinstance(config, dict) and config.get("label_enhanced") is False
@@ -72,6 +73,33 @@ def _backbone_problems(backbone: Any) -> list[str]:
     return []
 
 
+def _building_problems(
+    family: Any, config: dict[str, Any], channels: Any, *, whole: bool
+) -> list[str]:
+    """Return what stands in the way of building the model, found without building it.
+
+    Args:
+        family: the family.
+        config: the recipe's settings of the model.
+        channels: of the films.
+        whole: whether the backbone's raster is looked at as well.
+    """
+    if any(not isinstance(config.get(part) or {}, dict) for part in ("encoder", "decoder")):
+        return []  # said before
+    usual = family.config_class()
+    size = config.get("image_size", usual.image_size)
+    backbone = config.get("backbone") or usual.backbone
+    film = {"image_size": size, "num_channels": channels}
+    try:
+        values = config | {"backbone": backbone | film if whole else usual.backbone}
+        built = family.config_class(**values)
+        if whole:
+            check_grid(built.backbone_config, built.image_size, built.image_token_grid)
+    except InputError as error:
+        return [f"model.config: {error}"]
+    return []
+
+
 def _size_problems(config: dict[str, Any], usual: PreTrainedConfig, channels: Any) -> list[str]:
     """Return mistakes that the parts of a model would meet one after the other.
 
@@ -80,32 +108,13 @@ def _size_problems(config: dict[str, Any], usual: PreTrainedConfig, channels: An
         usual: the family's own configuration, for what is not given.
         channels: of the films.
     """
-    problems = []
-    attention = config.get("encoder_attention", "full")
-    if attention not in get_args(Attention):
-        problems.append(
-            f"model.config.encoder_attention: {attention!r}; expected one of "
-            f"{', '.join(get_args(Attention))}"
-        )
+    problems: list[str] = []
     for part, kind in (("encoder", BertConfig), ("decoder", T5Config)):
         values = config.get(part) or {}
         if not isinstance(values, dict):
             return [*problems, f"model.config.{part}: expected a mapping, got {values!r}"]
         known = {*kind().to_dict(), *kind.attribute_map, "tie_word_embeddings"}
         problems += [f"model.config.{part}.{name}: unknown" for name in values if name not in known]
-    bert = {"hidden_size": 768, "num_attention_heads": 12, "max_position_embeddings": 512}
-    bert |= config.get("encoder") or {}
-    if bert["hidden_size"] % bert["num_attention_heads"]:
-        problems.append(
-            f"model.config.encoder: {bert['num_attention_heads']} heads do not divide a "
-            f"hidden_size of {bert['hidden_size']}"
-        )
-    grid = config.get("image_token_grid", usual.image_token_grid)
-    if isinstance(grid, int) and grid**2 > bert["max_position_embeddings"]:
-        problems.append(
-            f"model.config.image_token_grid: {grid} x {grid} image tokens are more than the "
-            f"encoder's {bert['max_position_embeddings']} positions"
-        )
     backbone = config.get("backbone")
     film = {"image_size": config.get("image_size", usual.image_size), "num_channels": channels}
     for name, value in film.items():

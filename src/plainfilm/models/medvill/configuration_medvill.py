@@ -4,6 +4,7 @@ from typing import Any
 
 from transformers import BertConfig, PreTrainedConfig
 
+from plainfilm.models.joint_bert.checks import encoder_problems, refuse, size_problems
 from plainfilm.vision.backbones import backbone_config
 
 RESNET_50 = {
@@ -27,9 +28,13 @@ class MedViLLConfig(PreTrainedConfig):
         encoder: values of a BertConfig.
         image_size: side of the square film that the backbone sees, in pixels.
         image_token_grid: side of the raster of image tokens; at most the backbone's own.
+
+    Raises:
+        InputError: a size or a name with which no model can be built.
     """
 
     model_type = "medvill"
+    keys_to_ignore_at_inference = ("cache", "past_key_values", "losses")
     is_encoder_decoder = True  # the image is encoded once; BERT writes
 
     def __init__(
@@ -40,6 +45,8 @@ class MedViLLConfig(PreTrainedConfig):
         image_token_grid: int = 16,
         **kwargs: Any,
     ) -> None:
+        sizes = {"image_size": (image_size, 1), "image_token_grid": (image_token_grid, 1)}
+        refuse(size_problems(sizes) + encoder_problems(encoder or {}, image_token_grid))
         self.backbone = {"image_size": image_size} | (backbone or RESNET_50)
         self.encoder = dict(encoder or {})
         self.image_size = image_size

@@ -25,13 +25,21 @@ from transformers import (
     Cache,
     EncoderDecoderCache,
     GenerationMixin,
-    PreTrainedModel,
 )
 from transformers import initialization as init
-from transformers.modeling_outputs import ModelOutput
+from transformers.modeling_outputs import ModelOutput, Seq2SeqLMOutput
+from transformers.utils import can_return_tuple
 
 from plainfilm.models.family import Loss
 from plainfilm.models.joint_bert.joint import Attention, encode, joint_stream, sample_image
+from plainfilm.models.joint_bert.pretrained import (
+    CACHE,
+    JointBertPreTrainedModel,
+    found_cache,
+    hand_down,
+    piece_of_batch,
+    refuse_foreign,
+)
 from plainfilm.models.joint_bert.pretraining import (
     PreTrainingHeads,
     PreTrainingOutput,
@@ -40,7 +48,12 @@ from plainfilm.models.joint_bert.pretraining import (
 )
 from plainfilm.models.medvill.configuration_medvill import MedViLLConfig
 from plainfilm.text.targets import IGNORED
-from plainfilm.vision.backbones import backbone_channels, build_backbone, image_tokens
+from plainfilm.vision.backbones import (
+    backbone_channels,
+    build_backbone,
+    check_grid,
+    image_tokens,
+)
 
 
 @dataclass
@@ -51,33 +64,28 @@ class MedViLLImageOutput(ModelOutput):
 
 
 @dataclass
-class MedViLLOutput(ModelOutput):
-    """What BERT predicts.
+class MedViLLOutput(Seq2SeqLMOutput):
+    """What BERT predicts; the cache holds keys and values of the stream before the ``[MASK]``.
 
     Attributes:
         loss: ``report_loss``, where there are labels.
         logits: ``(batch, text, vocabulary)``; in generation ``(batch, 1, vocabulary)``.
         report_loss: mean cross-entropy over the hidden tokens.
         label_loss: None: MedViLL has no classifier.
-        past_key_values: keys and values of the stream before the ``[MASK]``.
         losses: ``report``, as a total with its count.
     """
 
-    loss: torch.Tensor | None = None
-    logits: torch.Tensor | None = None
     report_loss: torch.Tensor | None = None
     label_loss: torch.Tensor | None = None
-    past_key_values: Cache | None = None
     losses: dict[str, Loss] | None = None
 
 
-class MedViLLPreTrainedModel(PreTrainedModel):
+class MedViLLPreTrainedModel(JointBertPreTrainedModel):
     """Initialisation shared by MedViLL's modules; backbone and BERT bring their own."""
 
     config_class = MedViLLConfig
     base_model_prefix = "medvill"
-    main_input_name = "pixel_values"
-    _supports_sdpa = True
+    vocabulary = "encoder"
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -91,8 +99,10 @@ class MedViLLImageEncoder(MedViLLPreTrainedModel):
 
     def __init__(self, config: MedViLLConfig) -> None:
         super().__init__(config)
-        channels = backbone_channels(config.backbone_config)
-        self.backbone = build_backbone(config.backbone_config)
+        backbone = hand_down(config.backbone_config, config._attn_implementation)
+        check_grid(backbone, config.image_size, config.image_token_grid)
+        channels = backbone_channels(backbone)
+        self.backbone = build_backbone(backbone)
         self.projection = nn.Linear(channels, config.encoder_config.hidden_size)
         self.post_init()
 
@@ -120,7 +130,7 @@ class MedViLLForConditionalGeneration(MedViLLPreTrainedModel, GenerationMixin):
 
     def __init__(self, config: MedViLLConfig) -> None:
         super().__init__(config)
-        bert = config.encoder_config
+        bert = hand_down(config.encoder_config, config._attn_implementation)
         self.image_encoder = MedViLLImageEncoder(config)
         self.joint = BertModel(bert)
         self.heads = PreTrainingHeads(bert)
@@ -162,6 +172,16 @@ class MedViLLForConditionalGeneration(MedViLLPreTrainedModel, GenerationMixin):
         """Replace BERT's word embeddings."""
         self.joint.embeddings.word_embeddings = value
 
+    def resize_token_embeddings(self, *args: Any, **kwargs: Any) -> nn.Embedding:
+        """Give the vocabulary other rows; a new word's bias is 0."""
+        embeddings = super().resize_token_embeddings(*args, **kwargs)
+        bias = self.heads.predictions.bias
+        more = embeddings.num_embeddings - len(bias)
+        if more:
+            padded = nn.functional.pad(bias.data, (0, more))  # or cut off
+            self.heads.predictions.bias = nn.Parameter(padded, requires_grad=bias.requires_grad)
+        return embeddings
+
     def _words(self, hidden: torch.Tensor) -> torch.Tensor:
         """Return the logits ``(batch, tokens, vocabulary)`` of hidden states."""
         embeddings = self.joint.embeddings.word_embeddings
@@ -171,16 +191,16 @@ class MedViLLForConditionalGeneration(MedViLLPreTrainedModel, GenerationMixin):
         self,
         input_ids: torch.Tensor,
         encoder_outputs: MedViLLImageOutput | None = None,
-        past_key_values: Cache | None = None,
         **kwargs: Any,
     ) -> dict[str, Any]:
         """Return what a step of generation gives to :meth:`forward`."""
         return {
             "decoder_input_ids": input_ids,
             "encoder_outputs": encoder_outputs,
-            "past_key_values": past_key_values,
+            CACHE: found_cache(kwargs),
         }
 
+    @can_return_tuple
     def forward(
         self,
         pixel_values: torch.Tensor | None = None,
@@ -189,11 +209,11 @@ class MedViLLForConditionalGeneration(MedViLLPreTrainedModel, GenerationMixin):
         labels: torch.Tensor | None = None,
         decoder_input_ids: torch.Tensor | None = None,
         encoder_outputs: MedViLLImageOutput | None = None,
-        past_key_values: Cache | None = None,
         text_labels: torch.Tensor | None = None,
         matched: torch.Tensor | None = None,
         image_positions: torch.Tensor | None = None,
         attention: Attention = "s2s",
+        num_items_in_batch: torch.Tensor | int | None = None,
         **kwargs: Any,
     ) -> MedViLLOutput | PreTrainingOutput:
         """Predict the hidden words of a text, or, in generation, the next word.
@@ -207,19 +227,23 @@ class MedViLLForConditionalGeneration(MedViLLPreTrainedModel, GenerationMixin):
             decoder_input_ids: in generation, ``(batch, 1 + words so far)``, behind the ``[SEP]``
                 that closes the image.
             encoder_outputs: the image encoder's output, where it has run already.
-            past_key_values: the cache of generation.
             text_labels: in pre-training, the hidden words, as ``labels``.
             matched: in pre-training, ``(batch,)``: 1 where the report is the film's own, else 0.
             image_positions: in pre-training, ``(batch, image tokens)``: those that are read.
             attention: who may look at whom; the report is written under s2s alone.
-            kwargs: accepted for transformers' generation and unused.
+            num_items_in_batch: how many hidden tokens the whole batch has, where this is a piece of
+                it (transformers' Trainer says so when it accumulates): the pieces' losses then add
+                up to the batch's.
+            kwargs: the cache of generation under either of its names; the rest is accepted for
+                transformers' generation and unused.
         """
+        refuse_foreign(kwargs)
         if encoder_outputs is None:
             encoder_outputs = self.image_encoder(pixel_values)
         image = encoder_outputs.last_hidden_state
         assert image is not None  # noqa: S101 - the image encoder always gives it
         if decoder_input_ids is not None:
-            return self._next_word(image, decoder_input_ids, past_key_values)
+            return self._next_word(image, decoder_input_ids, found_cache(kwargs))
         assert text_ids is not None and text_attention_mask is not None  # noqa: S101, PT018
         if image_positions is not None:
             image = sample_image(image, image_positions)
@@ -233,14 +257,16 @@ class MedViLLForConditionalGeneration(MedViLLPreTrainedModel, GenerationMixin):
             )
         hidden, _ = encode(self.joint, stream, attention)
         logits = self._words(hidden[:, stream.image_part :])
-        loss, losses = None, {}
+        loss, report_loss, losses = None, None, {}
         if labels is not None:
             hidden_words = labels[:, 2:]
-            loss = nn.functional.cross_entropy(
+            report_loss = nn.functional.cross_entropy(
                 logits.flatten(0, 1).float(), hidden_words.flatten(), ignore_index=IGNORED
             )
-            losses["report"] = Loss.of_mean(loss, (hidden_words != IGNORED).sum())
-        return MedViLLOutput(loss=loss, logits=logits, report_loss=loss, losses=losses)
+            count = (hidden_words != IGNORED).sum()
+            losses["report"] = Loss.of_mean(report_loss, count)
+            loss = piece_of_batch(report_loss, count, num_items_in_batch)
+        return MedViLLOutput(loss=loss, logits=logits, report_loss=report_loss, losses=losses)
 
     def _next_word(
         self, image: torch.Tensor, written: torch.Tensor, past: Cache | None
@@ -261,7 +287,7 @@ class MedViLLForConditionalGeneration(MedViLLPreTrainedModel, GenerationMixin):
         hidden, _ = encode(self.joint, stream._replace(seen=stream.seen[:1]), "s2s", cache)
         if cache is not None:
             cache.crop(-1)
-        return MedViLLOutput(logits=self._words(hidden[:, -1:]), past_key_values=past)
+        return MedViLLOutput(logits=self._words(hidden[:, -1:]), **{CACHE: past})
 
     def log_probabilities(self, report: torch.Tensor, pixel_values: torch.Tensor) -> torch.Tensor:
         """Return how likely each token of a report is where writing comes to it.

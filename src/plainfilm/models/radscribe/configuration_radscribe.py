@@ -5,7 +5,13 @@ from typing import Any
 from transformers import BertConfig, PreTrainedConfig, T5Config
 
 from plainfilm.core import OBSERVATIONS
-from plainfilm.models.joint_bert.joint import Attention
+from plainfilm.models.joint_bert.checks import (
+    decoder_problems,
+    encoder_problems,
+    refuse,
+    size_problems,
+)
+from plainfilm.models.joint_bert.joint import ATTENTIONS, Attention
 from plainfilm.vision.backbones import backbone_config
 
 T5_BASE = {"d_model": 768, "d_ff": 3072, "num_layers": 12, "num_heads": 12}
@@ -33,9 +39,13 @@ class RadScribeConfig(PreTrainedConfig):
             (see :mod:`plainfilm.models.joint_bert.joint`).
         max_views: how many films of a study are read, at most.
         pretraining: whether the joint encoder has the heads of its pre-training.
+
+    Raises:
+        InputError: a size or a name with which no model can be built.
     """
 
     model_type = "radscribe"
+    keys_to_ignore_at_inference = ("cache", "past_key_values", "losses")
     is_encoder_decoder = True
 
     def __init__(
@@ -54,6 +64,21 @@ class RadScribeConfig(PreTrainedConfig):
         pretraining: bool = False,
         **kwargs: Any,
     ) -> None:
+        problems = size_problems(
+            {
+                "image_size": (image_size, 1),
+                "image_token_grid": (image_token_grid, 1),
+                "label_attention_layers": (label_attention_layers, 0),
+                "max_views": (max_views, 1),
+            }
+        )
+        if encoder_attention not in ATTENTIONS:
+            problems.append(
+                f"encoder_attention: {encoder_attention!r}; expected one of {', '.join(ATTENTIONS)}"
+            )
+        problems += encoder_problems(encoder or {}, image_token_grid)
+        problems += decoder_problems(decoder or {})
+        refuse(problems)
         self.backbone = {"model_type": "vit", "image_size": image_size} | (backbone or {})
         self.encoder = dict(encoder or {})
         self.decoder = T5_BASE | (decoder or {})

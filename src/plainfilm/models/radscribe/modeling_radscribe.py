@@ -18,14 +18,22 @@ from typing import Any, cast
 
 import torch
 from torch import nn
-from transformers import BertModel, GenerationMixin, PreTrainedModel
+from transformers import BertModel, GenerationMixin
 from transformers import initialization as init
 from transformers.modeling_outputs import ModelOutput, Seq2SeqLMOutput
 from transformers.models.t5.modeling_t5 import T5Stack
+from transformers.utils import can_return_tuple
 
 from plainfilm.core import InputError
 from plainfilm.models.family import Loss
 from plainfilm.models.joint_bert.joint import Attention, encode, joint_stream, sample_image
+from plainfilm.models.joint_bert.pretrained import (
+    CACHE,
+    JointBertPreTrainedModel,
+    hand_down,
+    piece_of_batch,
+    refuse_foreign,
+)
 from plainfilm.models.joint_bert.pretraining import (
     PreTrainingHeads,
     PreTrainingOutput,
@@ -39,7 +47,12 @@ from plainfilm.models.radscribe.label_enhancement import (
     LabelOutput,
 )
 from plainfilm.text.targets import IGNORED
-from plainfilm.vision.backbones import backbone_channels, build_backbone, image_tokens
+from plainfilm.vision.backbones import (
+    backbone_channels,
+    build_backbone,
+    check_grid,
+    image_tokens,
+)
 
 
 @dataclass
@@ -70,13 +83,13 @@ class RadScribeOutput(Seq2SeqLMOutput):
     losses: dict[str, Loss] | None = None
 
 
-class RadScribePreTrainedModel(PreTrainedModel):
+class RadScribePreTrainedModel(JointBertPreTrainedModel):
     """Initialisation shared by RadScribe's modules; backbone, BERT and T5 bring their own."""
 
     config_class = RadScribeConfig
     base_model_prefix = "radscribe"
-    main_input_name = "pixel_values"
-    _supports_sdpa = True
+    vocabulary = "decoder"
+    _no_split_modules = ("RadScribeEncoder",)  # films and text meet in one stream
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -96,10 +109,13 @@ class RadScribeEncoder(RadScribePreTrainedModel):
 
     def __init__(self, config: RadScribeConfig) -> None:
         super().__init__(config)
-        encoder = config.encoder_config
-        channels = backbone_channels(config.backbone_config)
+        attention = config._attn_implementation
+        encoder = hand_down(config.encoder_config, attention)
+        backbone = hand_down(config.backbone_config, attention)
+        check_grid(backbone, config.image_size, config.image_token_grid)
+        channels = backbone_channels(backbone)
         observations = len(config.observations)
-        self.backbone = build_backbone(config.backbone_config)
+        self.backbone = build_backbone(backbone)
         self.image_projection = nn.Linear(channels, encoder.hidden_size)
         if config.label_enhanced:
             self.classifier = LabelClassifier(channels, observations)
@@ -249,7 +265,7 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
 
     def __init__(self, config: RadScribeConfig) -> None:
         super().__init__(config)
-        decoder = config.decoder_config
+        decoder = hand_down(config.decoder_config, config._attn_implementation)
         self.encoder = RadScribeEncoder(config)
         hidden = config.encoder_config.hidden_size
         self.bridge = (
@@ -307,6 +323,7 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
         shifted[:, 1:] = labels[:, :-1]
         return shifted.masked_fill(shifted == -100, self.config.pad_token_id)
 
+    @can_return_tuple
     def forward(
         self,
         pixel_values: torch.Tensor | None = None,
@@ -317,13 +334,13 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
         encoder_outputs: RadScribeEncoderOutput | None = None,
         labels: torch.Tensor | None = None,
         observation_labels: torch.Tensor | None = None,
-        past_key_values: Any = None,
         use_cache: bool | None = None,
         view_mask: torch.Tensor | None = None,
         text_labels: torch.Tensor | None = None,
         matched: torch.Tensor | None = None,
         image_positions: torch.Tensor | None = None,
         attention: Attention = "full",
+        num_items_in_batch: torch.Tensor | int | None = None,
         **kwargs: Any,
     ) -> RadScribeOutput | PreTrainingOutput:
         """Return logits over the decoder's vocabulary, and the loss where there are targets.
@@ -341,15 +358,19 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
             labels: ``(batch, target tokens)``, the report; -100 is ignored.
             observation_labels: ``(batch, observations)`` in {0, 1}, the classifier's targets only;
                 NaN is ignored. They reach the loss and nothing else.
-            past_key_values: the decoder's cache.
-            use_cache: whether to return it.
+            use_cache: whether to return the decoder's cache.
             view_mask: ``(batch, views)``, see :meth:`RadScribeEncoder.forward`.
             text_labels: in pre-training, the hidden words.
             matched: in pre-training, whether film and report belong together.
             image_positions: in pre-training, which image tokens are read.
             attention: in pre-training, who may look at whom.
-            kwargs: passed to the decoder (``output_attentions`` and the like).
+            num_items_in_batch: how many report tokens the whole batch has, where this is a piece of
+                it (transformers' Trainer says so when it accumulates): the pieces' losses then add
+                up to the batch's, the classifier's by each piece's share of the tokens.
+            kwargs: passed to the decoder: the cache under either of its names, and
+                ``output_attentions`` and the like.
         """
+        kwargs = refuse_foreign(kwargs)
         if text_labels is not None:
             assert pixel_values is not None and text_ids is not None  # noqa: S101, PT018
             assert text_attention_mask is not None and matched is not None  # noqa: S101, PT018
@@ -376,7 +397,6 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
             attention_mask=decoder_attention_mask,
             encoder_hidden_states=self.bridge(encoder_outputs.last_hidden_state),
             encoder_attention_mask=encoder_outputs.attention_mask,
-            past_key_values=past_key_values,
             use_cache=labels is None if use_cache is None else use_cache,
             **kwargs,
         )
@@ -388,16 +408,18 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
         report_loss = None
         if labels is not None:
             report_loss = nn.functional.cross_entropy(
-                logits.flatten(0, 1).float(), labels.flatten()
+                logits.flatten(0, 1).float(), labels.flatten().to(logits.device)
             )
         label_loss = self._label_loss(encoder_outputs.labels, observation_labels)
         loss = report_loss
         if report_loss is not None and label_loss is not None:
             loss = report_loss + self.config.label_loss_weight * label_loss
+        if loss is not None and labels is not None:
+            loss = piece_of_batch(loss, (labels != IGNORED).sum(), num_items_in_batch)
         return RadScribeOutput(
             loss=loss,
             logits=logits,
-            past_key_values=decoded.past_key_values,
+            **{CACHE: decoded.get(CACHE)},
             cross_attentions=decoded.cross_attentions,
             encoder_last_hidden_state=encoder_outputs.last_hidden_state,
             report_loss=report_loss,
