@@ -24,17 +24,17 @@ _TABLES = {
 """Modules of transformers, and the table in each to which others can add."""
 
 
-def model_types() -> list[str]:
-    """Return the ``model_type`` of each configuration of our own."""
+def model_types() -> dict[str, str]:
+    """Return the family of each ``model_type`` of our own, by the names of their files."""
     found = (Path(__file__).parent / "models").glob("*/configuration_*.py")
-    return sorted(path.stem.removeprefix("configuration_") for path in found)
+    return {path.stem.removeprefix("configuration_"): path.parent.name for path in sorted(found)}
 
 
 class _Added(dict[Any, Any]):
     """What was added to a table of transformers; ours is added when it is asked for."""
 
     def _import(self, model_type: str) -> None:
-        import_module(f"plainfilm.models.{model_type}")
+        import_module(f"plainfilm.models.{model_types()[model_type]}")
 
     def _import_all(self) -> None:
         with suppress(ImportError):  # without torch none of ours can be meant

@@ -15,6 +15,7 @@ import plainfilm
 from plainfilm.cli.compare import compare
 from plainfilm.cli.data import data_app
 from plainfilm.cli.demo import demo
+from plainfilm.cli.derived import features, maps
 from plainfilm.cli.doctor import doctor
 from plainfilm.cli.evaluate import evaluate
 from plainfilm.cli.extras import extra_of
@@ -58,7 +59,7 @@ def _root(
     pass
 
 
-for command in (report, read, train, evaluate, table, score, compare, demo, doctor):
+for command in (report, read, train, evaluate, table, score, compare, maps, features, demo, doctor):
     app.command()(command)
 app.add_typer(metrics, name="metrics")
 app.add_typer(data_app)

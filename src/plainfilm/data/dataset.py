@@ -15,7 +15,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, overload
@@ -269,6 +269,7 @@ class Dataset:
                 f"or change linked in {self.path / CARD}"
             )
         self._places: dict[str, int] | None = None
+        self._kept: dict[str, Any] = {}
 
     @property
     def fingerprint(self) -> str:
@@ -311,6 +312,7 @@ class Dataset:
         film: Callable[[Row, int], Image] | None = None,
         views: int | None = None,
         prior: bool = True,
+        derived: Collection[str] = (),
     ) -> Study:
         """Return a study with its films and its true report.
 
@@ -321,10 +323,40 @@ class Dataset:
             film: where films come from; read from disk where left out.
             views: only the films that a model of so many views reads; all where left out.
             prior: whether to read the earlier study.
+            derived: which maps and features to read, ``maps/NAME`` and ``features/NAME``
+                (:mod:`plainfilm.data.derived`); other words are not looked at.
+
+        Raises:
+            DatasetError: they were not made.
         """
         before = self._row(row.prior_study_id) if prior and row.prior_study_id else None
-        earlier = None if before is None else self._study(before, None, film, views)
-        return self._study(row, earlier, film, views)
+        earlier = None if before is None else self._study(before, None, film, views, derived)
+        return self._study(row, earlier, film, views, derived)
+
+    def _derived(self, study_id: str, chosen: Sequence[int], names: Collection[str]) -> Any:
+        """Return the fields of a study that are kept beside the dataset.
+
+        Args:
+            study_id: the study's.
+            chosen: which of its films are read, in their order.
+            names: which are wanted.
+        """
+        from plainfilm.data.derived import Derived
+
+        maps, features = [], {}
+        for name in sorted(names):
+            kind, _, source = name.partition("/")
+            if not source:
+                continue
+            if name not in self._kept:
+                self._kept[name] = Derived(self.path, name)
+            if kind == "features" and (feature := self._kept[name].feature(study_id)) is not None:
+                features[source] = feature
+            if kind == "maps" and (found := self._kept[name].maps(study_id)) is not None:
+                image, of_film = found
+                if image in chosen:
+                    maps.append(of_film.model_copy(update={"image": chosen.index(image)}))
+        return {"maps": tuple(maps), "features": features}
 
     def _row(self, study_id: str) -> Row:
         if self._places is None:
@@ -337,6 +369,7 @@ class Dataset:
         prior: Study | None,
         film: Callable[[Row, int], Image] | None,
         views: int | None,
+        derived: Collection[str],
     ) -> Study:
         chosen = list(range(len(row.images)))
         if views is not None:
@@ -350,6 +383,7 @@ class Dataset:
             style=row.style,
             table=dict(row.table),
             prior=prior,
+            **self._derived(row.study_id, chosen, derived),
             report=Report(
                 findings=row.findings,
                 impression=row.impression,

@@ -86,7 +86,8 @@ class Examples(TorchDataset[Example]):
         films: where the films come from.
         seed: of what is drawn at random.
         views: how many films of a study are read, at most.
-        reads: what a model reads beside these films that takes time to fetch: ``prior``.
+        reads: what a model reads beside these films that takes time to fetch: ``prior``,
+            ``maps/NAME``, ``features/NAME``.
     """
 
     def __init__(
@@ -131,6 +132,7 @@ class Examples(TorchDataset[Example]):
             film=self.films.film,
             views=self.views,
             prior="prior" in self.reads,
+            derived=self.reads,
         )
         return study.model_copy(update={"report": None})
 

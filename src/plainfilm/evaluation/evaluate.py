@@ -185,7 +185,8 @@ def evaluate(
     references = {row.study_id: target_report(row, target).text for row in rows}
 
     def study(index: int) -> Study:
-        return dataset.study(rows[index]).model_copy(update={"report": None})
+        found = dataset.study(rows[index], derived=model.family.reads(model.processor))
+        return found.model_copy(update={"report": None})
 
     name = model.card.name
     drafted = draft_all(model, study, len(rows), progress=progress)

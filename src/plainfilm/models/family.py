@@ -336,7 +336,8 @@ class Family(ABC, Generic[Settings, Stage]):
         raise InputError(f"{self.name} has no presets")
 
     def reads(self, processor: Any) -> frozenset[str]:
-        """Return what is read of a study that takes time to fetch: ``prior``."""
+        """Return what is read of a study that takes time to fetch: ``prior``, ``maps/NAME``,
+        ``features/NAME`` (:mod:`plainfilm.data.derived`)."""
         return frozenset()
 
     def film_size(self, processor: Any) -> int | None:

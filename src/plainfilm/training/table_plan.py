@@ -134,10 +134,10 @@ def make_plan(
     unknown = dict.fromkeys(row for row in named if row not in table.rows)
     if unknown:
         raise RecipeError(f"no row {', '.join(unknown)}: choose from {', '.join(table.rows)}")
-    sources = {starts[row] for row in wanted if row in starts}
-    order = sorted(
-        sources | set(wanted), key=lambda row: (row in starts, list(table.rows).index(row))
-    )
+    chains = {row: _chain(row, starts) for row in wanted}
+    needed = {row for chain in chains.values() for row in chain}
+    places = list(table.rows)
+    order = sorted(needed, key=lambda row: (len(_chain(row, starts)), places.index(row)))
     folder = path.parent / table.sizes[size].folder
     recipes = {
         row: load_recipe(
@@ -148,6 +148,20 @@ def make_plan(
     }
     used = {row: starts[row] for row in order if row in starts}
     return Plan(table, size, recipes, used, tuple(range(seeds)))
+
+
+def _chain(row: str, starts: Mapping[str, str]) -> list[str]:
+    """Return a row and those before it, each of which the one before starts from.
+
+    Raises:
+        RecipeError: a row starts from itself by way of others.
+    """
+    chain = [row]
+    while chain[-1] in starts:
+        if starts[chain[-1]] in chain:
+            raise RecipeError(f"row {row} starts from itself: {' ← '.join(chain)}")
+        chain.append(starts[chain[-1]])
+    return chain
 
 
 def _asked(table: Table) -> list[str]:

@@ -226,7 +226,7 @@ def _idefics(kind):
 
 
 def without_video(kind):
-    from plainfilm.models.vlm.processor import without_video as leave_out
+    from plainfilm.models.conversation.processor import without_video as leave_out
 
     return leave_out(kind)
 

@@ -7,7 +7,7 @@ import torch
 from test_vlm_family import STAGE, build, train
 
 from plainfilm.core import ModelError
-from plainfilm.models.vlm.adapters import BASE_FILE, weights_hash
+from plainfilm.models.conversation.adapters import BASE_FILE, weights_hash
 from plainfilm.models.vlm.family import family
 
 pytest.importorskip("peft")

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from plainfilm.core import InputError, ModelError, Word, describe
 from plainfilm.core.yaml_text import parse_yaml
-from plainfilm.models.vlm.settings import Context
+from plainfilm.models.conversation.settings import Context
 
 FOLDER = Path(__file__).parent / "presets"
 

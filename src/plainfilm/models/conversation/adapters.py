@@ -18,7 +18,7 @@ import torch
 from plainfilm.core import MissingDependencyError, ModelError
 from plainfilm.core.files import write_atomically
 from plainfilm.core.model_folder import read_json, refuse_code
-from plainfilm.models.vlm.settings import Adapter
+from plainfilm.models.conversation.settings import Adapter
 
 BASE_FILE = "base.json"
 """In a folder with an adapter: the base that it belongs to."""
@@ -43,7 +43,7 @@ def add(model: Any, settings: Adapter, parts: Mapping[str, str], base: Path) -> 
     Args:
         model: the model, its weights frozen by this.
         settings: the adapter's.
-        parts: the model's parts (:data:`plainfilm.models.vlm.family.PARTS`).
+        parts: the model's parts (:data:`plainfilm.models.conversation.family.PARTS`).
         base: where the model lies.
 
     Raises:

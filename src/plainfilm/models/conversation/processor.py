@@ -17,7 +17,7 @@ from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 from plainfilm.core import Image, InputError, ModelError, Report, Study, View, one_line
 from plainfilm.core.files import write_atomically
 from plainfilm.core.model_folder import OFFLINE, read_json
-from plainfilm.models.vlm.settings import Attention, Context, Precision
+from plainfilm.models.conversation.settings import Attention, Context, Precision
 from plainfilm.text import sections
 from plainfilm.text.prompts import (
     TEXT_FIELDS,
@@ -38,7 +38,7 @@ PLAIN = "plain"
 Message = dict[str, Any]
 
 
-class VlmProcessor:
+class ConversationProcessor:
     """Asks for a report as the settings say, in the checkpoint's own format.
 
     Args:
@@ -179,7 +179,7 @@ class VlmProcessor:
         write_atomically(folder / CONTEXT_FILE, json.dumps(values, indent=1, ensure_ascii=False))
 
     @classmethod
-    def from_pretrained(cls, folder: Path, config: PreTrainedConfig) -> "VlmProcessor":
+    def from_pretrained(cls, folder: Path, config: PreTrainedConfig) -> "ConversationProcessor":
         """Open what :meth:`save_pretrained` wrote."""
         values = read_json(folder / CONTEXT_FILE)
         context = Context.from_dict(values.pop("context"))

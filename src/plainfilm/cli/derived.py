@@ -1,0 +1,47 @@
+"""``plainfilm maps`` and ``plainfilm features``: what is kept beside a dataset."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Folder = Annotated[
+    Path, typer.Argument(metavar="DATASET", help="A dataset directory.", show_default=False)
+]
+
+
+def maps(
+    dataset: Folder,
+    source: Annotated[
+        str, typer.Option(help="truth (the phantom's), segmenter, or a segmenter's folder.")
+    ] = "segmenter",
+    superclasses: Annotated[
+        bool, typer.Option("--superclasses", help="Of truth: the 20 superclasses, not the 212.")
+    ] = False,
+) -> None:
+    """Keep segmentation maps of a dataset's films, for models that read them.
+
+    plainfilm maps phantom/ --source truth
+    """
+    from plainfilm.data import Dataset
+    from plainfilm.data.derived import make_maps
+
+    name = make_maps(Dataset(dataset), source, superclasses=superclasses, progress=True)
+    typer.echo(f"{dataset}/maps/{name}.arrow")
+
+
+def features(
+    dataset: Folder,
+    source: Annotated[
+        str, typer.Option(help="segmenter, a segmenter's folder, or a ResNet-50's weights.")
+    ] = "segmenter",
+) -> None:
+    """Keep a specialist's feature of each film of a dataset.
+
+    plainfilm features phantom/ --source checkpoints/lvm-med-resnet50.safetensors
+    """
+    from plainfilm.data import Dataset
+    from plainfilm.data.derived import make_features
+
+    name = make_features(Dataset(dataset), source, progress=True)
+    typer.echo(f"{dataset}/features/{name}.arrow")

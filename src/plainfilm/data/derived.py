@@ -1,0 +1,244 @@
+"""What is computed from a dataset's films and kept beside it: maps and specialists' features.
+
+    maps/NAME.arrow       a row a film: study_id, image, values (uint8, packed by zlib)
+    features/NAME.arrow   a row a study: study_id, values (float32)
+
+Both are Arrow files that are read in place: a study costs a look-up, whatever the number of
+studies. Maps are pooled before they are kept, 212 of 16 × 16 cells in some kilobytes. The dataset
+itself, and its fingerprint, stay as they are.
+"""
+
+import json
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from plainfilm.core import DatasetError, Image, InputError, errors_as
+from plainfilm.core.classes import ADDED, CLASSES, SUPERCLASSES
+from plainfilm.core.study import Maps
+from plainfilm.data.dataset import Dataset, Row
+from plainfilm.data.examples import frontal_index, readable
+from plainfilm.data.masks import Mask, pool_masks
+
+SIDE = 16
+"""Cells along each side of kept maps."""
+TRUTH, SEGMENTER = "truth", "segmenter"
+ALL = tuple(one.name for one in (*CLASSES, *ADDED))
+"""Names of the 212 classes and of plainfilm's own."""
+
+Films = Callable[[list[Image]], Sequence[npt.NDArray[np.float32]]]
+
+
+def make_maps(
+    dataset: Dataset, source: str, *, superclasses: bool = False, progress: bool = False
+) -> str:
+    """Keep the maps of every frontal film beside a dataset; return the name that they got.
+
+    Args:
+        dataset: the dataset.
+        source: ``truth`` (the phantom's), ``segmenter`` (the shipped one's), or the folder of
+            another segmenter.
+        superclasses: of ``truth``: the 20 superclasses in place of the 212 classes; a superclass is
+            the union of its classes' masks, before pooling.
+        progress: whether to show a progress bar.
+
+    Raises:
+        DatasetError: a study has no masks of classes.
+        InputError: superclasses are asked of a segmenter, whose classes are its own.
+        ModelError: there is no such segmenter.
+    """
+    if source == TRUTH:
+        name = "truth-superclasses" if superclasses else TRUTH
+        classes = SUPERCLASSES if superclasses else ALL
+
+        def pooled(row: Row) -> npt.NDArray[np.uint8]:
+            return _true_maps(dataset, row, superclasses)
+    elif superclasses:
+        raise InputError("a segmenter's classes are its own: leave --superclasses out")
+    else:
+        segmenter = _segmenter(source)
+        name, classes = segmenter.name, segmenter.classes
+
+        def pooled(row: Row) -> npt.NDArray[np.uint8]:
+            values = segmenter.maps(dataset.image(row, frontal_index(row)), SIDE)
+            cells: npt.NDArray[np.uint8] = np.round(values * 255).astype(np.uint8)
+            return cells
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for row in _shown(readable(dataset.rows), name, progress):
+            values = zlib.compress(pooled(row).tobytes(), 6)
+            yield {"study_id": row.study_id, "image": frontal_index(row), "values": values}
+
+    fields = [("study_id", pa.string()), ("image", pa.int16()), ("values", pa.binary())]
+    meta = {"classes": json.dumps(list(classes)), "side": str(SIDE), "source": name}
+    _write(dataset.path / "maps" / f"{name}.arrow", rows(), pa.schema(fields, metadata=meta))
+    return name
+
+
+def make_features(dataset: Dataset, source: str, *, progress: bool = False) -> str:
+    """Keep a specialist's feature of every frontal film; return the name that it got.
+
+    Args:
+        dataset: the dataset.
+        source: ``segmenter`` (the shipped one), the folder of another segmenter, or published
+            weights of a ResNet-50 (LVM-Med's and the like), whose last feature map is averaged.
+        progress: whether to show a progress bar.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    name, look = _specialist(source)
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for row in _shown(readable(dataset.rows), name, progress):
+            values = look(dataset.image(row, frontal_index(row)))
+            yield {"study_id": row.study_id, "values": values.astype(np.float32).tolist()}
+
+    fields = [("study_id", pa.string()), ("values", pa.list_(pa.float32()))]
+    schema = pa.schema(fields, metadata={"source": name})
+    _write(dataset.path / "features" / f"{name}.arrow", rows(), schema)
+    return name
+
+
+class Derived:
+    """One file of kept maps or features, read in place.
+
+    Args:
+        folder: the dataset's.
+        name: ``maps/NAME`` or ``features/NAME``.
+
+    Raises:
+        DatasetError: it is not there, or damaged.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        path = folder / f"{name}.arrow"
+        kind, _, source = name.partition("/")
+        if not path.is_file():
+            known = sorted(one.stem for one in (folder / kind).glob("*.arrow"))
+            raise DatasetError(
+                f"{folder} has no {kind} from {source!r} (it has: {', '.join(known) or 'none'}): "
+                f"make them with plainfilm {kind}"
+            )
+        with errors_as(DatasetError, f"cannot read {path}", f"make it again by plainfilm {kind}"):
+            self.table: pa.Table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+            self._places = {
+                study: place for place, study in enumerate(self.table["study_id"].to_pylist())
+            }
+            meta = {
+                key.decode(): value.decode() for key, value in self.table.schema.metadata.items()
+            }
+            self.source = source
+            if kind == "maps":
+                self._classes = tuple(json.loads(meta["classes"]))
+                self._side = int(meta["side"])
+
+    def maps(self, study_id: str) -> tuple[int, Maps] | None:
+        """Return the image and the maps of a study; None where it has none."""
+        place = self._places.get(study_id)
+        if place is None:
+            return None
+        packed = zlib.decompress(self.table["values"][place].as_py())
+        shape = (len(self._classes), self._side, self._side)
+        with errors_as(DatasetError, f"maps of {study_id} are damaged", "make them again"):
+            cells = np.frombuffer(packed, np.uint8).reshape(shape)
+        image = int(self.table["image"][place].as_py())
+        values = cells.astype(np.float32) / np.float32(255)
+        return image, Maps(classes=self._classes, values=values, source=self.source)
+
+    def feature(self, study_id: str) -> npt.NDArray[np.float32] | None:
+        """Return the feature of a study; None where it has none."""
+        place = self._places.get(study_id)
+        if place is None:
+            return None
+        return np.asarray(self.table["values"][place].as_py(), np.float32)
+
+
+def to_square(mask: Mask) -> Mask:
+    """Return a mask of a film as one of the square into which the film is fitted."""
+    height, width = mask.shape
+    side = max(height, width)
+    square = np.zeros((side, side), bool)
+    top, left = (side - height) // 2, (side - width) // 2
+    square[top : top + height, left : left + width] = mask
+    return square
+
+
+def _true_maps(dataset: Dataset, row: Row, superclasses: bool) -> npt.NDArray[np.uint8]:
+    from plainfilm.phantom.film.structures import superclass_masks
+
+    masks: Mapping[str, Mask] = dataset.structures(row)
+    if not masks:
+        raise DatasetError(
+            f"study {row.study_id} has no masks of classes: simulate with plainfilm data phantom "
+            "--structures"
+        )
+    if superclasses:
+        masks = superclass_masks(masks)
+    squares = {name: to_square(mask) for name, mask in masks.items()}
+    return pool_masks(squares, SUPERCLASSES if superclasses else ALL, SIDE)
+
+
+def _segmenter(source: str) -> Any:
+    from plainfilm.vision import segmenter
+
+    return segmenter.shipped() if source == SEGMENTER else segmenter.Segmenter(source)
+
+
+def _specialist(source: str) -> tuple[str, Callable[[Image], npt.NDArray[np.float32]]]:
+    """Return a specialist's name, and what gives the feature of a film."""
+    from plainfilm.vision.segmenter import SegmenterConfig
+
+    config = Path(source) / "config.json"
+    own = config.is_file() and SegmenterConfig.model_type in config.read_text("utf-8")
+    if source == SEGMENTER or own:
+        segmenter = _segmenter(source)
+        return segmenter.name, segmenter.features
+    import torch
+    from transformers import ResNetConfig
+
+    from plainfilm.vision.checkpoints import load_backbone
+    from plainfilm.vision.preparation import FilmImageProcessor
+
+    network = load_backbone(Path(source), ResNetConfig()).eval()
+    # ImageNet's, as LVM-Med was trained.
+    prepare = FilmImageProcessor(
+        size=224, image_mean=(0.485, 0.456, 0.406), image_std=(0.229, 0.224, 0.225)
+    )
+
+    @torch.no_grad()
+    def look(film: Image) -> npt.NDArray[np.float32]:
+        found = network(prepare.preprocess(film)["pixel_values"]).last_hidden_state
+        values: npt.NDArray[np.float32] = found.mean(dim=(2, 3))[0].numpy()
+        return values
+
+    return Path(source).stem, look
+
+
+def _write(path: Path, rows: Iterator[dict[str, Any]], schema: pa.Schema) -> None:
+    """Write an Arrow file whole or not at all."""
+    path.parent.mkdir(exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    with pa.OSFile(str(part), "wb") as file, pa.ipc.new_file(file, schema) as writer:
+        waiting: list[dict[str, Any]] = []
+        for row in rows:
+            waiting.append(row)
+            if len(waiting) == 1024:
+                writer.write_table(pa.Table.from_pylist(waiting, schema=schema))
+                waiting.clear()
+        writer.write_table(pa.Table.from_pylist(waiting, schema=schema))
+    part.replace(path)
+
+
+def _shown(rows: Sequence[Row], what: str, progress: bool) -> Any:
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(
+        rows, description=what, console=Console(stderr=True), disable=not progress, transient=True
+    )

@@ -1,0 +1,1 @@
+"""What families that are asked in words share: requests, answers, adapters, processors."""

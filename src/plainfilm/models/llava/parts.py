@@ -1,0 +1,172 @@
+"""LLaVA put together from a tower and a language model, each from nothing or from a folder."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    CLIPImageProcessor,
+    PreTrainedConfig,
+)
+
+from plainfilm.core import InputError, ModelError, errors_as
+from plainfilm.core.model_folder import OFFLINE, loading
+from plainfilm.data.examples import Examples
+from plainfilm.models.llava.configuration_plainfilm_llava import FusedLlavaConfig
+from plainfilm.models.llava.modeling_llava import FusedLlava
+from plainfilm.models.llava.processing_llava import FusedLlavaProcessor
+from plainfilm.models.llava.settings import LlavaSettings
+from plainfilm.text.subwords import train_tokenizer
+from plainfilm.text.targets import report_to_target
+
+IMAGE = "<image>"
+CHAT = (
+    "{% for m in messages %}{% if m.role != 'system' %}{{ m.role.upper() + ': ' }}{% endif %}"
+    "{% for c in m.content if c.type == 'image' %}<image>\n{% endfor %}"
+    "{% for c in m.content if c.type == 'text' %}{{ c.text + ' ' }}{% endfor %}"
+    "{% if m.role == 'assistant' %}{{ eos_token }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}ASSISTANT:{% endif %}"
+)
+"""LLaVA-1.5's form of a conversation (Vicuna's)."""
+
+
+def put_together(
+    settings: LlavaSettings,
+    fusion: dict[str, Any] | None,
+    labels: int,
+    training: Examples | None,
+    seed: int,
+) -> tuple[FusedLlava, FusedLlavaProcessor]:
+    """Return a LLaVA of a tower and a language model, and its processor.
+
+    Args:
+        settings: with ``vision`` and ``text``.
+        fusion: the configuration's values, None for LLaVA itself.
+        labels: how many the classifier on the tower's tokens tells; 0 without one.
+        training: the studies from whose reports a tokenizer is learned, where the language model
+            brings none.
+        seed: what fresh weights are drawn from.
+
+    Raises:
+        InputError: a configuration is wrong, or there are no reports to learn words from.
+        ModelError: a folder holds no such part.
+    """
+    assert settings.vision is not None  # noqa: S101 - the settings hold this
+    assert settings.text is not None  # noqa: S101
+    vision = _tower_config(settings.vision)
+    if isinstance(settings.text, Path):
+        with loading(settings.text, "the language model"):
+            tokenizer = AutoTokenizer.from_pretrained(settings.text, **OFFLINE)
+            text = AutoConfig.from_pretrained(settings.text, **OFFLINE)
+        grown = len(tokenizer)
+    else:
+        if training is None or not len(training):
+            raise InputError("the language model's words are learned from reports: none were given")
+        texts = [report_to_target(report) for report in training.reports]
+        tokenizer = train_tokenizer([*texts, settings.request], settings.vocabulary_size)
+        grown = 0
+    tokenizer.add_special_tokens({"additional_special_tokens": [IMAGE]})
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.unk_token or tokenizer.eos_token
+    if not isinstance(settings.text, Path):
+        text = _text_config(settings.text, tokenizer)
+    clip = vision.model_type == "clip_vision_model"
+    config = FusedLlavaConfig(
+        vision_config=_plain(vision),
+        text_config=_plain(text) | {"vocab_size": max(len(tokenizer), text.vocab_size)},
+        image_token_index=tokenizer.convert_tokens_to_ids(IMAGE),
+        image_seq_length=(vision.image_size // vision.patch_size) ** 2,
+        vision_feature_layer=settings.vision_layer,
+        vision_feature_select_strategy="default" if clip else "full",
+        fusion=fusion,
+        label_count=labels,
+    )
+    torch.manual_seed(seed)
+    model = FusedLlava(config)
+    if isinstance(settings.vision, Path):
+        with loading(settings.vision, "the tower"):
+            tower = AutoModel.from_pretrained(settings.vision, use_safetensors=True, **OFFLINE)
+            found = tower.vision_model if hasattr(tower, "vision_model") else tower
+            _copy(found, model.model.vision_tower, settings.vision)
+    if isinstance(settings.text, Path):
+        with loading(settings.text, "the language model"):
+            own = AutoModelForCausalLM.from_pretrained(
+                settings.text, use_safetensors=True, **OFFLINE
+            )
+            if grown < len(tokenizer):
+                own.resize_token_embeddings(config.text_config.vocab_size)
+            _copy(own.model, model.model.language_model, settings.text)
+            model.lm_head.load_state_dict(own.lm_head.state_dict())
+    size = vision.image_size
+    pictures = CLIPImageProcessor(
+        size={"shortest_edge": size},
+        crop_size={"height": size, "width": size},
+        **({} if clip else {"image_mean": [0.5] * 3, "image_std": [0.25] * 3}),
+    )
+    processor = FusedLlavaProcessor(
+        pictures,
+        tokenizer,
+        patch_size=vision.patch_size,
+        vision_feature_select_strategy=config.vision_feature_select_strategy,
+        chat_template=CHAT,
+        num_additional_image_tokens=int(clip),
+    )
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    return model, processor
+
+
+def _tower_config(given: Path | dict[str, Any]) -> PreTrainedConfig:
+    """Return a tower's configuration, with the three sizes that LLaVA asks of it."""
+    if isinstance(given, Path):
+        with loading(given, "the tower"):
+            config = AutoConfig.from_pretrained(given, **OFFLINE)
+            config = getattr(config, "vision_config", config)
+    else:
+        config = _config(given, "model.vision")
+    for name in ("hidden_size", "image_size", "patch_size"):
+        if not isinstance(getattr(config, name, None), int):
+            raise InputError(
+                f"model.vision: a {config.model_type} cannot be a tower: it has no {name}"
+            )
+    return config
+
+
+def _text_config(given: dict[str, Any], tokenizer: Any) -> PreTrainedConfig:
+    return _config(
+        {
+            "vocab_size": len(tokenizer),
+            "pad_token_id": tokenizer.pad_token_id,
+            "bos_token_id": tokenizer.bos_token_id,
+            "eos_token_id": tokenizer.eos_token_id,
+        }
+        | given,
+        "model.text",
+    )
+
+
+def _config(given: dict[str, Any], key: str) -> PreTrainedConfig:
+    rest = dict(given)
+    model_type = rest.pop("model_type", None)
+    with errors_as(InputError, f"{key} is no configuration", "mend it"):
+        if not isinstance(model_type, str):
+            raise ValueError("model_type is missing")
+        return AutoConfig.for_model(model_type, **rest)
+
+
+def _plain(config: PreTrainedConfig) -> dict[str, Any]:
+    """Return a configuration as a mapping, whose type stays known."""
+    values: dict[str, Any] = config.to_dict()
+    return values | {"model_type": config.model_type}
+
+
+def _copy(source: Any, target: Any, folder: Path) -> None:
+    try:
+        target.load_state_dict(source.state_dict())
+    except RuntimeError as error:
+        raise ModelError(
+            f"{folder} does not fit the model: {str(error).splitlines()[0]}"
+        ) from error

@@ -1,0 +1,136 @@
+"""What a recipe says of a LLaVA with more inputs."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from plainfilm.core import Word
+from plainfilm.core.classes import ADDED, CLASSES, SUPERCLASSES, AnatomyClass
+from plainfilm.models.conversation.settings import Asked
+from plainfilm.models.family import StageSettings
+from plainfilm.models.llava.fusion_values import Kind
+from plainfilm.vision.segmenter import FINDINGS
+
+Objective = Literal["report", "labels", "language"]
+
+
+def _is_finding(one: AnatomyClass) -> bool:
+    return one.superclass is None or one.superclass.startswith("finding")
+
+
+CLASS_SETS: dict[str, tuple[str, ...]] = {
+    "all": tuple(one.name for one in CLASSES),
+    "superclasses": SUPERCLASSES,
+    "anatomy": tuple(one.name for one in CLASSES if not _is_finding(one)),
+    "findings": tuple(one.name for one in (*CLASSES, *ADDED) if _is_finding(one)),
+    "segmenter": (*SUPERCLASSES, *FINDINGS),
+}
+"""Names for whole sets of maps."""
+
+
+class Feature(Word):
+    """A specialist's feature of the frontal film."""
+
+    name: str
+    """That it has in ``Study.features``: what ``plainfilm features`` wrote."""
+    size: Annotated[int, Field(ge=1)]
+    """Its length (2048 for a ResNet-50)."""
+
+
+class MapInput(Word):
+    """Segmentation maps."""
+
+    source: str
+    """Where they come from: what ``plainfilm maps`` wrote."""
+    classes: (
+        Literal["all", "superclasses", "anatomy", "findings", "segmenter"] | tuple[str, ...]
+    ) = "all"
+    """Which maps, in the model's order: the 212; the 20 superclasses; those of anatomy, or of
+    findings and foreign objects, alone; those of the shipped segmenter; or names."""
+    side: Annotated[int, Field(ge=1, le=64)] = 16
+    """Cells along each side."""
+    shuffled: bool = False
+    """Whether each report is drafted from maps whose classes have changed places: what of a model's
+    score goes is what it took from knowing what a map shows (the paper's section 6.1)."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The classes by name."""
+        return CLASS_SETS[self.classes] if isinstance(self.classes, str) else self.classes
+
+
+class FusionSettings(Word):
+    """What goes into the projector beside the tower's tokens, and how (``fusion.py``)."""
+
+    kind: Kind = "concatenation"
+    features: Feature | None = None
+    maps: MapInput | None = None
+    embeddings: Annotated[int, Field(ge=1)] = 256
+    """Rows of the class embedding: as many tokens are appended by ``concatenation``."""
+    pool_side: Annotated[int, Field(ge=1)] | None = None
+    """Cells along each side to which maps are pooled; the square root of the tower's width where
+    left out, as in the paper."""
+    weight: float = 0.01
+    """Where λ of ``addition`` starts."""
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.features is None and self.maps is None:
+            raise ValueError("give features, maps, or both; leave fusion out for LLaVA itself")
+        return self
+
+    def values(self) -> dict[str, Any]:
+        """Return the configuration's values."""
+        return {
+            "kind": self.kind,
+            "feature_size": 0 if self.features is None else self.features.size,
+            "map_classes": [] if self.maps is None else list(self.maps.names),
+            "map_side": 16 if self.maps is None else self.maps.side,
+            "pool_side": self.pool_side,
+            "embeddings": self.embeddings,
+            "weight": self.weight,
+        }
+
+
+class LlavaSettings(Asked):
+    """The ``model`` part of a recipe: a checkpoint, or parts to put together."""
+
+    checkpoint: Path | None = None
+    """A local folder with LLaVA-1.5 or LLaVA-OneVision, published or trained here. Parts that it
+    lacks (fusion, classifier) begin anew."""
+    vision: Path | dict[str, Any] | None = None
+    """The tower: a folder with its weights, or a configuration (``model_type`` and the rest) to
+    begin from nothing."""
+    text: Path | dict[str, Any] | None = None
+    """The language model: likewise. A folder brings its tokenizer; with a configuration one is
+    learned from the training reports."""
+    vision_layer: int = -2
+    """Which of the tower's hidden states are its tokens (LLaVA-1.5: the last but one)."""
+    vocabulary_size: Annotated[int, Field(ge=300)] = 2000
+    """Of a tokenizer that is learned."""
+    fusion: FusionSettings | None = None
+    """None is LLaVA itself."""
+
+    @model_validator(mode="after")
+    def _one_beginning(self) -> Self:
+        parts = (self.vision is not None, self.text is not None)
+        if (self.checkpoint is None) != all(parts) or (self.checkpoint is not None and any(parts)):
+            raise ValueError("give either checkpoint, or both vision and text")
+        if self.adapter is not None and self.checkpoint is None:
+            raise ValueError("an adapter needs a checkpoint whose weights it leaves alone")
+        return self
+
+
+class LlavaStage(StageSettings):
+    """A stage's own keys."""
+
+    objectives: Annotated[tuple[Objective, ...], Field(min_length=1)] = ("report",)
+    """What is learned, all at once: the report's tokens; the tower's labels, by a classifier on its
+    tokens; or ``language``, the report's tokens from the words alone, without the film."""
+
+    @model_validator(mode="after")
+    def _with_or_without_film(self) -> Self:
+        if {"report", "language"} <= set(self.objectives):
+            raise ValueError("objectives: choose either report or language")
+        return self
