@@ -1,6 +1,8 @@
 """The shipped table at a tiny size: interrupted, resumed, filled, read again, drawn."""
 
+import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,10 +14,11 @@ from plainfilm.data import Dataset
 from plainfilm.data.sources.phantom import prepare_phantom
 from plainfilm.evaluation.markdown import table_markdown
 from plainfilm.metrics.files import read_run
+from plainfilm.training import table as tables
 from plainfilm.training.recipe import load_recipe
 from plainfilm.training.supervised import DRAFT_METRICS
 from plainfilm.training.table import REFERENCES, fill_table, run_folder
-from plainfilm.training.table_plan import Plan, make_plan, table_path
+from plainfilm.training.table_plan import Plan, Question, make_plan, table_path
 
 SHIPPED = table_path("radscribe")
 SMALLER = {  # laid over the small recipes, key by key
@@ -253,3 +256,14 @@ def test_no_such_table() -> None:
     with pytest.raises(RecipeError, match="no table 'none': expected one of radscribe"):
         table_path("none")
     assert table_path(str(SHIPPED.parent)) == SHIPPED
+
+
+def test_a_difference_of_rounding_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One seed has no p-value, and sums in another order differ in the last digits."""
+    for size, verdict in ((-2.5e-14, "not shown"), (-0.01, "worse")):
+        found = SimpleNamespace(value=size, interval=(size * 1.1, size * 0.9), p_value=math.nan)
+        monkeypatch.setattr(tables, "difference", lambda *_, found=found: found)
+        question = Question(question="?", metrics=("bleu-4",), pairs=(("a", "b"),))
+        scored = {name: {"bleu-4": None} for name in ("a", "b")}
+        answer = tables._answer(question, "bleu-4", scored)  # type: ignore[arg-type]
+        assert answer["pairs"][0]["verdict"] == verdict

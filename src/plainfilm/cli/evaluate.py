@@ -11,9 +11,11 @@ from plainfilm.cli.options import (
     Metrics,
     Models,
     PresetOption,
+    ThreadsOption,
     Uncertain,
     UncertainOption,
     protocol,
+    use_threads,
 )
 
 
@@ -58,6 +60,7 @@ def evaluate(
     ] = False,
     preset: PresetOption = None,
     device: DeviceOption = None,
+    threads: ThreadsOption = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bars.")] = False,
 ) -> None:
     """Score a model on the studies of a dataset's test split.
@@ -83,8 +86,10 @@ def evaluate(
         check_folder(output)
     chosen = protocol(metrics, uncertain, metric_model)
     opened = Dataset(dataset)
+    loaded = load_model(model, preset=preset, device=device)
+    use_threads(loaded.model, threads)
     result = carry_out(
-        load_model(model, preset=preset, device=device), opened, split=split, limit=limit,
+        loaded, opened, split=split, limit=limit,
         metrics=chosen.scored, training=Dataset(training) if training else None,
         other_context=other_context, by=by, output=output, progress=not quiet, **chosen.options,
     )  # fmt: skip

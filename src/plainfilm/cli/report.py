@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from plainfilm.cli.options import DeviceOption, PresetOption
+from plainfilm.cli.options import DeviceOption, PresetOption, ThreadsOption, use_threads
 from plainfilm.core import (
     GrowingFile,
     InputError,
@@ -89,6 +89,7 @@ def report(
     ] = Audience.RADIOLOGIST,
     preset: PresetOption = None,
     device: DeviceOption = None,
+    threads: ThreadsOption = None,
 ) -> None:
     """Draft a report for each film.
 
@@ -117,7 +118,9 @@ def report(
     def opened() -> "ReportModel":
         from plainfilm.pipeline import load_model
 
-        return load_model(model, preset=preset, device=device)
+        loaded = load_model(model, preset=preset, device=device)
+        use_threads(loaded.model, threads)
+        return loaded
 
     place, others = processes()
     if others > 1:

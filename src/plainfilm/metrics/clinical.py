@@ -37,6 +37,7 @@ def labeler(language: str = "en") -> str:
     """Return the reader's name for signatures: its version, and a digest of its rules and code."""
     room = files("plainfilm.text.reader")
     made_of = [*room.iterdir(), *(room / "rules" / language).iterdir()]
+    made_of.append(files("plainfilm.text") / "languages.py")  # decides whether anything is read
     return f"plainfilm-reader-{plainfilm.__version__}+{_digest(made_of)}"
 
 

@@ -50,6 +50,8 @@ CONTEXT = "-other-context"
 """Behind a row's name: the same models, told another patient's context."""
 LEVEL = 0.05
 """Of significance, for the answers."""
+ROUNDING = 1e-9
+"""A difference that is no larger comes from the order of a sum."""
 
 
 def fill_table(
@@ -258,6 +260,7 @@ def _answer(
         low, high = one.interval
         p_value = corrected[name]
         clear = (low > 0 or high < 0) and not p_value >= LEVEL  # NaN: a single seed
+        clear = clear and abs(one.value) > ROUNDING
         verdict = ("better" if one.value > 0 else "worse") if clear else "not shown"
         answers.append(
             {
