@@ -3,9 +3,11 @@
 Each is built tiny, by its own recipe settings, through the agreement (plainfilm.models.family).
 """
 
+import sys
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
@@ -30,6 +32,9 @@ from plainfilm.core import Image, Provenance, Report, Study, View
 from plainfilm.data.examples import Example
 from plainfilm.models.family import Built, families, find_family
 
+sys.path.append(str(Path(__file__).parent / "vlm"))
+from conftest_vlm import make
+
 REPORTS = [
     Report(findings="The heart is enlarged. Small left effusion.", impression="Cardiomegaly."),
     Report(findings="The lungs are clear.", impression="No acute abnormality."),
@@ -48,8 +53,12 @@ class Case:
     """Its own keys of a stage that learns reports."""
     auto: tuple[Any, ...] = (AutoModel, AutoModelForSeq2SeqLM, AutoModelForImageTextToText)
     """The Auto classes that open it."""
-    adapted: tuple[str, ...] = ()
-    """The layers that get an adapter."""
+    adapted: str = ""
+    """The layers that get an adapter, a regular expression."""
+    task: str = "SEQ_2_SEQ_LM"
+    """What PEFT calls its kind of model."""
+    checkpoint: str | None = None
+    """The tiny checkpoint of transformers' own classes that it starts from, where it does."""
 
 
 BERT = {
@@ -71,20 +80,29 @@ CASES = {
             },
         },
         stage={"objective": "report"},
-        adapted=("query", "value", "q", "v"),
+        adapted=r".*\.(query|value|q|v)",
     ),
     "medvill": Case(
         model={"channels": 1, "config": JOINT},
         stage={"objective": "report", "mask_share": 0.5},
-        adapted=("query", "value"),
+        adapted=r".*\.(query|value)",
+    ),
+    "vlm": Case(
+        model={"max_report_tokens": 24},
+        auto=(AutoModelForImageTextToText,),
+        adapted=r".*language_model.*\.(q_proj|v_proj)",
+        task="CAUSAL_LM",
+        checkpoint="llava",
     ),
 }  # fmt: skip
+OWN = [name for name, case in CASES.items() if case.checkpoint is None]
 FAMILIES = pytest.mark.parametrize("name", CASES)
+FAMILIES_WITH_CLASSES = pytest.mark.parametrize("name", OWN)
 
 
-def test_every_family_with_classes_of_its_own_is_tried() -> None:
-    """The classes of the others are transformers' own, and tried there."""
-    assert set(CASES) == set(model_types()) <= set(families())
+def test_every_family_is_tried() -> None:
+    assert set(CASES) == set(families())
+    assert set(OWN) == set(model_types())
 
 
 def study(index: int) -> Study:
@@ -108,6 +126,7 @@ class Studies(Dataset[Example]):
         return Example(study(index), REPORTS[index], torch.zeros(14), rng)
 
 
+_FOLDER = TemporaryDirectory()
 _BUILT: dict[str, Built] = {}
 
 
@@ -116,8 +135,11 @@ def build(name: str) -> Built:
     if name not in _BUILT:
         family, case = find_family(name), CASES[name]
         training = SimpleNamespace(reports=REPORTS * 3, rows=[])
+        model = dict(case.model)
+        if case.checkpoint is not None:
+            model["checkpoint"] = make(case.checkpoint, Path(_FOLDER.name) / case.checkpoint)
         _BUILT[name] = family.build(
-            family.settings(family=name, **case.model),
+            family.settings(family=name, **model),
             stages=[family.stage(**case.stage)],
             views=1,
             training=training,  # type: ignore[arg-type] - no more is read of it
@@ -146,7 +168,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return found
 
 
-@FAMILIES
+@FAMILIES_WITH_CLASSES
 def test_the_auto_classes_open_what_the_family_saved(name: str, folders: dict[str, Path]) -> None:
     built, folder = build(name), folders[name]
     assert type(AutoConfig.from_pretrained(folder)) is type(built.model.config)
@@ -206,9 +228,8 @@ def test_an_adapter_is_trained_and_saved_beside_its_base(name: str, tmp_path: Pa
     peft = pytest.importorskip("peft")
     built = build(name)
     given = batch(name, built)
-    config = peft.LoraConfig(
-        r=2, target_modules=list(CASES[name].adapted), task_type=peft.TaskType.SEQ_2_SEQ_LM
-    )
+    case = CASES[name]
+    config = peft.LoraConfig(r=2, target_modules=case.adapted, task_type=case.task)
     model = peft.get_peft_model(built.model, config)
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=0.01)
     before = {key: value.clone() for key, value in model.state_dict().items()}
@@ -285,7 +306,7 @@ def test_half_precision_reads_what_the_processor_gives(
     assert isinstance(draft.report, Report)
 
 
-@FAMILIES
+@FAMILIES_WITH_CLASSES
 def test_it_compiles(name: str) -> None:
     """As dynamo traces it; what a backend makes of the graph is the backend's matter."""
     built = build(name)
@@ -330,7 +351,7 @@ def test_outputs_come_as_tuples_on_demand(name: str) -> None:
     assert torch.equal(plain[1], named.logits)
 
 
-@FAMILIES
+@FAMILIES_WITH_CLASSES
 def test_more_words_are_saved_and_loaded(name: str, tmp_path: Path) -> None:
     built = build(name)
     given = batch(name, built)

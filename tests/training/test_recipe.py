@@ -189,6 +189,8 @@ def test_a_wrong_backbone_lists_the_choices(backbone: str, message: str) -> None
         (("model.config.encoder.hidden_act=swish9",), "encoder.hidden_act: unknown 'swish9'"),
         (("model.config.decoder.feed_forward_proj=swish9",), "unknown 'swish9'; expected one of"),
         (("model.config.encoder.max_position_embeddings=9",), "more than the encoder's 9 positi"),
+        (("model.config.encoder.max_position_embeddings=32",), "max_text_tokens: 32 tokens and"),
+        (("model.family=medvill", "model.tokenizers.max_report_tokens=600"), "600 tokens and an"),
         (("model.config.encoder.hidden_size=-4",), "hidden_size: .* at least 1, got -4"),
         (("model.config.image_token_grid=20",), "resnet backbone gives 4 × 4 tokens"),
         (("model.config.backbone={model_type: vit, image_size: 32}",), "the film has 64: leave it"),

@@ -23,7 +23,7 @@ import torch
 from transformers import PreTrainedModel
 
 from plainfilm.core import InputError
-from plainfilm.vision.backbones import feature_map, has_attention
+from plainfilm.vision.backbones import feature_map, has_attention, last_features
 
 METHODS = ("classifier", "grad-cam", "attention-rollout")
 """``classifier`` is the attention behind the label classifier's pooling, which costs nothing."""
@@ -63,7 +63,7 @@ def saliency_maps(
     with torch.enable_grad(), _watched(backbone, attention=rollout) as seen:
         scores = score()
         (output,) = seen
-        hidden = output.last_hidden_state
+        hidden = last_features(output)
         maps = torch.stack([grad_cam(hidden, each)[0] for each in scores])
     if rollout:
         maps = carry_back(maps, attention_rollout(output.attentions))
@@ -115,7 +115,11 @@ def _watched(backbone: PreTrainedModel, *, attention: bool) -> Iterator[list[Any
     seen: list[Any] = []
 
     def note(_module: Any, _inputs: Any, output: Any) -> Any:
-        output.last_hidden_state = output.last_hidden_state.detach().requires_grad_()
+        cut = last_features(output).detach().requires_grad_()
+        if getattr(output, "last_hidden_state", None) is None:
+            output.feature_maps = (*output.feature_maps[:-1], cut)
+        else:
+            output.last_hidden_state = cut
         seen.append(output)
         return output
 

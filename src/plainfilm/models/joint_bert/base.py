@@ -43,6 +43,8 @@ class JointBertFamily(Family[JointBertSettings, JointBertStage]):
     config_class: ClassVar[type[PreTrainedConfig]]
     model_class: ClassVar[type[PreTrainedModel]]
     processor_class: ClassVar[type[ProcessorMixin]]
+    read_text: ClassVar[str] = "max_text_tokens"
+    """Which of the tokenizers' limits is that of the text in the joint encoder."""
 
     def problems(self, values: Mapping[str, Any]) -> list[str]:
         """See the base class."""

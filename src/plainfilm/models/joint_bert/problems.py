@@ -10,6 +10,7 @@ from typing import Any
 from transformers import BertConfig, PreTrainedConfig, T5Config
 
 from plainfilm.core import InputError
+from plainfilm.models.joint_bert.settings import Tokenizers
 from plainfilm.vision.backbones import backbone_config, check_grid
 
 
@@ -35,6 +36,7 @@ def problems(family: Any, values: Mapping[str, Any]) -> list[str]:
         ]
         found += _backbone_problems(config.get("backbone"))
         found += _size_problems(config, family.config_class(), model.get("channels", 3))
+        found += _text_problems(family, values, config)
         known = {key: config[key] for key in config if key in settings}
         found += _building_problems(family, known, model.get("channels", 3), whole=not found)
     parts = family.model_class.parts
@@ -98,6 +100,22 @@ def _building_problems(
     except InputError as error:
         return [f"model.config: {error}"]
     return []
+
+
+def _text_problems(family: Any, values: Mapping[str, Any], config: dict[str, Any]) -> list[str]:
+    """Return whether the longest text has more tokens than the joint encoder has positions."""
+    encoder, named = config.get("encoder"), values["model"].get("tokenizers")
+    positions = encoder.get("max_position_embeddings", 512) if isinstance(encoder, dict) else 512
+    key = family.read_text
+    longest = named.get(key) if isinstance(named, dict) else None
+    if longest is None:
+        longest = Tokenizers.model_fields[key].default
+    if not isinstance(positions, int) or not isinstance(longest, int) or longest < positions:
+        return []
+    return [
+        f"model.tokenizers.{key}: {longest} tokens and an end are more than the encoder's "
+        f"{positions} positions"
+    ]
 
 
 def _size_problems(config: dict[str, Any], usual: PreTrainedConfig, channels: Any) -> list[str]:

@@ -21,6 +21,7 @@ class MedViLLFamily(JointBertFamily):
     config_class = MedViLLConfig
     model_class = MedViLLForConditionalGeneration
     processor_class = MedViLLProcessor
+    read_text = "max_report_tokens"
 
     def problems(self, values: Mapping[str, Any]) -> list[str]:
         """See the base class."""
