@@ -213,6 +213,22 @@ class Family(ABC, Generic[Settings, Stage]):
     def prepare(self, model: Any, stage: Stage, training: Examples) -> None:
         """Make a model ready for a stage: whatever of the stage depends on the training studies."""
 
+    def keep_frozen(
+        self, built: Built, stage: Any, examples: Sequence[Examples], folder: Path
+    ) -> None:
+        """Compute once what parts give that a stage leaves alone, and read it from then on.
+
+        Args:
+            built: model and processor, as the stage trains them.
+            stage: the stage, its ``learning_rate`` by part among its keys.
+            examples: those to train and to validate on.
+            folder: where it is kept, or lies already.
+
+        Raises:
+            InputError: the family can't, or the parts train in this stage.
+        """
+        raise InputError(f"{self.name} keeps no outputs of frozen parts: leave keep_frozen out")
+
     def examples(self, examples: Examples, stage: Stage) -> Examples:
         """Return the examples of a stage: the studies, unless a family pairs them anew."""
         return examples

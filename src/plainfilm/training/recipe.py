@@ -119,6 +119,9 @@ class Stage(Word):
     """Of the arithmetic; ``auto`` is the fastest that the hardware has (see ``supervised``)."""
     gradient_checkpointing: bool = False
     """Compute activations again in the backward pass: less memory, a third more time."""
+    keep_frozen: bool = False
+    """Compute what parts that don't train here give once, and keep it in the run folder's
+    ``frozen/``, where the family can: much faster where only a projector or an adapter trains."""
     workers: Annotated[int, Field(ge=0)] = 0
     """Processes that read films from disk and prepare them beside training."""
     oversample_below: Annotated[float, Field(gt=0, le=1)] | None = None

@@ -6,6 +6,7 @@ The run folder:
     manifest.json   versions, seed, device, and the fingerprint of the data that it belongs to
     data/           the simulated data set, where the recipe asks for one
     start/          the model before any training, and its processor
+    frozen/         what frozen parts give, where a stage keeps it
     stages/1-NAME/  checkpoints, then model/ when the stage is done
     model/          the trained model, its processor and its card: what load_model opens
 
@@ -116,6 +117,9 @@ def train(
                 reads.add("prior")  # to know whether there is an earlier study
             for examples in (training, validation):
                 examples.films, examples.reads = films, reads
+            if stage.keep_frozen:
+                with processes.main_process_first():
+                    family.keep_frozen(built, stage, (training, validation), run / "frozen")
             weights = run_stage(
                 stage,
                 family=family,

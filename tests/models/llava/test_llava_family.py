@@ -1,5 +1,7 @@
 """LLaVA with a fusion as a family: built, asked, taught, drafted, saved, begun anew."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from conftest_llava import SETTINGS, Reports, base, examples, settings, study
@@ -101,6 +103,39 @@ def test_a_checkpoint_gets_other_parts(saved):
     assert plain.model.model.fusion is None
     batch = family.collate(plain, REPORT)(examples([study(1)]))
     assert "segmentation_maps" not in batch
+
+
+class Some:
+    """As much of training examples as the tower's outputs are computed of."""
+
+    def __init__(self, studies):
+        self.studies = studies
+        self.rows = [SimpleNamespace(study_id=one.id) for one in studies]
+
+    def __len__(self):
+        return len(self.studies)
+
+    def study(self, index):
+        return self.studies[index]
+
+
+def test_what_a_frozen_tower_gives_is_computed_once(saved, tmp_path, monkeypatch):
+    built, studies = family.load(saved), [study(1, films=2), study(2), study(3)]
+    stage = SimpleNamespace(learning_rate={"projector": 1e-3}, objectives=("report", "labels"))
+    built.model.eval()
+    whole = family.losses(built.model, family.collate(built, stage)(examples(studies)), stage)
+    family.keep_frozen(built, stage, [Some(studies)], tmp_path / "frozen")
+    batch = family.collate(built, stage)(examples(studies))
+    assert "pixel_values" not in batch
+    monkeypatch.setattr(type(built.model.model), "see", lambda *_: pytest.fail("it looks again"))
+    kept = family.losses(built.model, batch, stage)
+    for name in whole:
+        torch.testing.assert_close(kept[name].total, whole[name].total, rtol=1e-3, atol=1e-3)
+    family.keep_frozen(built, stage, [Some(studies[:2])], tmp_path / "frozen")
+    assert len(list((tmp_path / "frozen").iterdir())) == 2
+    trained = SimpleNamespace(learning_rate={"vision": 1e-3})
+    with pytest.raises(InputError, match="the tower trains"):
+        family.keep_frozen(built, trained, [Some(studies)], tmp_path / "frozen")
 
 
 def test_a_checkpoints_maps_keep_their_names(saved):

@@ -12,9 +12,10 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 from transformers import AutoConfig, PreTrainedConfig
 
-from plainfilm.core import OBSERVATIONS, ModelError
+from plainfilm.core import OBSERVATIONS, InputError, ModelError
 from plainfilm.core.model_folder import OFFLINE, loading, read_json
 from plainfilm.data.examples import Example, Examples
+from plainfilm.models.conversation import adapters
 from plainfilm.models.conversation.base import (
     PARTS,
     ConversationFamily,
@@ -22,7 +23,8 @@ from plainfilm.models.conversation.base import (
     load_weights,
 )
 from plainfilm.models.family import Batch, Built, Loss
-from plainfilm.models.llava import FusedLlavaConfig, FusedOnevisionConfig
+from plainfilm.models.llava import FusedLlava, FusedLlavaConfig, FusedOnevisionConfig
+from plainfilm.models.llava.frozen import keep_tokens
 from plainfilm.models.llava.fusion_values import fusion_values
 from plainfilm.models.llava.modeling_llava import fused_tokens
 from plainfilm.models.llava.parts import put_together
@@ -134,6 +136,22 @@ class LlavaFamily(ConversationFamily[LlavaSettings, LlavaStage]):
             return {**batched(examples), "observations": torch.stack(labels).float()}
 
         return with_labels
+
+    def keep_frozen(
+        self, built: Built, stage: Any, examples: Sequence[Examples], folder: Path
+    ) -> None:
+        """See the base class: the tower's tokens are kept."""
+        if "vision" in stage.learning_rate:
+            raise InputError("keep_frozen: the tower trains in this stage: leave keep_frozen out")
+        model = built.model
+        if adapters.has_adapter(model):
+            if any(".vision_tower." in name and ".lora_" in name for name, _ in
+                   model.named_parameters()):  # fmt: skip
+                raise InputError("keep_frozen: the adapter changes the tower: leave it out")
+            model = model.get_base_model()
+        if not isinstance(model, FusedLlava):
+            raise InputError("keep_frozen: LLaVA-OneVision's tiles are not kept: leave it out")
+        built.processor.kept = keep_tokens(model, built.processor, examples, folder)
 
     def writes(self, stage: LlavaStage) -> bool:
         """See the base class."""
