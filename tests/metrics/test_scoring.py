@@ -112,6 +112,7 @@ def test_an_undefined_value_is_counted(name):
 def test_the_labeler_changes_with_the_code_of_the_reader(monkeypatch, tmp_path):
     shutil.copytree(Path(plainfilm.text.reader.__file__).parent, tmp_path / "text")
     monkeypatch.setattr(clinical, "files", lambda package: tmp_path / "text")
+    (tmp_path / "text" / "languages.py").write_text("", encoding="utf-8")
     before = clinical.labeler.__wrapped__()
     assert before == clinical.labeler.__wrapped__()
     reader = tmp_path / "text" / "reader.py"

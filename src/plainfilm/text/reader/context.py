@@ -178,7 +178,7 @@ def _may_be_elsewhere(item: Item) -> bool:
 
 def _by_numbers(items: Sequence[Item], words: Sequence[str]) -> list[Item]:
     """Return the change that two measurements tell ("4 cm before, 2 cm now"), as a phrase."""
-    numbers = [at for at, word in enumerate(words) if word[0].isdigit() and _NUMBER.match(word)]
+    numbers = [at for at, word in enumerate(words) if word[:1].isdigit() and _NUMBER.match(word)]
     if len(numbers) < 2:
         return []
     if any(
