@@ -101,6 +101,7 @@ def _prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):  # a file's name may be no UTF-8
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     for name in ("pydicom", "PIL", "transformers", "matplotlib"):
         logging.getLogger(name).setLevel(logging.ERROR)
 

@@ -24,7 +24,7 @@ def demo(
     ] = Path("demo-output"),
     studies: Annotated[
         int, typer.Option(min=50, help="How many studies to simulate; a fifth is reported on.")
-    ] = 600,
+    ] = 160,
 ) -> None:
     """Simulate films, draft and score their reports, read a real film, show it all on a page."""
     from plainfilm.data import Dataset
