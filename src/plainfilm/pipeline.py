@@ -253,7 +253,7 @@ def _open_published(
     folder: Path, preset: str, device: str | None, dtype: torch.dtype | None
 ) -> ReportModel:
     """Open a checkpoint that plainfilm did not write, by a family's preset."""
-    presets = {name: family for family in families().values() for name in family.presets()}
+    presets = {name: family for family in families() for name in family.presets()}
     if preset not in presets:
         raise ModelError(
             f"no preset {preset!r}: expected one of {', '.join(presets) or 'none here'}"
@@ -286,7 +286,7 @@ def _family(folder: Path, card: Card) -> Family[Any, Any]:
     model_type = _read_json(folder / "config.json").get("model_type")
     family = family_of(model_type)
     if family is None:
-        known = [one for each in families().values() for one in each.model_types]
+        known = [one for each in families() for one in each.model_types]
         raise ModelError(
             f"{folder} holds a {model_type!r} model; expected one of {', '.join(known)}"
         )

@@ -30,7 +30,7 @@ from transformers import (
 from plainfilm.auto import model_types
 from plainfilm.core import Image, Provenance, Report, Study, View
 from plainfilm.data.examples import Example
-from plainfilm.models.family import Built, families, find_family
+from plainfilm.models.family import Built, family_names, find_family
 
 sys.path.append(str(Path(__file__).parent / "vlm"))
 from conftest_vlm import make
@@ -114,8 +114,8 @@ FAMILIES_WITH_CLASSES = pytest.mark.parametrize("name", OWN)
 
 
 def test_every_family_is_tried() -> None:
-    assert set(CASES) == set(families())
-    assert set(OWN) <= set(model_types().values()) <= set(families())
+    assert set(CASES) == set(family_names())
+    assert set(OWN) <= set(model_types().values()) <= set(family_names())
 
 
 def study(index: int) -> Study:

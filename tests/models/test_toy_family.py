@@ -12,21 +12,17 @@ from plainfilm.core import RecipeError
 from plainfilm.data import Dataset
 from plainfilm.data.sources.phantom import prepare_phantom
 from plainfilm.evaluation.evaluate import evaluate
-from plainfilm.models.family import families
 from plainfilm.training import supervised
 from plainfilm.training.recipe import parse_recipe
 from plainfilm.training.run import train
 
 
 @pytest.fixture
-def toy(monkeypatch: pytest.MonkeyPatch):
+def toy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put the tests' folder beside the package's families."""
     monkeypatch.setattr(
         plainfilm.models, "__path__", [*plainfilm.models.__path__, str(Path(__file__).parent)]
     )
-    families.cache_clear()
-    yield
-    families.cache_clear()
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,8 @@ name in recipes is the folder's.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
@@ -364,26 +363,29 @@ class Family(ABC, Generic[Settings, Stage]):
         return None
 
 
-@cache
-def families() -> Mapping[str, Family[Any, Any]]:
-    """Return every family by its name: the folders of ``plainfilm.models`` with a ``family.py``."""
+def family_names() -> list[str]:
+    """Return the names of all families: folders of ``plainfilm.models`` with a ``family.py``."""
     found = [path.parent for place in models.__path__ for path in Path(place).glob("*/family.py")]
-    names = sorted(folder.name for folder in found)
-    return {name: import_module(f"plainfilm.models.{name}.family").family for name in names}
+    return sorted(folder.name for folder in found)
 
 
 def find_family(name: str) -> Family[Any, Any]:
-    """Return the family of a name.
+    """Return the family of a name; no other is imported.
 
     Raises:
         InputError: there is none.
     """
-    found = families().get(name)
-    if found is None:
-        raise InputError(f"no model family {name!r}: expected one of {', '.join(families())}")
+    if name not in family_names():
+        raise InputError(f"no model family {name!r}: expected one of {', '.join(family_names())}")
+    found: Family[Any, Any] = import_module(f"plainfilm.models.{name}.family").family
     return found
+
+
+def families() -> Iterator[Family[Any, Any]]:
+    """Yield every family, which imports them all; :func:`find_family` imports one."""
+    return map(find_family, family_names())
 
 
 def family_of(model_type: str | None) -> Family[Any, Any] | None:
     """Return the family that loads a configuration's ``model_type``; None where none does."""
-    return next((one for one in families().values() if model_type in one.model_types), None)
+    return next((one for one in families() if model_type in one.model_types), None)

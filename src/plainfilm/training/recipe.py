@@ -14,7 +14,7 @@ from pydantic import Field, SerializeAsAny, ValidationError, create_model, model
 from plainfilm.core import InputError, RecipeError, Word, describe
 from plainfilm.core.yaml_text import parse_yaml
 from plainfilm.metrics.registry import resolve
-from plainfilm.models.family import Family, ModelSettings, families, find_family
+from plainfilm.models.family import Family, ModelSettings, family_names, find_family
 from plainfilm.training.rewards import check_rewards
 
 Rate = Annotated[float, Field(gt=0, lt=1)]
@@ -222,7 +222,7 @@ def parse_recipe(values: Mapping[str, Any]) -> Recipe:
         raise RecipeError(
             "; ".join(
                 [
-                    f"model.family: expected one of {', '.join(families())}, got {name!r}",
+                    f"model.family: expected one of {', '.join(family_names())}, got {name!r}",
                     *(f"{key}: Field required" for key in missing),
                 ]
             )
