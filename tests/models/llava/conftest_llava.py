@@ -90,11 +90,16 @@ class Reports:
         return len(self.reports)
 
 
-def settings(fusion=SETTINGS, **more):
+RESNET = {
+    "model_type": "plainfilm_resnet", "embedding_size": 8, "hidden_sizes": [8, 16],
+    "depths": [1, 1], "layer_type": "basic", "image_size": 32,
+}  # fmt: skip
+
+
+def settings(fusion=SETTINGS, vision=RESNET, **more):
     return LlavaSettings(
         family="llava",
-        vision={"model_type": "plainfilm_resnet", "embedding_size": 8, "hidden_sizes": [8, 16],
-                "depths": [1, 1], "layer_type": "basic", "image_size": 32},
+        vision=vision,
         vision_layer=-1,
         text={"model_type": "llama", "hidden_size": 32, "intermediate_size": 64,
               "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 4,

@@ -51,6 +51,25 @@ def test_a_batch_has_a_feature_and_maps_for_each_film(built):
     assert batch["observations"].shape == (3, 14)
 
 
+@pytest.mark.parametrize(("model_type", "more", "leading"), [
+    ("clip_vision_model", {"projection_dim": 16}, 1),
+    ("vit", {}, 1),
+    ("siglip_vision_model", {}, 0),
+    ("dinov2_with_registers", {"num_register_tokens": 3, "mlp_ratio": 1}, 4),
+])  # fmt: skip
+def test_any_tower_has_as_many_tokens_as_placeholders(model_type, more, leading):
+    """A class token is left out; registers stay, with placeholders of their own."""
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    tower = {"model_type": model_type, "image_size": 32, "patch_size": 8} | sizes | more
+    if model_type != "dinov2_with_registers":
+        tower["intermediate_size"] = 16
+    built = build(settings(vision=tower))
+    batch = family.collate(built, REPORT)(examples([study(1), study(2)]))
+    placeholders = (batch["input_ids"] == built.model.config.image_token_id).sum(1)
+    assert placeholders.tolist() == [16 + max(leading - 1, 0) + 6] * 2
+    assert torch.isfinite(whole_loss(family.losses(built.model, batch, REPORT)))
+
+
 def test_every_weight_gets_a_gradient(built):
     batch = family.collate(built, BOTH)(examples([study(1), study(2)]))
     losses = family.losses(built.model, batch, BOTH)

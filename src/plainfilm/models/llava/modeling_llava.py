@@ -6,16 +6,20 @@ encodes films ahead of the text and hands on what is named there, and nothing el
 """
 
 import inspect
+import json
 import math
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
 import torch
 from torch import nn
 from transformers import (
+    AutoModel,
     LlavaForConditionalGeneration,
     LlavaModel,
     LlavaOnevisionForConditionalGeneration,
     LlavaOnevisionModel,
+    PreTrainedConfig,
     ResNetModel,
 )
 from transformers.conversion_mapping import (
@@ -53,9 +57,38 @@ def tower_tokens(config: Any) -> int:
     size, patch = getattr(vision, "image_size", None), getattr(vision, "patch_size", None)
     if not isinstance(size, int) or not isinstance(patch, int):
         raise InputError("the tower's configuration needs image_size and patch_size, in pixels")
-    own = 1 if vision.model_type == "clip_vision_model" else 0
     left_out = int(config.vision_feature_select_strategy == "default")
-    return int((size // patch) ** 2) + own - left_out
+    return int((size // patch) ** 2) + leading_tokens(vision) - left_out
+
+
+def leading_tokens(vision: PreTrainedConfig) -> int:
+    """Return how many tokens a tower puts before those of the patches: class token, registers.
+
+    Args:
+        vision: the tower's configuration, with image_size and patch_size.
+
+    Raises:
+        InputError: the network gives fewer tokens than the film has patches.
+    """
+    values = json.dumps(vision.to_dict(), sort_keys=True, default=str)
+    return _leading_tokens(cast(Any, type(vision)), values)
+
+
+@cache
+def _leading_tokens(kind: Any, values: str) -> int:
+    vision = kind.from_dict(json.loads(values))
+    size, patches = vision.image_size, (vision.image_size // vision.patch_size) ** 2
+    with torch.device("meta"), torch.no_grad():
+        tower = AutoModel.from_config(vision)
+        film = torch.empty(1, getattr(vision, "num_channels", 3), size, size)
+        last = tower(pixel_values=film, output_hidden_states=True).hidden_states[-1]
+    tokens = last[0, 0].numel() if last.ndim == 4 else last.shape[1]
+    if tokens < patches:
+        raise InputError(
+            f"a {vision.model_type} cannot be a tower: it gives {tokens} tokens for a film of "
+            f"{patches} patches (image_size {size}, patch_size {vision.patch_size})"
+        )
+    return int(tokens - patches)
 
 
 def fused_tokens(config: Any) -> int:
@@ -323,7 +356,21 @@ def _with_extra(forward: Any) -> inspect.Signature:
     return signature.replace(parameters=[*named, *extra, rest])
 
 
-class FusedLlava(LlavaForConditionalGeneration):
+class _ClassifiesFilms:
+    """A model that can also run its tower and the classifier on it alone; first of the bases."""
+
+    def forward(self, *args: Any, labels_of_films: bool = False, **kwargs: Any) -> Any:
+        """Run the model, or with ``labels_of_films`` only its tower and classifier.
+
+        The output's ``logits`` are those of the labels then, ``(films, labels)``.
+        """
+        if labels_of_films:
+            inner: Any = self.model  # type: ignore[attr-defined]
+            return ImageClassifierOutput(logits=inner.label_logits(inner.whole_films(kwargs)))
+        return super().forward(*args, **kwargs)  # type: ignore[misc]
+
+
+class FusedLlava(_ClassifiesFilms, LlavaForConditionalGeneration):
     """LLaVA-1.5 with more inputs to its projector (ASaRG)."""
 
     config_class = FusedLlavaConfig
@@ -333,21 +380,14 @@ class FusedLlava(LlavaForConditionalGeneration):
         self.model = FusedLlavaModel(config)
         self.post_init()
 
-    def forward(self, *args: Any, labels_of_films: bool = False, **kwargs: Any) -> Any:
-        """Run the model; :meth:`FusedLlavaModel.get_image_features` says what films take.
-
-        With ``labels_of_films`` only the tower and its classifier run: the output's ``logits`` are
-        those of the labels, ``(films, labels)``.
-        """
-        if labels_of_films:
-            tower = self.model.whole_films(kwargs)
-            return ImageClassifierOutput(logits=self.model.label_logits(tower))
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the model; :meth:`FusedLlavaModel.get_image_features` says what films take."""
         return super().forward(*args, **kwargs)
 
     forward.__signature__ = _with_extra(LlavaForConditionalGeneration.forward)  # type: ignore[attr-defined]
 
 
-class FusedOnevision(LlavaOnevisionForConditionalGeneration):
+class FusedOnevision(_ClassifiesFilms, LlavaOnevisionForConditionalGeneration):
     """LLaVA-OneVision with more inputs to its projector."""
 
     config_class = FusedOnevisionConfig
@@ -357,15 +397,8 @@ class FusedOnevision(LlavaOnevisionForConditionalGeneration):
         self.model = FusedOnevisionModel(config)
         self.post_init()
 
-    def forward(self, *args: Any, labels_of_films: bool = False, **kwargs: Any) -> Any:
-        """Run the model; :meth:`FusedOnevisionModel.get_image_features` says what films take.
-
-        With ``labels_of_films`` only the tower and its classifier run: the output's ``logits`` are
-        those of the labels, ``(films, labels)``.
-        """
-        if labels_of_films:
-            tower = self.model.whole_films(kwargs)
-            return ImageClassifierOutput(logits=self.model.label_logits(tower))
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the model; :meth:`FusedOnevisionModel.get_image_features` says what films take."""
         return super().forward(*args, **kwargs)
 
     forward.__signature__ = _with_extra(LlavaOnevisionForConditionalGeneration.forward)  # type: ignore[attr-defined]

@@ -17,7 +17,7 @@ from plainfilm.core import InputError, ModelError, errors_as
 from plainfilm.core.model_folder import OFFLINE, loading
 from plainfilm.data.examples import Examples
 from plainfilm.models.llava.configuration_plainfilm_llava import FusedLlavaConfig
-from plainfilm.models.llava.modeling_llava import FusedLlava
+from plainfilm.models.llava.modeling_llava import FusedLlava, leading_tokens
 from plainfilm.models.llava.processing_llava import FusedLlavaProcessor
 from plainfilm.models.llava.settings import LlavaSettings
 from plainfilm.text.subwords import train_tokenizer
@@ -75,13 +75,14 @@ def put_together(
     if not isinstance(settings.text, Path):
         text = _text_config(settings.text, tokenizer)
     clip = vision.model_type == "clip_vision_model"
+    leading = leading_tokens(vision)
     config = FusedLlavaConfig(
         vision_config=_plain(vision),
         text_config=_plain(text) | {"vocab_size": max(len(tokenizer), text.vocab_size)},
         image_token_index=tokenizer.convert_tokens_to_ids(IMAGE),
         image_seq_length=(vision.image_size // vision.patch_size) ** 2,
         vision_feature_layer=settings.vision_layer,
-        vision_feature_select_strategy="default" if clip else "full",
+        vision_feature_select_strategy="default" if leading else "full",
         fusion=fusion,
         label_count=labels,
     )
@@ -113,7 +114,7 @@ def put_together(
         patch_size=vision.patch_size,
         vision_feature_select_strategy=config.vision_feature_select_strategy,
         chat_template=CHAT,
-        num_additional_image_tokens=int(clip),
+        num_additional_image_tokens=leading,
     )
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     return model, processor

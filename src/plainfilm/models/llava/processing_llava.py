@@ -31,7 +31,24 @@ Kept = Callable[[str, int], torch.Tensor]
 _SHUFFLE_SEED = 212
 
 
-class FusedLlavaProcessor(LlavaProcessor):
+class _AppendsTokens:
+    """A processor with placeholders for the tokens that are appended to a film's; first of the
+    bases."""
+
+    added_image_tokens: int
+    image_token: str
+
+    def replace_image_token(
+        self, image_inputs: dict[str, Any], image_idx: int, **kwargs: Any
+    ) -> str:
+        """Return a film's placeholders."""
+        own: str = super().replace_image_token(  # type: ignore[misc]
+            image_inputs, image_idx, **kwargs
+        )
+        return own + self.image_token * self.added_image_tokens
+
+
+class FusedLlavaProcessor(_AppendsTokens, LlavaProcessor):
     """LLaVA's, with placeholders for the appended tokens.
 
     Args:
@@ -65,17 +82,9 @@ class FusedLlavaProcessor(LlavaProcessor):
             **kwargs,
         )
 
-    def replace_image_token(
-        self, image_inputs: dict[str, Any], image_idx: int, **kwargs: Any
-    ) -> str:
-        """Return a film's placeholders."""
-        own: str = super().replace_image_token(image_inputs, image_idx, **kwargs)
-        token: str = self.image_token
-        return own + token * self.added_image_tokens
 
-
-class FusedOnevisionProcessor(LlavaOnevisionProcessor):
-    """LLaVA-OneVision's, likewise."""
+class FusedOnevisionProcessor(_AppendsTokens, LlavaOnevisionProcessor):
+    """LLaVA-OneVision's, with placeholders for the appended tokens; arguments as there."""
 
     def __init__(
         self,
@@ -104,14 +113,6 @@ class FusedOnevisionProcessor(LlavaOnevisionProcessor):
             vision_aspect_ratio=vision_aspect_ratio,
             **kwargs,
         )
-
-    def replace_image_token(
-        self, image_inputs: dict[str, Any], image_idx: int, **kwargs: Any
-    ) -> str:
-        """Return a film's placeholders."""
-        own: str = super().replace_image_token(image_inputs, image_idx, **kwargs)
-        token: str = self.image_token
-        return own + token * self.added_image_tokens
 
 
 class FilmProcessor(ConversationProcessor):
