@@ -3,8 +3,7 @@
 GRPO (Shao et al., arXiv:2402.03300, section 4.1): each study gets a group of drafts, and a draft's
 advantage is its reward less the group's mean, over the group's standard deviation. The loss is the
 clipped policy gradient with DAPO's clip-higher and token mean (Yu et al., arXiv:2503.14476) or
-Dr. GRPO's (Liu et al., arXiv:2503.20783), and a divergence from the starting model if wanted. With
-a group of two and no spread it is self-critical sequence training's estimator.
+Dr. GRPO's (Liu et al., arXiv:2503.20783), and a divergence from the starting model if wanted.
 
 It goes through the family's agreement (``rollout``, ``log_probabilities``), so that whatever a
 processor reads of a study (maps, features, table, earlier film) reaches rollout and update alike,

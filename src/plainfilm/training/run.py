@@ -36,7 +36,8 @@ from plainfilm.data.examples import Examples, Films, frontal_index, readable, te
 from plainfilm.models.family import Built, Family
 from plainfilm.pipeline import DOMAIN_FILE
 from plainfilm.training.recipe import Recipe, parse_recipe
-from plainfilm.training.supervised import resolve_precision, run_stage, split_batch
+from plainfilm.training.stage import run_stage
+from plainfilm.training.supervised import resolve_precision, split_batch
 from plainfilm.vision.familiarity import Domain
 
 _DESCRIBED = 3000

@@ -1,4 +1,4 @@
-"""One training stage, through transformers' Trainer.
+"""Supervised training of one stage, through transformers' Trainer.
 
 What is ours: which parts train at which rate, a loss that does not depend on how a batch is split
 into accumulation steps and over processes, frozen parts that keep their batch statistics, a NaN
@@ -7,20 +7,17 @@ that stops the run, and checkpoints that are only resumed from when they were wr
 
 import json
 import math
-import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from accelerate import PartialState
 from accelerate.utils import gather_object
 from transformers import (
-    EarlyStoppingCallback,
-    PrinterCallback,
     Trainer,
     TrainerCallback,
     TrainerControl,
@@ -28,14 +25,11 @@ from transformers import (
     TrainingArguments,
 )
 
-from plainfilm.core import TrainingError, write_atomically
-from plainfilm.data.examples import Examples
+from plainfilm.core import TrainingError
 from plainfilm.metrics import score
 from plainfilm.models.family import Batch, Built, Family, whole_loss
-from plainfilm.training.progress import ShowProgress
 from plainfilm.training.recipe import Precision, Stage, watches_loss
-from plainfilm.training.rewards import Rewards
-from plainfilm.training.sampling import EpochSampler, SetEpoch, repeat_factors
+from plainfilm.training.sampling import EpochSampler
 
 HISTORY = "history.json"
 """Losses and rates of a stage by step, in its folder."""
@@ -329,14 +323,15 @@ def stopped_early(checkpoint: Path | None, patience: int | None) -> Path | None:
     """
     if checkpoint is None or patience is None:
         return None
-    state = _trainer_state(checkpoint)
+    state = trainer_state(checkpoint)
     kept = state["stateful_callbacks"].get("EarlyStoppingCallback", {}).get("attributes", {})
     if kept.get("early_stopping_patience_counter", 0) < patience:
         return None
     return checkpoint.parent / Path(state["best_model_checkpoint"]).name
 
 
-def _trainer_state(checkpoint: Path) -> dict[str, Any]:
+def trainer_state(checkpoint: Path) -> dict[str, Any]:
+    """Return what transformers' Trainer noted in a checkpoint."""
     state: dict[str, Any] = json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))
     return state
 
@@ -378,160 +373,3 @@ def resolve_precision(stage: Stage) -> Precision:
         return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
     fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return "bfloat16" if fast else "float32"
-
-
-def run_stage(
-    stage: Any,
-    *,
-    family: Family[Any, Any],
-    built: Built,
-    training: Examples,
-    validation: Examples,
-    folder: Path,
-    seed: int,
-    progress: bool,
-    report_to: Sequence[str] = (),
-    start: Path | None = None,
-    warn: Callable[[str], None] = print,
-) -> Mapping[str, torch.Tensor] | None:
-    """Train a model in place through ``stage``, resuming from ``folder`` where it holds a part.
-
-    Args:
-        stage: of the recipe.
-        family: the model's.
-        built: the model and its processor.
-        training: studies to learn from.
-        validation: studies to check on.
-        folder: of the stage: checkpoints and history.
-        seed: of order and random choices.
-        progress: whether to show progress.
-        report_to: tools that get the curves, as transformers' Trainer calls them.
-        start: where the model that the stage starts from lies, for the divergence from it.
-        warn: told what a person should know while the stage runs.
-
-    Returns:
-        The weights, where they are spread over processes and had to be gathered; else None.
-
-    Raises:
-        TrainingError: the loss became NaN or infinite, or the machine cannot do what is asked.
-    """
-    precision = resolve_precision(stage)
-    batch_size, accumulation = split_batch(stage, PartialState().num_processes)
-    arguments = TrainingArguments(
-        output_dir=str(folder),
-        num_train_epochs=stage.epochs,
-        max_steps=-1 if stage.reinforcement is None else stage.reinforcement.steps,
-        per_device_train_batch_size=batch_size,
-        per_device_eval_batch_size=stage.batch_size,
-        gradient_accumulation_steps=accumulation,
-        lr_scheduler_type="cosine_with_min_lr",
-        lr_scheduler_kwargs={"min_lr_rate": stage.minimum_rate},
-        warmup_steps=stage.warmup,  # below 1: a share of all steps
-        bf16=precision == "bfloat16",
-        fp16=precision == "float16",
-        ddp_find_unused_parameters=True,  # a family may have heads that a stage has no use for
-        max_grad_norm=stage.clip_norm,
-        eval_strategy="steps",
-        eval_steps=stage.check_every,
-        save_strategy="steps",
-        save_steps=stage.check_every,
-        save_total_limit=2,
-        load_best_model_at_end=stage.patience is not None,
-        metric_for_best_model=_watched(stage),
-        greater_is_better=not watches_loss(stage.watch),
-        logging_steps=min(50, stage.check_every),
-        logging_nan_inf_filter=False,
-        restore_callback_states_from_checkpoint=True,
-        prediction_loss_only=True,
-        remove_unused_columns=False,
-        label_names=["labels"],
-        use_cpu=not torch.cuda.is_available(),
-        dataloader_num_workers=stage.workers,
-        dataloader_pin_memory=torch.cuda.is_available(),
-        seed=seed,
-        report_to=list(report_to) or "none",
-        disable_tqdm=True,
-    )
-    if arguments.n_gpu > 1:  # without torchrun the Trainer would multiply the batch by the GPUs
-        arguments._n_gpu = 1
-    sampler = EpochSampler(
-        repeat_factors(training.labels, stage.oversample_below),
-        [len(report.text) for report in training.reports],
-        batch=stage.batch_size * stage.accumulation,
-        seed=seed,
-    )
-    callbacks: list[TrainerCallback] = [CompleteMark(), StopAtNaN(), SetEpoch(sampler, training)]
-    if stage.patience is not None:
-        callbacks.append(EarlyStoppingCallback(early_stopping_patience=stage.patience))
-    family.prepare(built.model, stage, training)
-    if stage.gradient_checkpointing:
-        built.model.gradient_checkpointing_enable({"use_reentrant": False})
-        if hasattr(built.model, "peft_config"):  # nothing before the first adapter has a gradient
-            built.model.enable_input_require_grads()
-    if progress:
-        callbacks.append(ShowProgress(stage.name, stage.batch_size * stage.accumulation))
-    os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(folder.resolve() / "tensorboard"))
-    common: dict[str, Any] = {
-        "family": family,
-        "built": built,
-        "stage": stage,
-        "sampler": sampler,
-        "args": arguments,
-        "train_dataset": training,
-        "eval_dataset": validation,
-        "callbacks": callbacks,
-    }
-    collate = family.collate(built, stage)
-    if stage.reinforcement is None:
-        trainer = StageTrainer(data_collator=collate, **common)
-    else:
-        trainer = _reinforcing(stage, training, start, collate, warn, common)
-    trainer.remove_callback(PrinterCallback)
-    checkpoint = latest_checkpoint(folder)
-    PartialState().wait_for_everyone()
-    best = stopped_early(checkpoint, stage.patience)
-    if checkpoint is not None and best is not None:
-        trainer.state.best_model_checkpoint = str(best)
-        trainer._load_best_model()
-        history = _trainer_state(checkpoint)["log_history"]
-    else:
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        history = cast(Any, trainer.state).log_history
-    if PartialState().is_main_process:
-        write_atomically(folder / HISTORY, json.dumps(history, indent=1))
-    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
-        return cast(
-            Mapping[str, torch.Tensor], trainer.accelerator.get_state_dict(trainer.model_wrapped)
-        )
-    return None
-
-
-def _reinforcing(
-    stage: Any,
-    training: Examples,
-    start: Path | None,
-    collate: Any,
-    warn: Callable[[str], None],
-    common: dict[str, Any],
-) -> StageTrainer:
-    """Return the trainer of a stage that learns from rewards."""
-    from plainfilm.training.reinforcement import ReinforcementTrainer
-
-    settings = stage.reinforcement
-    rewards = Rewards(
-        settings.rewards,
-        [report.text for report in training.reports],
-        length_guard=settings.length_guard,
-        language=training.dataset.card.language,
-    )
-    reference = None
-    if settings.beta and start is not None:
-        reference = common["family"].load(start).model.eval().requires_grad_(False)
-    return ReinforcementTrainer(
-        rewards=rewards, reference=reference, collate=collate, warn=warn, **common
-    )
-
-
-def _watched(stage: Any) -> str:
-    """Return the name under which the trainer knows what early stopping watches."""
-    return f"eval_{stage.watch}" if watches_loss(stage.watch) else f"eval_draft_{stage.watch}"
