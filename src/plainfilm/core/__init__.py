@@ -17,7 +17,7 @@ from plainfilm.core.errors import (
     printable,
 )
 from plainfilm.core.files import GrowingFile, check_folder, check_writable, write_atomically
-from plainfilm.core.image import Image, Pixels, Provenance, View
+from plainfilm.core.image import Image, Patient, Pixels, Provenance, Reference, View
 from plainfilm.core.observation import (
     FIVE_OBSERVATIONS,
     OBSERVATIONS,
@@ -50,11 +50,13 @@ __all__ = [
     "ModelError",
     "Observation",
     "OutputError",
+    "Patient",
     "Pixels",
     "PlainfilmError",
     "PlainfilmWarning",
     "Provenance",
     "RecipeError",
+    "Reference",
     "Report",
     "Score",
     "Severity",

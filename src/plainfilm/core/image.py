@@ -36,6 +36,48 @@ class Provenance(StrEnum):
     SIMULATED = "simulated"
 
 
+class Patient(Word):
+    """Whose film it is, in the words of its DICOM header; read only where it is asked for."""
+
+    name: str = ""
+    """Family^given^middle^prefix^suffix."""
+    id: str = ""
+    issuer: str = ""
+    """Who gave the id."""
+    birth_date: str = ""
+    """YYYYMMDD."""
+    sex: str = ""
+    accession_number: str = ""
+    study_id: str = ""
+    study_date: str = ""
+    """YYYYMMDD."""
+    study_time: str = ""
+    """HHMMSS."""
+    referring_physician: str = ""
+
+
+Uid = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)+$", max_length=64)]
+"""A DICOM unique identifier."""
+
+
+class Reference(Word):
+    """The DICOM object that a film came from: what a structured report must cite."""
+
+    study_uid: Uid
+    series_uid: Uid
+    instance_uid: Uid
+    class_uid: Uid
+    rows: int
+    """Of the stored picture, as are the columns."""
+    columns: int
+    turns: int = 0
+    """Quarter turns, counterclockwise, by which the stored picture was turned upright."""
+    mirrored: bool = False
+    """Whether it was mirrored after that."""
+    patient: Patient | None = None
+    """None unless it was asked for."""
+
+
 def _as_pixels(value: Any) -> Pixels:
     if isinstance(value, dict):  # from JSON: what _pixels_to_json wrote
         try:
@@ -84,6 +126,8 @@ class Image(Word):
     provenance: Provenance = Provenance.REAL
     source: str | None = None
     """The file it came from."""
+    reference: Annotated[Reference | None, Field(exclude=True, repr=False)] = None
+    """The DICOM object it came from; in no text and no JSON of the image."""
     warnings: tuple[str, ...] = ()
 
     @property

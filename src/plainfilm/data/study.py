@@ -19,11 +19,13 @@ def load_study(
     table: dict[str, float | str | None] | None = None,
     prior: Study | None = None,
     id: str | None = None,
+    identified: bool = False,
 ) -> Study:
     """Return the study of one or several image files, or of one folder that holds its images.
 
     Frontal films come first, else the order is kept (in a folder: by name). The id is the name of
-    the first file, or of the folder, never anything of the patient's.
+    the first file, or of the folder, never anything of the patient's; ``identified`` reads from
+    DICOM headers whose films they are, for exports that ask for it (``Image.reference``).
 
     Raises:
         ImageError: a file is missing, unreadable or no chest film, the folder holds no image, or
@@ -40,7 +42,7 @@ def load_study(
             f"{given[0]}{' …' if len(given) > 1 else ''}: the DICOM files belong to "
             f"{len(studies)} different studies; give the images of one study"
         )
-    images = frontal_first(read_image(file) for file in files)
+    images = frontal_first(read_image(file, identified=identified) for file in files)
     return Study(
         id=id if id is not None else _name(given[0]),
         images=tuple(images),

@@ -192,3 +192,40 @@ def test_nothing_of_the_patient_reaches_the_image(make_dicom, stored):
     assert pydicom.dcmread(path).PatientID == "4711"
     text = read_image(path).to_json()
     assert not any(word in text for word in ("Doe", "Jane", "4711", "19700101"))
+
+
+UIDS = {"StudyInstanceUID": "1.2.3.4", "SeriesInstanceUID": "1.2.3.4.5"}
+
+
+def test_what_a_film_is_called_is_kept_but_never_written(make_dicom, stored):
+    path = make_dicom(stored, PatientName="Doe^Jane", PatientID="4711", **UIDS)
+    header = pydicom.dcmread(path)
+    known = read_image(path).reference
+    assert (known.study_uid, known.series_uid) == (
+        header.StudyInstanceUID,
+        header.SeriesInstanceUID,
+    )
+    assert (known.instance_uid, known.class_uid) == (header.SOPInstanceUID, header.SOPClassUID)
+    assert known.patient is None
+    identified = read_image(path, identified=True)
+    assert identified.reference.patient.name == "Doe^Jane"
+    for text in (repr(identified), identified.to_json()):
+        assert header.SOPInstanceUID not in text
+        assert "4711" not in text
+
+
+def test_how_a_film_was_turned_can_be_undone(make_dicom, stored):
+    upright = read_image(make_dicom(stored)).pixels
+    lying = read_image(
+        make_dicom(np.rot90(stored)[:, ::-1].copy(), PatientOrientation=["F", "L"], **UIDS)
+    )
+    known = lying.reference
+    assert known.turns
+    back = lying.pixels[:, ::-1] if known.mirrored else lying.pixels
+    assert np.rot90(back, -known.turns).shape == (known.rows, known.columns)
+    assert lying.pixels.shape == upright.shape
+
+
+def test_without_valid_uids_there_is_nothing_to_cite(make_dicom, stored):
+    path = make_dicom(stored, **UIDS | {"SeriesInstanceUID": "<script>1"})
+    assert read_image(path).reference is None

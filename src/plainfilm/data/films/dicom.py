@@ -53,8 +53,13 @@ def study_uid(path: Path, data: bytes) -> str | None:
         return header.text(dataset, "StudyInstanceUID") or None
 
 
-def read_dicom(path: Path, data: bytes) -> Raster:
+def read_dicom(path: Path, data: bytes, *, identified: bool = False) -> Raster:
     """Return what the DICOM file ``path``, whose bytes are ``data``, shows.
+
+    Args:
+        path: the file.
+        data: its bytes.
+        identified: also read whose film it is.
 
     Raises:
         ImageError: the file is damaged, its header says that it is certainly no film, or it asks
@@ -79,6 +84,7 @@ def read_dicom(path: Path, data: bytes) -> Raster:
         raster.spacing_mm = header.spacing_mm(dataset)
         raster.aspect = header.aspect(dataset)
         raster.other_part = header.flag(dataset, raster.warnings)
+        raster.reference = header.reference(dataset, identified=identified)
         header.orient(dataset, raster)
         raster.says_simulated = header.mentions(dataset, SIMULATED)
         return raster

@@ -9,8 +9,9 @@ import numpy as np
 import pydicom
 from pydicom import Dataset
 from pydicom.multival import MultiValue
+from pydantic import ValidationError
 
-from plainfilm.core import ImageError, View
+from plainfilm.core import ImageError, Patient, Reference, View
 from plainfilm.data.films.raster import Raster
 
 _RADIOGRAPHS = {"CR", "DX", "DR", "RG", "RF", "XA", "PX", "OT", "SC", ""}
@@ -234,6 +235,10 @@ def orient(dataset: Dataset, raster: Raster) -> None:
         turns += 1
     mirrored = row == "R" and not sideways
     done = []
+    if raster.reference is not None:
+        raster.reference = raster.reference.model_copy(
+            update={"turns": turns, "mirrored": mirrored}
+        )
     if turns:
         raster.pixels = np.rot90(raster.pixels, turns)
         if turns % 2 and raster.spacing_mm is not None:
@@ -247,3 +252,39 @@ def orient(dataset: Dataset, raster: Raster) -> None:
     if done:
         stored = "\\".join(directions)
         raster.warnings.append(f"{' and '.join(done)} as the header's orientation {stored} says")
+
+
+def reference(dataset: Dataset, *, identified: bool = False) -> Reference | None:
+    """Return what a DICOM file is called among others; None where its UIDs are missing or none.
+
+    Args:
+        dataset: its header.
+        identified: also say whose film it is.
+    """
+    try:
+        return Reference(
+            study_uid=text(dataset, "StudyInstanceUID"),
+            series_uid=text(dataset, "SeriesInstanceUID"),
+            instance_uid=text(dataset, "SOPInstanceUID"),
+            class_uid=text(dataset, "SOPClassUID"),
+            rows=int(number(dataset, "Rows") or 0),
+            columns=int(number(dataset, "Columns") or 0),
+            patient=_patient(dataset) if identified else None,
+        )
+    except ValidationError:
+        return None
+
+
+def _patient(dataset: Dataset) -> Patient:
+    return Patient(
+        name=text(dataset, "PatientName"),
+        id=text(dataset, "PatientID"),
+        issuer=text(dataset, "IssuerOfPatientID"),
+        birth_date=text(dataset, "PatientBirthDate"),
+        sex=text(dataset, "PatientSex"),
+        accession_number=text(dataset, "AccessionNumber"),
+        study_id=text(dataset, "StudyID"),
+        study_date=text(dataset, "StudyDate"),
+        study_time=text(dataset, "StudyTime"),
+        referring_physician=text(dataset, "ReferringPhysicianName"),
+    )

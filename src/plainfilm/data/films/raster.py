@@ -22,7 +22,7 @@ import numpy.typing as npt
 import PIL.Image
 import PIL.TiffImagePlugin
 
-from plainfilm.core import ImageError, Pixels, Provenance, View, errors_as
+from plainfilm.core import ImageError, Pixels, Provenance, Reference, View, errors_as
 from plainfilm.data.films.damage import look_for_damage
 from plainfilm.data.films.decoder import decode_apart
 from plainfilm.data.films.levels import stretch
@@ -59,6 +59,8 @@ class Raster:
     says_simulated: bool = False
     """The file says so; whether it is true is for its dataset to say."""
     provenance: Provenance = Provenance.REAL
+    reference: Reference | None = None
+    """The DICOM object that it is."""
     warnings: list[str] = field(default_factory=list)
 
 

@@ -54,7 +54,12 @@ def identity(path: Path) -> str | None:
     return study_uid(path, _content(path) if is_deflated(head) else head)
 
 
-def read_image(path: str | os.PathLike[str], *, provenance: Provenance | None = None) -> Image:
+def read_image(
+    path: str | os.PathLike[str],
+    *,
+    provenance: Provenance | None = None,
+    identified: bool = False,
+) -> Image:
     """Return the film in a DICOM, PNG, JPEG or TIFF file of 8 to 16 bits.
 
     Pixels are in [0, 1], bright = dense, upright, square, and for a frontal view with the patient's
@@ -66,6 +71,7 @@ def read_image(path: str | os.PathLike[str], *, provenance: Provenance | None = 
             whose picture was looked at when the dataset was prepared, are then taken as they are.
             Without it a film is real, unless the file itself *and* the dataset directory in
             which it lies say that it is simulated.
+        identified: also read from a DICOM header whose film it is, into ``Image.reference``.
 
     Raises:
         ImageError: the file is missing, empty, damaged, certainly no chest film, or asks for more
@@ -78,7 +84,7 @@ def read_image(path: str | os.PathLike[str], *, provenance: Provenance | None = 
     else:
         from plainfilm.data.films.dicom import read_dicom  # pydicom is loaded for DICOM files alone
 
-        raster = read_dicom(path, data)
+        raster = read_dicom(path, data, identified=identified)
     del data
     with errors_as(ImageError, f"{path}: cannot be looked at", "get it again"):
         if not (raster.trusted and provenance is not None):
@@ -93,6 +99,7 @@ def read_image(path: str | os.PathLike[str], *, provenance: Provenance | None = 
             spacing_mm=raster.spacing_mm,
             provenance=provenance or _provenance(path, raster),
             source=printable(path.name),
+            reference=raster.reference,
             warnings=tuple(dict.fromkeys(raster.warnings)),
         )
 
