@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pydicom
+from pydantic import ValidationError
 from pydicom import Dataset
 from pydicom.multival import MultiValue
-from pydantic import ValidationError
 
 from plainfilm.core import ImageError, Patient, Reference, View
 from plainfilm.data.films.raster import Raster
