@@ -7,6 +7,8 @@ the model's classifier looked; its warnings say what a radiologist must know bef
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
@@ -30,6 +32,7 @@ from plainfilm.core import (
     errors_as,
 )
 from plainfilm.core.model_folder import loading, read_json
+from plainfilm.data.films import file_digest
 from plainfilm.grounding.saliency import check_method, saliency_maps
 from plainfilm.models.family import (
     Built,
@@ -82,12 +85,24 @@ class ReportModel:
         built: Built,
         card: Card,
         domain: Domain | None = None,
+        folder: Path | None = None,
     ) -> None:
         self.family = family
         self.model = built.model.eval()
         self.processor = built.processor
         self.card = card
         self.domain = domain
+        self.folder = folder
+
+    @cached_property
+    def weights(self) -> str | None:
+        """SHA-256 of the files of weights; None for a model that was not opened from a folder."""
+        files = sorted(self.folder.glob("*.safetensors")) if self.folder is not None else []
+        files = [file for file in files if file.name != DOMAIN_FILE]
+        if not files:
+            return None
+        digests = [file_digest(file) for file in files]
+        return digests[0] if len(files) == 1 else sha256("".join(digests).encode()).hexdigest()
 
     @classmethod
     def load(
@@ -103,22 +118,33 @@ class ReportModel:
             )
             films = folder / DOMAIN_FILE
             domain = Domain.load(films) if films.exists() else None
-        return cls(family, _on_device(built, device), card, domain)
+        return cls(family, _on_device(built, device), card, domain, folder)
 
-    def report(self, study: Study, *, saliency: str = "classifier", **generation: Any) -> Report:
+    def report(
+        self,
+        study: Study,
+        *,
+        saliency: str = "classifier",
+        blank_indication: bool = True,
+        **generation: Any,
+    ) -> Report:
         """Draft the report of one study.
 
         Args:
             study: with at least one film that is, or may be, a frontal one.
             saliency: how the maps of the evidence are made, one of
                 :data:`plainfilm.grounding.saliency.METHODS`.
+            blank_indication: see :meth:`reports`.
             generation: passed to ``generate()`` (``num_beams`` and the like).
 
         Raises:
             InputError: the study has no film that the model can read, or the saliency does not
                 apply to this model.
         """
-        return next(self.reports([study], saliency=saliency, **generation))
+        drafts = self.reports(
+            [study], saliency=saliency, blank_indication=blank_indication, **generation
+        )
+        return next(drafts)
 
     def reports(
         self,
@@ -126,15 +152,55 @@ class ReportModel:
         *,
         batch_size: int = 16,
         saliency: str = "classifier",
+        blank_indication: bool = False,
         **generation: Any,
     ) -> Iterator[Report]:
-        """Draft the reports of several studies, in their order, ``batch_size`` at a time."""
+        """Draft the reports of several studies, in their order, ``batch_size`` at a time.
+
+        Args:
+            studies: each with at least one film that is, or may be, a frontal one.
+            batch_size: how many are drafted together.
+            saliency: see :meth:`report`.
+            blank_indication: whether each study that has an indication is drafted without it too,
+                so that the report says which of its statements hang on it.
+            generation: passed to ``generate()``.
+        """
         check_method(saliency)
         waiting = iter(studies)
         while batch := list(islice(waiting, batch_size)):
             drafts = self.family.draft(self.model, self.processor, batch, **generation)
-            for study, draft in zip(batch, drafts, strict=True):
-                yield self._report(study, draft, saliency)
+            blank: dict[int, Draft] = {}
+            told = [place for place, study in enumerate(batch) if study.indication]
+            if told and blank_indication:
+                again = [batch[at].model_copy(update={"indication": None}) for at in told]
+                found = self.family.draft(self.model, self.processor, again, **generation)
+                blank = dict(zip(told, found, strict=True))
+            for place, (study, draft) in enumerate(zip(batch, drafts, strict=True)):
+                report = self._report(study, draft, saliency)
+                yield self._against_blank(report, blank[place]) if place in blank else report
+
+    def _against_blank(self, report: Report, blank: Draft) -> Report:
+        """Return the report with what changes in it when the indication is left out."""
+        language = self.card.language
+        without = read(blank.report.text, language=language)
+        with_it = {_claim(finding) for finding in report.statements}
+        left = {_claim(finding) for finding in without}
+        hangs = tuple(
+            index for index, finding in enumerate(report.statements) if _claim(finding) not in left
+        )
+        lost = [finding for finding in without if _claim(finding) not in with_it]
+        if not hangs and not lost:
+            return report
+        parts = []
+        if hangs:
+            said = _listed(report.statements[index] for index in hangs)
+            parts.append(f"only with the indication it says: {said}")
+        if lost:
+            parts.append(f"without the indication it would say: {_listed(lost)}")
+        warning = f"the indication changes this draft of the same film; {'; '.join(parts)}"
+        return report.model_copy(
+            update={"hangs_on_indication": hangs, "warnings": (*report.warnings, warning)}
+        )
 
     def _report(self, study: Study, draft: Draft, saliency: str) -> Report:
         """Return a draft as a report: with what it states, rests on, and must be known of it."""
@@ -170,9 +236,19 @@ class ReportModel:
                 "statements": statements,
                 "evidence": evidence,
                 "warnings": warnings,
+                "badges": self._badges(films),
+                "images_read": draft.images,
                 "model": self.card.name,
+                "weights": self.weights,
             }
         )
+
+    def _badges(self, films: Sequence[Image]) -> tuple[str, ...]:
+        """Return what must stand first: that the model does not know this kind of film."""
+        known = self.card.domain
+        if all(film.provenance is known for film in films):
+            return ()
+        return (f"outside the model's domain: it knows {known} films only",)
 
     def _domain_warnings(self, films: Sequence[Image]) -> tuple[str, ...]:
         """Return what must be known of the films that were read; the first is the frontal one."""
@@ -195,6 +271,21 @@ class ReportModel:
             warnings.append("the view is not known; the film was read as a frontal one")
         told = (warning for film in films for warning in film.warnings)
         return tuple(dict.fromkeys((*warnings, *told)))
+
+
+def _claim(finding: Finding) -> tuple[str | None, ...]:
+    """Return what a statement claims, so that two wordings of it are one."""
+    return finding.observation, finding.status, finding.side
+
+
+def _listed(findings: Iterable[Finding]) -> str:
+    """Return statements in words, each once: ``Edema (absent), left Pneumothorax``."""
+    said = (
+        f"{f'{finding.side} ' if finding.side else ''}{finding.observation}"
+        f"{'' if finding.status is Status.PRESENT else f' ({finding.status})'}"
+        for finding in findings
+    )
+    return ", ".join(dict.fromkeys(said))
 
 
 def _unreadable(text: str, statements: Sequence[Finding], language: str) -> Iterator[str]:
@@ -265,7 +356,7 @@ def _open_published(
         built, values = family.open_published(
             folder, preset, dtype=dtype, device_map="auto" if device == "auto" else None
         )
-    return ReportModel(family, _on_device(built, device), Card.model_validate(values))
+    return ReportModel(family, _on_device(built, device), Card.model_validate(values), None, folder)
 
 
 def _on_device(built: Built, device: str | None) -> Built:

@@ -91,10 +91,23 @@ def test_the_page_says_what_it_is(entry: Entry) -> None:
         assert words in shown.text
 
 
-def test_the_page_names_no_folder_and_no_patient(entry: Entry) -> None:
+def test_the_page_names_no_folder(entry: Entry) -> None:
     source = report_page([entry], title="A title")
     assert "secret folder" not in source
-    assert "Nobody" not in source
+
+
+def test_the_page_says_first_what_the_model_does_not_know(entry: Entry) -> None:
+    report = entry.report.model_copy(
+        update={"badges": ("outside its domain",), "images_read": (0,), "hangs_on_indication": (2,)}
+    )
+    film = entry.study.images[0].model_copy(update={"source": "second.png"})
+    study = entry.study.model_copy(update={"images": (*entry.study.images, film)})
+    shown = page(Entry(study=study, report=report), entry)
+    assert shown.text.index("outside its domain") < shown.text.rindex("A title")
+    assert shown.text.count("outside its domain") == 3  # the page, its index card, the study
+    assert "Mr Nobody coughs" in shown.text
+    assert shown.text.count("Not read by the model") == 1
+    assert shown.text.count("only with this indication") == 1
 
 
 def test_the_page_loads_nothing(entry: Entry) -> None:

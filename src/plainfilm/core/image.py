@@ -126,6 +126,8 @@ class Image(Word):
     provenance: Provenance = Provenance.REAL
     source: str | None = None
     """The file it came from."""
+    digest: str | None = None
+    """SHA-256 of that file's content, hexadecimal."""
     reference: Annotated[Reference | None, Field(exclude=True, repr=False)] = None
     """The DICOM object it came from; in no text and no JSON of the image."""
     warnings: tuple[str, ...] = ()
@@ -139,9 +141,10 @@ class Image(Word):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Image):
             return NotImplemented
+        apart = {"pixels", "digest"}  # the same film may lie in two files
         return np.array_equal(self.pixels, other.pixels) and self.model_dump(
-            exclude={"pixels"}
-        ) == other.model_dump(exclude={"pixels"})
+            exclude=apart
+        ) == other.model_dump(exclude=apart)
 
     def __hash__(self) -> int:
         return hash((self.pixels.tobytes(), self.view, self.source))

@@ -70,8 +70,16 @@ class Report(Word):
     """The list of Finding, with spans into :attr:`text`."""
     evidence: tuple[Evidence, ...] = ()
     warnings: tuple[str, ...] = ()
+    badges: tuple[str, ...] = ()
+    """What must stand first wherever the draft is shown, in a few words each."""
+    images_read: tuple[int, ...] = ()
+    """Indices into ``Study.images`` of the films that the draft was made from."""
+    hangs_on_indication: tuple[int, ...] = ()
+    """Indices into ``statements`` of those that the draft makes only with the indication."""
     model: str | None = None
     """The name of the model that drafted it; None for a person's report."""
+    weights: str | None = None
+    """SHA-256 of the model's weights, hexadecimal."""
 
     @property
     def text(self) -> str:

@@ -25,6 +25,7 @@ from plainfilm.export.pictures import film_uri, heatmap_uri
 from plainfilm.export.plain import (
     evidence_of,
     file_name,
+    not_read,
     probability_of,
     without_folders,
 )
@@ -64,6 +65,8 @@ class Film:
     """(height, width) in pixels; gives the aspect ratio."""
     caption: list[str]
     simulated: bool
+    unread: bool
+    """Whether it is shown, but the draft was not made from it."""
     letters: str
     """``known``: R and L stand at the film; ``assumed``: likewise, with a doubt; else none."""
     scale_percent: float | None
@@ -85,6 +88,8 @@ class Statement:
     heats: str
     looked: str
     mark: Mark | None
+    hangs: bool = False
+    """Whether the draft says it only with the indication."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +132,8 @@ class Card:
     coded: bool
     """False where a reference is there whose statements nobody has read: nothing to compare."""
     model: str | None
+    indication: str | None
+    badges: Sequence[str]
     warnings: list[str]
     notes: Sequence[str]
     scores: Mapping[str, Score]
@@ -135,7 +142,8 @@ class Card:
     def of(cls, number: int, entry: Entry) -> "Card":
         """Return the card of the entry; ``number`` makes its ids on the page unique."""
         study, report, reference = entry.study, entry.report, entry.reference
-        films = [_film(image, report.warnings) for image in study.images]
+        unread = {id(image) for image in not_read(study, report)}
+        films = [_film(image, report.warnings, id(image) in unread) for image in study.images]
         heats = _Heats(f"s{number}", films)
         drafted: Sequence[Mark | None] = [None] * len(report.statements)
         coded = reference is None or bool(reference.statements) or not reference.text
@@ -155,6 +163,8 @@ class Card:
             compared=reference is not None,
             coded=coded,
             model=report.model,
+            indication=study.indication,
+            badges=report.badges,
             warnings=[without_folders(warning, study.images) for warning in report.warnings],
             notes=entry.notes,
             scores=entry.scores,
@@ -209,7 +219,7 @@ class _Heats:
         return self._ids[key]
 
 
-def _film(image: Image, said: Sequence[str]) -> Film:
+def _film(image: Image, said: Sequence[str], unread: bool) -> Film:
     height, width = image.shape
     view = "view unknown" if image.view == "unknown" else f"{image.view} view"
     caption = [view[0].upper() + view[1:]]
@@ -231,6 +241,7 @@ def _film(image: Image, said: Sequence[str]) -> Film:
         size=(height, width),
         caption=caption,
         simulated=image.provenance == "simulated",
+        unread=unread,
         letters=letters,
         scale_percent=scale if scale and scale < 60 else None,
         warnings=[without_folders(w, [image]) for w in image.warnings if w not in said],
@@ -280,6 +291,7 @@ def _statements(
             heats=heats.add(evidence),
             looked=_looked([finding.observation], evidence),
             mark=marks[indices[0]],
+            hangs=any(index in report.hangs_on_indication for index in indices),
         )
 
 

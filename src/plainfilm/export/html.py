@@ -2,8 +2,8 @@
 
 The page is one file. Styles and script are inline, films and heatmaps are data URIs, and its
 Content-Security-Policy admits exactly these, so that it opens anywhere and loads nothing. Of a
-study it shows the films, their file names and the reports; the indication, the comparison and the
-table stay out, since a page travels further than a study and free text may name the patient.
+study it shows the films, their file names, the indication that the draft was told and the reports;
+the comparison and the table stay out, since a page travels further than a study.
 """
 
 import base64

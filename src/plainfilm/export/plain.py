@@ -6,50 +6,121 @@ Neither carries pixels, a folder's name or anything of the patient: a film is na
 import json
 import re
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
 
+import plainfilm
 from plainfilm.core import Evidence, Finding, Image, Report, Status, Study
 
 DISCLAIMER = "Draft for a radiologist. Not a diagnosis."
 """Stands on every form of a drafted report."""
 
+SCHEMA_VERSION = "1.0"
+"""Of the JSON; its first number changes when a program that read it before no longer can."""
+
+_UIDS = {"study_uid", "series_uid", "instance_uid", "class_uid"}
 _MARKS = {Status.PRESENT: "+", Status.UNCERTAIN: "?", Status.ABSENT: "-"}
 _WIDTH = 88
 
 
-def report_json(study: Study, report: Report) -> str:
-    """Return the report as indented JSON.
+def report_json(
+    study: Study, report: Report, *, uids: bool = False, created: datetime | None = None
+) -> str:
+    """Return the report as indented JSON, as ``docs/report.schema.json`` describes it.
 
-    Keys: ``study`` (id and images, without pixels), ``findings``, ``impression``, ``statements``
-    (each as :meth:`Finding.from_dict` takes it), ``evidence`` (likewise), ``warnings``, ``model``,
-    ``disclaimer``.
+    Args:
+        study: the study.
+        report: its draft.
+        uids: whether the DICOM identifiers of study, series and film are told.
+        created: when it was drafted; now where left out.
     """
-    content = {
-        "study": {"id": study.id, "images": [_about(image) for image in study.images]},
-        "findings": report.findings,
-        "impression": report.impression,
-        "statements": [finding.to_dict() for finding in report.statements],
-        "evidence": [evidence.to_dict() for evidence in report.evidence],
-        "warnings": [without_folders(warning, study.images) for warning in report.warnings],
-        "model": report.model,
-        "disclaimer": DISCLAIMER,
-    }
+    content = report_values(study, report, uids=uids, created=created)
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     # A row of a heatmap on one line. Inside a JSON string there is no line break to match.
     return re.sub(r"\[\n\s+[-\d.eE+,\s]+\]", lambda row: " ".join(row[0].split()), text)
+
+
+def report_values(
+    study: Study, report: Report, *, uids: bool = False, created: datetime | None = None
+) -> dict[str, Any]:
+    """Return what :func:`report_json` writes, as values of JSON.
+
+    A statement names what it rests on by indices into ``evidence``: its own evidence, else the
+    report's on its observation.
+    """
+    evidence = list(report.evidence)
+    statements = []
+    for index, finding in enumerate(report.statements):
+        rests_on = [place for place, one in enumerate(report.evidence)
+                    if one.observation == finding.observation]  # fmt: skip
+        if finding.evidence:
+            rests_on = list(range(len(evidence), len(evidence) + len(finding.evidence)))
+            evidence += finding.evidence
+        values = finding.to_dict() | {"evidence": rests_on}
+        statements.append(values | {"needs_indication": index in report.hangs_on_indication})
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "badges": list(report.badges),
+        "disclaimer": DISCLAIMER,
+        "study": {
+            "id": study.id,
+            "indication": study.indication,
+            "images": [
+                _about(image, read=index in report.images_read, uids=uids)
+                for index, image in enumerate(study.images)
+            ],
+        },
+        "findings": report.findings,
+        "impression": report.impression,
+        "statements": statements,
+        "evidence": [one.to_dict() for one in evidence],
+        "warnings": [without_folders(warning, study.images) for warning in report.warnings],
+        "model": report.model,
+        "weights_sha256": report.weights,
+        "plainfilm": plainfilm.__version__,
+        "created": _time(created),
+    }
+
+
+def refusal_values(
+    id: str, files: Sequence[str], reason: str, *, created: datetime | None = None
+) -> dict[str, Any]:
+    """Return the values of JSON for a study that was not drafted.
+
+    Args:
+        id: of the study.
+        files: the names of its files.
+        reason: why, in one line.
+        created: when; now where left out.
+    """
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "study": {"id": id, "files": list(files)},
+        "refused": reason,
+        "plainfilm": plainfilm.__version__,
+        "created": _time(created),
+    }
 
 
 def report_text(study: Study, report: Report) -> str:
     """Return the report as text for a terminal, wrapped, free of control characters."""
     films = "; ".join(describe_film(image) for image in study.images)
     heading = [
-        f"{name:<9}{value}"
-        for name, value in (("Study", study.id), ("Films", films), ("Model", report.model))
+        f"{name:<12}{value}"
+        for name, value in (
+            ("Study", study.id),
+            ("Films", films),
+            ("Not read", "; ".join(file_name(one) or "" for one in not_read(study, report))),
+            ("Indication", study.indication),
+            ("Model", report.model),
+        )
         if value
     ]
     messages = (without_folders(warning, study.images) for warning in report.warnings)
     warnings = [_wrap(message, first="! ", then="  ") for message in messages]
     blocks = [
+        "\n".join(f"*** {badge.upper()} ***" for badge in report.badges),
         DISCLAIMER.upper(),
         "\n".join(heading),
         "\n".join(warnings),
@@ -59,6 +130,13 @@ def report_text(study: Study, report: Report) -> str:
     ]
     text = "\n\n".join(block for block in blocks if block)
     return "".join(c for c in text if c == "\n" or c.isprintable()) + "\n"
+
+
+def not_read(study: Study, report: Report) -> list[Image]:
+    """Return the films of a study that its draft was not made from, where the draft says it."""
+    if not report.images_read:
+        return []
+    return [one for index, one in enumerate(study.images) if index not in report.images_read]
 
 
 def describe_finding(finding: Finding) -> str:
@@ -101,10 +179,22 @@ def probability_of(evidence: Iterable[Evidence]) -> float | None:
     return next((e.probability for e in evidence if e.probability is not None), None)
 
 
-def _about(image: Image) -> dict[str, object]:
-    fields = image.model_dump(mode="json", exclude={"pixels", "source", "warnings"})
-    warnings = [without_folders(warning, [image]) for warning in image.warnings]
-    return {**fields, "shape": image.shape, "source": file_name(image), "warnings": warnings}
+def _about(image: Image, *, read: bool, uids: bool) -> dict[str, object]:
+    left_out = {"pixels", "source", "warnings", "digest"}
+    known = image.reference.model_dump(include=_UIDS) if uids and image.reference else {}
+    return {
+        "source": file_name(image),
+        "read": read,
+        **image.model_dump(mode="json", exclude=left_out),
+        "shape": image.shape,
+        "sha256": image.digest,
+        **known,
+        "warnings": [without_folders(warning, [image]) for warning in image.warnings],
+    }
+
+
+def _time(created: datetime | None) -> str:
+    return (created or datetime.now(UTC)).isoformat(timespec="seconds")
 
 
 def _wrap(text: str, first: str = "", then: str = "") -> str:
@@ -117,9 +207,10 @@ def _section(title: str, body: str) -> str:
 
 def _statements(report: Report) -> str:
     lines = []
-    for finding in report.statements:
+    for index, finding in enumerate(report.statements):
         probability = probability_of(evidence_of(finding, report))
         shown = "" if probability is None else f"  (classifier {probability:.2f})"
         mark = f"[{_MARKS[finding.status]}] {finding.status:<9}"
-        lines.append(f"{mark}  {describe_finding(finding)}{shown}")
+        hangs = "  (only with this indication)" if index in report.hangs_on_indication else ""
+        lines.append(f"{mark}  {describe_finding(finding)}{shown}{hangs}")
     return "\n".join(["STATEMENTS", *lines]) if lines else ""

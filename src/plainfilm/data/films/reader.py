@@ -4,6 +4,7 @@ The kind of file is told by its content, never by its suffix. What is certainly 
 refused with its reason; what is doubtful is read and said in ``Image.warnings``.
 """
 
+import hashlib
 import json
 import os
 import stat
@@ -85,6 +86,7 @@ def read_image(
         from plainfilm.data.films.dicom import read_dicom  # pydicom is loaded for DICOM files alone
 
         raster = read_dicom(path, data, identified=identified)
+    digest = hashlib.sha256(data).hexdigest()
     del data
     with errors_as(ImageError, f"{path}: cannot be looked at", "get it again"):
         if not (raster.trusted and provenance is not None):
@@ -99,6 +101,7 @@ def read_image(
             spacing_mm=raster.spacing_mm,
             provenance=provenance or _provenance(path, raster),
             source=printable(path.name),
+            digest=digest,
             reference=raster.reference,
             warnings=tuple(dict.fromkeys(raster.warnings)),
         )
