@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from plainfilm.core import DatasetError, InputError
+from plainfilm.core import OBSERVATIONS, DatasetError, InputError, Observation
 from plainfilm.core.classes import SUPERCLASSES
 from plainfilm.data import Dataset
-from plainfilm.data.masks import pack_masks, pool_masks, read_masks
+from plainfilm.data.masks import OBSERVED, observation_places, pack_masks, pool_masks, read_masks
 from plainfilm.data.sources.phantom import prepare_phantom
 from plainfilm.phantom import simulate
+from plainfilm.phantom.film.pathology import DEVICES, SIDED
 from plainfilm.phantom.film.structures import (
     PARTS,
     structure_masks,
@@ -76,3 +77,23 @@ def test_a_dataset_keeps_them_where_asked_to(tmp_path):
     (tmp_path / "with" / dataset.rows[0].structures).unlink()
     with pytest.raises(DatasetError, match="lacks 1 of its"):
         Dataset(tmp_path / "with")
+
+
+def test_a_mask_shows_the_place_of_its_observation_in_the_square_of_the_film():
+    mask = np.zeros((40, 20), bool)
+    mask[30:34, 2:4] = True  # low on the picture's left, in a film that is padded by 10 columns
+    cells = observation_places({"right effusion": mask, "heart": ~mask}, OBSERVATIONS, 4)
+    place = OBSERVATIONS.index(Observation.PLEURAL_EFFUSION)
+    assert np.argwhere(cells).tolist() == [[place, 3, 1]]
+
+
+def test_a_thin_line_still_shows():
+    mask = np.zeros((64, 64), bool)
+    mask[10:16, 30] = True
+    cells = observation_places({"central line": mask}, OBSERVATIONS, 4)
+    assert cells[OBSERVATIONS.index(Observation.SUPPORT_DEVICES), 0, 1]
+
+
+def test_every_device_and_finding_of_the_phantom_has_its_observation():
+    told = {*DEVICES, *SIDED, "lesion"} - {"emphysema", "healed fracture"}  # none of the 14
+    assert told == set(OBSERVED)

@@ -9,11 +9,14 @@ import torch
 from transformers import AutoModelForSeq2SeqLM, T5Config, T5ForConditionalGeneration
 
 from plainfilm.core import InputError, Report
+from plainfilm.models.family import whole_loss
+from plainfilm.models.joint_bert.settings import JointBertStage
 from plainfilm.models.radscribe import (
     RadScribeConfig,
     RadScribeForConditionalGeneration,
     RadScribeProcessor,
 )
+from plainfilm.models.radscribe.label_enhancement import place_loss
 from plainfilm.text.subwords import train_tokenizer
 from plainfilm.text.targets import report_to_target, target_to_report
 from plainfilm.vision.preparation import FilmImageProcessor, letterbox, maps_on_film
@@ -335,3 +338,34 @@ def test_maps_of_the_square_come_back_to_the_film(shape: tuple[int, int]) -> Non
         assert inner.abs().max() < 0.51
         coarse = maps_on_film(torch.nn.functional.adaptive_avg_pool2d(square, 8), shape)[0]
         assert coarse.shape == tuple(max(1, round(length / 8)) for length in shape)
+
+
+def test_the_place_loss_falls_where_the_right_token_speaks():
+    places = torch.zeros(1, 2, 4, 4, dtype=torch.bool)
+    places[0, 1, 2, 3] = True
+    right, wrong = torch.full((1, 2, 16), -3.0), torch.full((1, 2, 16), -3.0)
+    right[0, 1, 11], wrong[0, 1, 4] = 3.0, 3.0
+    assert place_loss(right, places).total < 0.2 < 3 < place_loss(wrong, places).total
+    assert place_loss(right, places).items == 1
+    assert place_loss(right, torch.zeros_like(places)).total == 0  # nothing is shown
+
+
+def test_places_reach_the_loss_and_the_backbone_and_nothing_that_is_said(model, batch):
+    places = torch.zeros(3, 14, 4, 4, dtype=torch.bool)
+    places[1, 3, 0, 0] = True
+    films = {"pixel_values": batch["pixel_values"], "observation_labels": torch.zeros(3, 14)}
+    plain = model(**films)
+    placed = model(**films, observation_places=places, place_weight=0.5)
+    assert torch.equal(plain.label_logits, placed.label_logits)
+    assert placed.losses["places"].weight == 0.5
+    torch.testing.assert_close(placed.loss, whole_loss(placed.losses))
+    assert placed.loss > plain.loss
+    (place_loss_alone := placed.losses["places"].total).backward()
+    assert place_loss_alone > 0
+    weights = [p for n, p in model.named_parameters() if n.startswith("encoder.backbone.")]
+    assert all(weight.grad is not None and weight.grad.any() for weight in weights)
+
+
+def test_places_are_refused_where_the_classifier_learns_nothing():
+    with pytest.raises(ValueError, match="place_weight teaches the classifier"):
+        JointBertStage(objective="report", place_weight=1)

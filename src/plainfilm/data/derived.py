@@ -23,7 +23,7 @@ from plainfilm.core.classes import ADDED, CLASSES, SUPERCLASSES
 from plainfilm.core.study import Maps
 from plainfilm.data.dataset import Dataset, Row
 from plainfilm.data.examples import frontal_index, readable
-from plainfilm.data.masks import Mask, pool_masks
+from plainfilm.data.masks import Mask, pool_masks, to_square
 
 SIDE = 16
 """Cells along each side of kept maps."""
@@ -157,16 +157,6 @@ class Derived:
         if place is None:
             return None
         return np.asarray(self.table["values"][place].as_py(), np.float32)
-
-
-def to_square(mask: Mask) -> Mask:
-    """Return a mask of a film as one of the square into which the film is fitted."""
-    height, width = mask.shape
-    side = max(height, width)
-    square = np.zeros((side, side), bool)
-    top, left = (side - height) // 2, (side - width) // 2
-    square[top : top + height, left : left + width] = mask
-    return square
 
 
 def _true_maps(dataset: Dataset, row: Row, superclasses: bool) -> npt.NDArray[np.uint8]:

@@ -39,6 +39,9 @@ class Example:
     process, or the step at which training was resumed."""
     matched: bool = True
     """Whether the report is the study's own."""
+    places: torch.Tensor | None = None
+    """``(observations, side, side)``, true where an observation lies in the frontal film; None
+    where no stage asks for it."""
 
 
 class Films:

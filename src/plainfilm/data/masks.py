@@ -4,14 +4,29 @@ import io
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 import PIL.Image
 
-from plainfilm.core import DatasetError, InputError, errors_as
+from plainfilm.core import DatasetError, InputError, Observation, errors_as
 
 Mask = npt.NDArray[np.bool_]
+
+OBSERVED: Mapping[str, Observation] = MappingProxyType({
+    "atelectasis": Observation.ATELECTASIS, "consolidation": Observation.CONSOLIDATION,
+    "edema": Observation.EDEMA, "effusion": Observation.PLEURAL_EFFUSION,
+    "fracture": Observation.FRACTURE, "lesion": Observation.LUNG_LESION,
+    "opacity": Observation.LUNG_OPACITY, "pleural thickening": Observation.PLEURAL_OTHER,
+    "pneumothorax": Observation.PNEUMOTHORAX,
+    **dict.fromkeys(
+        ("central line", "PICC", "port", "endotracheal tube", "enteric tube",
+         "Swan-Ganz catheter", "chest tube", "pacemaker", "sternotomy wires"),
+        Observation.SUPPORT_DEVICES,
+    ),
+})  # fmt: skip
+"""Name of a dataset's mask, without its side → the observation whose place it shows."""
 
 _SHAPE = "(height, width)"
 _MOST_PIXELS, _MOST_BYTES = 100_000_000, 2**31
@@ -78,3 +93,37 @@ def pool_masks(
             grey = PIL.Image.fromarray(mask.astype(np.uint8) * np.uint8(255))
             maps[number] = np.asarray(grey.resize((side, side), PIL.Image.Resampling.BOX))
     return maps
+
+
+def observation_places(
+    masks: Mapping[str, Mask], observations: Sequence[Observation], side: int
+) -> npt.NDArray[np.bool_]:
+    """Return where each observation lies in the square that a film is fitted into.
+
+    Args:
+        masks: of one film, by the names that the dataset gives them.
+        observations: their order; one that no mask shows gets an empty map.
+        side: cells along each side of the square.
+
+    Returns:
+        ``(observations, side, side)``, true where a mask covers a hundredth of the cell: a
+        catheter or a broken rib fills no more.
+    """
+    found: dict[str, Mask] = {}
+    for name, mask in masks.items():
+        shown = OBSERVED.get(name.removeprefix("left ").removeprefix("right "))
+        if shown is not None:
+            square = to_square(mask)
+            found[shown] = found[shown] | square if shown in found else square
+    cells: npt.NDArray[np.bool_] = pool_masks(found, list(observations), side) > 2
+    return cells
+
+
+def to_square(mask: Mask) -> Mask:
+    """Return a mask of a film as one of the square into which the film is fitted."""
+    height, width = mask.shape
+    side = max(height, width)
+    square = np.zeros((side, side), bool)
+    top, left = (side - height) // 2, (side - width) // 2
+    square[top : top + height, left : left + width] = mask
+    return square

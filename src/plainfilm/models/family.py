@@ -228,8 +228,9 @@ class Family(ABC, Generic[Settings, Stage]):
         """
         raise InputError(f"{self.name} keeps no outputs of frozen parts: leave keep_frozen out")
 
-    def examples(self, examples: Examples, stage: Stage) -> Examples:
-        """Return the examples of a stage: the studies, unless a family pairs them anew."""
+    def examples(self, built: Built, examples: Examples, stage: Stage) -> Examples:
+        """Return the examples of a stage: the studies, unless a family pairs them anew, or adds to
+        them what the stage learns besides."""
         return examples
 
     def collate(self, built: Built, stage: Stage | None) -> Callable[[Sequence[Example]], Batch]:

@@ -27,7 +27,7 @@ from plainfilm.models.joint_bert.initial import (
     start_decoder,
     start_encoder,
 )
-from plainfilm.models.joint_bert.pairs import PairedExamples
+from plainfilm.models.joint_bert.pairs import PairedExamples, PlacedExamples
 from plainfilm.models.joint_bert.problems import problems
 from plainfilm.models.joint_bert.settings import JointBertSettings, JointBertStage
 from plainfilm.text.subwords import train_tokenizer
@@ -189,9 +189,14 @@ class JointBertFamily(Family[JointBertSettings, JointBertStage]):
         """Give the classifier's loss the observations' weights."""
         model.label_weights = positive_weights(training.labels, stage.positive_weights)
 
-    def examples(self, examples: Examples, stage: JointBertStage) -> Examples:
-        """Pair half of the films with another study's report in pre-training."""
-        return PairedExamples(examples) if stage.objective == "pretraining" else examples
+    def examples(self, built: Built, examples: Examples, stage: JointBertStage) -> Examples:
+        """Pair half of the films with another study's report in pre-training; add the places of
+        the observations where the classifier learns them."""
+        if stage.objective == "pretraining":
+            return PairedExamples(examples)
+        if stage.place_weight:
+            return PlacedExamples(examples, built.model.config.image_token_grid)
+        return examples
 
     def collate(
         self, built: Built, stage: JointBertStage | None
@@ -220,6 +225,10 @@ class JointBertFamily(Family[JointBertSettings, JointBertStage]):
                 )
             if "labels" in stage.objective:
                 found["observation_labels"] = torch.stack([one.labels for one in examples])
+            places = [one.places for one in examples if one.places is not None]
+            if places:
+                found["observation_places"] = torch.stack(places)
+                found["place_weight"] = stage.place_weight
             return found
 
         return batch
@@ -242,6 +251,8 @@ class JointBertFamily(Family[JointBertSettings, JointBertStage]):
             found["report"] = (batch["labels"] != IGNORED).sum()
         if "observation_labels" in batch:
             found["labels"] = (~batch["observation_labels"].isnan()).sum()
+        if "observation_places" in batch:
+            found["places"] = batch["observation_places"].flatten(2).any(dim=2).sum()
         return found
 
     def losses(self, model: Any, batch: Batch, stage: JointBertStage) -> dict[str, Loss]:

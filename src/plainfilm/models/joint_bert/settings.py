@@ -87,8 +87,20 @@ class JointBertStage(StageSettings):
     """Pre-training: which tokens see which in the joint encoder."""
     image_positions: Annotated[int, Field(ge=1)] | None = None
     """Pre-training: how many image tokens of a film are drawn (MedViLL: 180); all if left out."""
+    place_weight: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of the loss that teaches the classifier's image tokens where an observation lies, by
+    the dataset's masks; studies without masks, and observations that none shows, add nothing."""
     positive_weights: (
         Literal["balanced"] | dict[Observation, Annotated[float, Field(gt=0)]] | None
     ) = None
     """Weight of each observation's positive term in the classifier's loss: ``balanced`` by its
     rarity in the training studies, or by name; all 1 where left out."""
+
+    @model_validator(mode="after")
+    def _places_are_the_classifiers(self) -> Self:
+        if self.place_weight and "labels" not in self.objective:
+            raise ValueError(
+                f"place_weight teaches the classifier, which objective {self.objective} leaves "
+                "alone: choose labels or report+labels"
+            )
+        return self

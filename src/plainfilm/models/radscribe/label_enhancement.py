@@ -15,6 +15,11 @@ from typing import NamedTuple, cast
 import torch
 from torch import nn
 
+from plainfilm.models.family import Loss
+
+HARDEST = 16
+"""How many tokens outside of an observation count in :func:`place_loss`."""
+
 
 class LabelOutput(NamedTuple):
     """What the classifier says of a film."""
@@ -23,6 +28,8 @@ class LabelOutput(NamedTuple):
     """``(batch, observations)``."""
     attention: torch.Tensor
     """``(batch, observations, image tokens)``: how much each token weighed; sums to 1."""
+    tokens: torch.Tensor
+    """``(batch, observations, image tokens)``: each token's logit."""
 
 
 class LabelClassifier(nn.Module):
@@ -48,13 +55,35 @@ class LabelClassifier(nn.Module):
             tokens: ``(batch, image tokens, channels)``.
             seen: ``(batch, image tokens)``, 0 on tokens that stand for nothing.
         """
-        scaled = self.sharpness * self.value(self.norm(tokens)).float().transpose(1, 2)
+        logits = self.value(self.norm(tokens)).float().transpose(1, 2)
+        scaled = self.sharpness * logits
         if seen is None:
             pooled = scaled.logsumexp(dim=2) - math.log(scaled.shape[2])
         else:
             scaled = scaled.masked_fill(seen[:, None] == 0, -torch.inf)
             pooled = scaled.logsumexp(dim=2) - seen.sum(dim=1, keepdim=True).log()
-        return LabelOutput(logits=pooled / self.sharpness, attention=scaled.softmax(dim=2))
+        return LabelOutput(pooled / self.sharpness, scaled.softmax(dim=2), logits)
+
+
+def place_loss(tokens: torch.Tensor, places: torch.Tensor) -> Loss:
+    """Return how badly the classifier's image tokens tell where observations lie.
+
+    Of each observation that a study's masks show: the mean cross-entropy of the tokens inside, and
+    that of the worst tokens outside (:data:`HARDEST`), so that a nodule in one token counts as much
+    as the 143 without it. What no mask shows is left to the labels, whose pooling by log-sum-exp
+    keeps the largest token down where the report denies.
+
+    Args:
+        tokens: ``(batch, observations, image tokens)``, logits.
+        places: ``(batch, observations, side, side)``, true where an observation lies.
+    """
+    inside = places.flatten(2)
+    shown = inside.any(dim=2)
+    logits, inside = tokens[shown], inside[shown]
+    found = (nn.functional.softplus(-logits) * inside).sum(dim=1) / inside.sum(dim=1)
+    outside = nn.functional.softplus(logits).masked_fill(inside, 0.0)
+    worst = outside.topk(min(HARDEST, outside.shape[1]), dim=1).values.mean(dim=1)
+    return Loss((found + worst).sum(), shown.sum())
 
 
 class LabelCrossAttention(nn.Module):

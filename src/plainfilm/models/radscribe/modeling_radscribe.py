@@ -25,7 +25,7 @@ from transformers.models.t5.modeling_t5 import T5Stack
 from transformers.utils import can_return_tuple
 
 from plainfilm.core import InputError
-from plainfilm.models.family import Loss
+from plainfilm.models.family import Loss, whole_loss
 from plainfilm.models.joint_bert.joint import Attention, encode, joint_stream, sample_image
 from plainfilm.models.joint_bert.pretrained import (
     CACHE,
@@ -45,6 +45,7 @@ from plainfilm.models.radscribe.label_enhancement import (
     LabelClassifier,
     LabelCrossAttention,
     LabelOutput,
+    place_loss,
 )
 from plainfilm.text.targets import IGNORED
 from plainfilm.vision.backbones import (
@@ -341,6 +342,8 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
         image_positions: torch.Tensor | None = None,
         attention: Attention = "full",
         num_items_in_batch: torch.Tensor | int | None = None,
+        observation_places: torch.Tensor | None = None,
+        place_weight: float = 0.0,
         **kwargs: Any,
     ) -> RadScribeOutput | PreTrainingOutput:
         """Return logits over the decoder's vocabulary, and the loss where there are targets.
@@ -367,6 +370,9 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
             num_items_in_batch: how many report tokens the whole batch has, where this is a piece of
                 it (transformers' Trainer says so when it accumulates): the pieces' losses then add
                 up to the batch's, the classifier's by each piece's share of the tokens.
+            observation_places: ``(batch, observations, side, side)``, where each observation lies
+                in the frontal film; they reach the loss and nothing else (:func:`place_loss`).
+            place_weight: what that loss counts beside the labels'.
             kwargs: passed to the decoder: the cache under either of its names, and
                 ``output_attentions`` and the like.
         """
@@ -384,11 +390,16 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
             assert pixel_values is not None  # noqa: S101 - there is nothing else to go by
             classified = self.encoder.classify(pixel_values, view_mask)
             label_loss = self._label_loss(classified, observation_labels)
+            losses = self._losses(None, None, label_loss, observation_labels, 1.0)
+            places = self._place_loss(classified, observation_places, place_weight)
+            loss = label_loss
+            if label_loss is not None and places:
+                loss = label_loss + whole_loss(places)
             return RadScribeOutput(
-                loss=label_loss,
+                loss=loss,
                 label_loss=label_loss,
                 label_logits=classified.logits,
-                losses=self._losses(None, None, label_loss, observation_labels, 1.0),
+                losses=losses | places,
             )
         if encoder_outputs is None:
             encoder_outputs = self.encoder(pixel_values, text_ids, text_attention_mask, view_mask)
@@ -411,9 +422,15 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
                 logits.flatten(0, 1).float(), labels.flatten().to(logits.device)
             )
         label_loss = self._label_loss(encoder_outputs.labels, observation_labels)
+        losses = self._losses(
+            report_loss, labels, label_loss, observation_labels, self.config.label_loss_weight
+        )
+        places = self._place_loss(encoder_outputs.labels, observation_places, place_weight)
         loss = report_loss
         if report_loss is not None and label_loss is not None:
             loss = report_loss + self.config.label_loss_weight * label_loss
+        if loss is not None and places:
+            loss = loss + whole_loss(places)
         if loss is not None and labels is not None:
             loss = piece_of_batch(loss, (labels != IGNORED).sum(), num_items_in_batch)
         return RadScribeOutput(
@@ -425,11 +442,8 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
             report_loss=report_loss,
             label_loss=label_loss,
             label_logits=encoder_outputs.labels.logits if encoder_outputs.labels else None,
-            losses=self._losses(
-                report_loss, labels, label_loss, observation_labels,
-                self.config.label_loss_weight,
-            ),
-        )  # fmt: skip
+            losses=losses | places,
+        )
 
     @staticmethod
     def _losses(
@@ -447,6 +461,16 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
             known = (~observation_labels.isnan()).sum()
             losses["labels"] = Loss.of_mean(label_loss, known, weight)
         return losses
+
+    @staticmethod
+    def _place_loss(
+        classified: LabelOutput | None, places: torch.Tensor | None, weight: float
+    ) -> dict[str, Loss]:
+        """Return the loss of where observations lie, of the frontal film's tokens."""
+        if classified is None or places is None:
+            return {}
+        tokens = classified.tokens[..., : places.shape[2] * places.shape[3]]
+        return {"places": place_loss(tokens, places)._replace(weight=weight)}
 
     def _label_loss(
         self, classified: LabelOutput | None, targets: torch.Tensor | None
