@@ -121,7 +121,10 @@ class Stage(Word):
     """Compute activations again in the backward pass: less memory, a third more time."""
     keep_frozen: bool = False
     """Compute what parts that don't train here give once, and keep it in the run folder's
-    ``frozen/``, where the family can: much faster where only a projector or an adapter trains."""
+    ``frozen/`` (a table's, for all its rows), where the family can: much faster where the tower
+    doesn't train."""
+    frozen_gib: Positive = 50.0
+    """The most that ``frozen/`` may hold, in GiB."""
     workers: Annotated[int, Field(ge=0)] = 0
     """Processes that read films from disk and prepare them beside training."""
     oversample_below: Annotated[float, Field(gt=0, le=1)] | None = None

@@ -47,9 +47,21 @@ _PATIENCE = timedelta(hours=24)
 
 
 def train(
-    recipe: Recipe, run: Path, *, progress: bool = True, say: Callable[[str], None] = print
+    recipe: Recipe,
+    run: Path,
+    *,
+    frozen: Path | None = None,
+    progress: bool = True,
+    say: Callable[[str], None] = print,
 ) -> Path:
     """Carry out ``recipe`` in the folder ``run`` and return the folder of the trained model.
+
+    Args:
+        recipe: the recipe.
+        run: the run folder; is made.
+        frozen: where what frozen parts give is kept, for several runs; in ``run`` where left out.
+        progress: whether to show progress.
+        say: told what happens.
 
     Raises:
         TrainingError: ``run`` belongs to another recipe or other data, the machine cannot do what
@@ -120,7 +132,9 @@ def train(
                 examples.films, examples.reads = films, reads
             if stage.keep_frozen:
                 with processes.main_process_first():
-                    family.keep_frozen(built, stage, (training, validation), run / "frozen")
+                    family.keep_frozen(
+                        built, stage, (training, validation), frozen or run / "frozen"
+                    )
             weights = run_stage(
                 stage,
                 family=family,

@@ -6,6 +6,7 @@ The folder that is filled:
     runs/ROW/seed-0/         the run folder of each row and seed
     runs/ROW/seed-0/test/    its reports on the test split, and their scores
     references/              the reports of the rows that need no model
+    frozen/                  what frozen parts give, for all rows and seeds
     table.json               the results: what the Markdown and the plots are made from
 
 Stopped at any moment, the same command goes on where it stood.
@@ -95,7 +96,10 @@ def fill_table(
             count += 1
             say(f"{count} of {total}: {plan.table.rows[row]}, seed {seed}")
             run = run_folder(out, row, seed)
-            train(_seeded(plan, row, recipe, seed, out), run, progress=progress, say=say)
+            train(
+                _seeded(plan, row, recipe, seed, out), run, frozen=out / "frozen",
+                progress=progress, say=say,
+            )  # fmt: skip
             if not (run / "test" / SCORES_FILE).is_file():
                 evaluate(
                     load_model(run), dataset, metrics=metrics, templates=False,

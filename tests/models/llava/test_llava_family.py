@@ -1,15 +1,17 @@
 """LLaVA with a fusion as a family: built, asked, taught, drafted, saved, begun anew."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 from conftest_llava import SETTINGS, Reports, base, examples, settings, study
 
-from plainfilm.core import InputError, ModelError
+from plainfilm.core import DatasetError, InputError, ModelError
 from plainfilm.core.study import Maps
-from plainfilm.models.family import whole_loss
+from plainfilm.models.family import find_family, whole_loss
 from plainfilm.models.llava.family import family
+from plainfilm.models.llava.parts import SHIPPED
 from plainfilm.models.llava.settings import LlavaSettings, LlavaStage
 from plainfilm.text.targets import IGNORED
 
@@ -127,34 +129,94 @@ def test_a_checkpoint_gets_other_parts(saved):
 class Some:
     """As much of training examples as the tower's outputs are computed of."""
 
-    def __init__(self, studies):
-        self.studies = studies
+    def __init__(self, studies, fingerprint="f" * 64):
+        self.studies = {one.id: one for one in studies}
         self.rows = [SimpleNamespace(study_id=one.id) for one in studies]
+        self.dataset = SimpleNamespace(fingerprint=fingerprint, study=self._study)
+        self.views, self.reads = 2, ()
+        self.films = SimpleNamespace(size=None)
 
     def __len__(self):
-        return len(self.studies)
+        return len(self.rows)
 
-    def study(self, index):
-        return self.studies[index]
+    def _study(self, row, **_):
+        return self.studies[row.study_id]
+
+
+def frozen_stage(**more):
+    rates = {"projector": 1e-3}
+    more = {"learning_rate": rates, "objectives": ("report", "labels"), "frozen_gib": 1.0} | more
+    return SimpleNamespace(**more)
 
 
 def test_what_a_frozen_tower_gives_is_computed_once(saved, tmp_path, monkeypatch):
     built, studies = family.load(saved), [study(1, films=2), study(2), study(3)]
-    stage = SimpleNamespace(learning_rate={"projector": 1e-3}, objectives=("report", "labels"))
+    stage, frozen = frozen_stage(), tmp_path / "frozen"
     built.model.eval()
-    whole = family.losses(built.model, family.collate(built, stage)(examples(studies)), stage)
-    family.keep_frozen(built, stage, [Some(studies)], tmp_path / "frozen")
+    whole_batch = family.collate(built, stage)(examples(studies))
+    whole = family.losses(built.model, whole_batch, stage)
+    drafts = family.draft(built.model, built.processor, studies)
+    family.keep_frozen(built, stage, [Some(studies[:2]), Some(studies[2:])], frozen)
+    monkeypatch.setattr(type(built.model.model), "see", lambda *_: pytest.fail("it looks again"))
     batch = family.collate(built, stage)(examples(studies))
     assert "pixel_values" not in batch
-    monkeypatch.setattr(type(built.model.model), "see", lambda *_: pytest.fail("it looks again"))
+    assert torch.equal(batch["input_ids"], whole_batch["input_ids"])
     kept = family.losses(built.model, batch, stage)
     for name in whole:
         torch.testing.assert_close(kept[name].total, whole[name].total, rtol=1e-3, atol=1e-3)
-    family.keep_frozen(built, stage, [Some(studies[:2])], tmp_path / "frozen")
-    assert len(list((tmp_path / "frozen").iterdir())) == 2
-    trained = SimpleNamespace(learning_rate={"vision": 1e-3})
+    again = family.draft(built.model, built.processor, studies)
+    assert [one.report for one in again] == [one.report for one in drafts]
+    files = list(frozen.rglob("*.safetensors"))
+    family.keep_frozen(family.load(saved), stage, [Some(studies[:2])], frozen)
+    assert list(frozen.rglob("*.safetensors")) == files
+
+
+def test_frozen_outputs_are_of_their_tower_and_films_and_bounded(saved, tmp_path):
+    stage, folder, studies = frozen_stage(), tmp_path / "frozen", [study(1)]
+
+    def keep(stage=stage, fingerprint="f" * 64, change=0.0, studies=studies):
+        built = family.load(saved)
+        with torch.no_grad():
+            next(built.model.model.vision_tower.parameters()).add_(change)
+        family.keep_frozen(built, stage, [Some(studies, fingerprint)], folder)
+        return len(list(folder.rglob("*.safetensors")))
+
+    assert keep() == keep() == 1
+    assert keep(fingerprint="e" * 64) == 2  # another series, whose studies have the same names
+    assert keep(change=0.1) == 3  # another tower
+    assert keep(studies=[*studies, study(2)]) == 4  # a study more
+    # 16 tokens of 16 numbers: half a KiB a film, beside which a file has a header.
+    small = frozen_stage(frozen_gib=1500 / 2**30)
+    assert keep(small, change=0.2) == 1  # what was not used for longest went
+    with pytest.raises(InputError, match="raise the stage's frozen_gib"):
+        keep(frozen_stage(frozen_gib=100 / 2**30), change=0.3)
     with pytest.raises(InputError, match="the tower trains"):
-        family.keep_frozen(built, trained, [Some(studies)], tmp_path / "frozen")
+        keep(frozen_stage(learning_rate={"vision": 1e-3}))
+    (damaged,) = folder.rglob("*.safetensors")
+    damaged.write_bytes(b"no")
+    with pytest.raises(DatasetError, match="is damaged: remove it"):
+        keep(small, change=0.2)
+
+
+def test_the_shipped_models_backbone_can_be_the_tower():
+    built = build(settings(vision=Path("plainfilm-small"), fusion=None))
+    shipped = find_family("radscribe").load(SHIPPED / "plainfilm-small")
+    film = study(1).images[0]
+    pixels = built.processor.pixels([study(1)])
+    assert pixels.shape == (1, 3, 192, 192)
+    with torch.no_grad():
+        seen = built.model.eval().model.see(pixels)
+        theirs = shipped.model.eval().image_backbone(
+            **shipped.processor.image_processor([film])
+        ).last_hidden_state.flatten(2).transpose(1, 2)  # fmt: skip
+    assert seen.shape == (1, 144, 160)
+    torch.testing.assert_close(seen, theirs, rtol=0.05, atol=0.05)  # 8-bit pictures
+
+
+def test_a_folder_without_a_tower_is_told(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(InputError, match="a bert cannot be a tower"):
+        build(settings(vision=tmp_path))
 
 
 def test_a_checkpoints_maps_keep_their_names(saved):

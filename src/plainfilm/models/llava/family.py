@@ -22,6 +22,7 @@ from plainfilm.models.conversation.base import (
     draft_settings,
     load_weights,
 )
+from plainfilm.models.conversation.processor import CONTEXT_FILE
 from plainfilm.models.family import Batch, Built, Loss
 from plainfilm.models.llava import FusedLlava, FusedLlavaConfig, FusedOnevisionConfig
 from plainfilm.models.llava.frozen import keep_tokens
@@ -105,9 +106,10 @@ class LlavaFamily(ConversationFamily[LlavaSettings, LlavaStage]):
             stops = model.generation_config.eos_token_id or ()
             stops = [stops] if isinstance(stops, int) else stops
         inner.added_image_tokens = fused_tokens(model.config)
-        processor = FilmProcessor(
-            inner, settings.context, views=views, stops=stops, fusion=settings.fusion
-        )
+        context = settings.context
+        if context.image_size is None:
+            context = context.model_copy(update={"image_size": _film_size(model.config, folder)})
+        processor = FilmProcessor(inner, context, views=views, stops=stops, fusion=settings.fusion)
         draft_settings(model, processor)
         return self.configure(Built(model, processor), settings, folder, seed)
 
@@ -151,7 +153,8 @@ class LlavaFamily(ConversationFamily[LlavaSettings, LlavaStage]):
             model = model.get_base_model()
         if not isinstance(model, FusedLlava):
             raise InputError("keep_frozen: LLaVA-OneVision's tiles are not kept: leave it out")
-        built.processor.kept = keep_tokens(model, built.processor, examples, folder)
+        limit = int(stage.frozen_gib * 2**30)
+        built.processor.kept = keep_tokens(model, built.processor, examples, folder, limit)
 
     def writes(self, stage: LlavaStage) -> bool:
         """See the base class."""
@@ -202,6 +205,20 @@ class LlavaFamily(ConversationFamily[LlavaSettings, LlavaStage]):
         if fusion is not None and fusion.maps is not None:
             found.add(f"maps/{fusion.maps.source}")
         return frozenset(found)
+
+
+def _film_size(config: PreTrainedConfig, checkpoint: Path | None) -> int | None:
+    """Return the side of the square into which films are fitted where a recipe does not say.
+
+    A tower that is put together here sees films as plainfilm fits them; a checkpoint as it was
+    trained; a published one as its own processor does.
+    """
+    if checkpoint is None:
+        return int(config.vision_config.image_size)
+    if not (checkpoint / CONTEXT_FILE).is_file():
+        return None
+    found: int | None = read_json(checkpoint / CONTEXT_FILE)["context"].get("image_size")
+    return found
 
 
 def fused_config(folder: Path, fusion: dict[str, Any] | None, labels: int) -> PreTrainedConfig:

@@ -369,6 +369,16 @@ class _ClassifiesFilms:
             return ImageClassifierOutput(logits=inner.label_logits(inner.whole_films(kwargs)))
         return super().forward(*args, **kwargs)  # type: ignore[misc]
 
+    def generate(self, *args: Any, **kwargs: Any) -> Any:
+        """Generate as transformers does, from ``pixel_values`` or from ``image_features`` alone.
+
+        transformers encodes films ahead of the text only where ``pixel_values`` is given, and would
+        otherwise drop the rest in silence.
+        """
+        if kwargs.get("image_features") is not None:
+            kwargs.setdefault("pixel_values", None)
+        return super().generate(*args, **kwargs)  # type: ignore[misc]
+
 
 class FusedLlava(_ClassifiesFilms, LlavaForConditionalGeneration):
     """LLaVA-1.5 with more inputs to its projector (ASaRG)."""

@@ -1,7 +1,8 @@
 """LLaVA put together from a tower and a language model, each from nothing or from a folder."""
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from transformers import (
@@ -14,15 +15,18 @@ from transformers import (
 )
 
 from plainfilm.core import InputError, ModelError, errors_as
-from plainfilm.core.model_folder import OFFLINE, loading
+from plainfilm.core.model_folder import OFFLINE, loading, read_json
 from plainfilm.data.examples import Examples
+from plainfilm.models.family import Family, family_of
 from plainfilm.models.llava.configuration_plainfilm_llava import FusedLlavaConfig
 from plainfilm.models.llava.modeling_llava import FusedLlava, leading_tokens
 from plainfilm.models.llava.processing_llava import FusedLlavaProcessor
 from plainfilm.models.llava.settings import LlavaSettings
 from plainfilm.text.subwords import train_tokenizer
 from plainfilm.text.targets import report_to_target
+from plainfilm.vision.backbones import backbone_features
 
+SHIPPED = Path(__file__).parents[1] / "weights"
 IMAGE = "<image>"
 CHAT = (
     "{% for m in messages %}{% if m.role != 'system' %}{{ m.role.upper() + ': ' }}{% endif %}"
@@ -57,7 +61,8 @@ def put_together(
     """
     assert settings.vision is not None  # noqa: S101 - the settings hold this
     assert settings.text is not None  # noqa: S101
-    vision = _tower_config(settings.vision)
+    tower = _tower(settings.vision)
+    vision = tower.config
     if isinstance(settings.text, Path):
         with loading(settings.text, "the language model"):
             tokenizer = AutoTokenizer.from_pretrained(settings.text, **OFFLINE)
@@ -88,11 +93,9 @@ def put_together(
     )
     torch.manual_seed(seed)
     model = FusedLlava(config)
-    if isinstance(settings.vision, Path):
-        with loading(settings.vision, "the tower"):
-            tower = AutoModel.from_pretrained(settings.vision, use_safetensors=True, **OFFLINE)
-            found = tower.vision_model if hasattr(tower, "vision_model") else tower
-            _copy(found, model.model.vision_tower, settings.vision)
+    if tower.weights is not None and isinstance(settings.vision, Path):
+        unread = backbone_features(vision).unused if tower.trained_here else frozenset()
+        _copy(tower.weights, model.model.vision_tower, settings.vision, unread)
     if isinstance(settings.text, Path):
         with loading(settings.text, "the language model"):
             own = AutoModelForCausalLM.from_pretrained(
@@ -100,13 +103,13 @@ def put_together(
             )
             if grown < len(tokenizer):
                 own.resize_token_embeddings(config.text_config.vocab_size)
-            _copy(own.model, model.model.language_model, settings.text)
+            _copy(own.model.state_dict(), model.model.language_model, settings.text)
             model.lm_head.load_state_dict(own.lm_head.state_dict())
     size = vision.image_size
     pictures = CLIPImageProcessor(
         size={"shortest_edge": size},
         crop_size={"height": size, "width": size},
-        **({} if clip else {"image_mean": [0.5] * 3, "image_std": [0.25] * 3}),
+        **({} if clip else tower.scale),
     )
     processor = FusedLlavaProcessor(
         pictures,
@@ -120,14 +123,69 @@ def put_together(
     return model, processor
 
 
-def _tower_config(given: Path | dict[str, Any]) -> PreTrainedConfig:
-    """Return a tower's configuration, with the three sizes that LLaVA asks of it."""
-    if isinstance(given, Path):
-        with loading(given, "the tower"):
-            config = AutoConfig.from_pretrained(given, **OFFLINE)
-            config = getattr(config, "vision_config", config)
-    else:
-        config = _config(given, "model.vision")
+class _Tower(NamedTuple):
+    """A tower to be: its configuration, and its weights where it has some."""
+
+    config: PreTrainedConfig
+    weights: Mapping[str, torch.Tensor] | None = None
+    scale: Mapping[str, list[float]] = {"image_mean": [0.5] * 3, "image_std": [0.25] * 3}
+    """What is subtracted from pixels in [0, 1], and what divides the rest."""
+    trained_here: bool = False
+    """Whether it is the image backbone of one of plainfilm's models, which has no pooler."""
+
+
+def _tower(given: Path | dict[str, Any]) -> _Tower:
+    """Return a tower, whose configuration has the three sizes that LLaVA asks of it."""
+    if not isinstance(given, Path):
+        return _Tower(_checked(_config(given, "model.vision")))
+    folders = (given, given / "model", SHIPPED / given.name)
+    folder = next((one for one in folders if (one / "config.json").is_file()), given)
+    with loading(folder, "the tower"):
+        family = family_of(read_json(folder / "config.json").get("model_type"))
+        if family is not None:
+            return _backbone_of(folder, family)
+        config = AutoConfig.from_pretrained(folder, **OFFLINE)
+        config = _checked(getattr(config, "vision_config", config))
+        tower = AutoModel.from_pretrained(folder, use_safetensors=True, **OFFLINE)
+        found = tower.vision_model if hasattr(tower, "vision_model") else tower
+        return _Tower(config, found.state_dict())
+
+
+def _backbone_of(folder: Path, family: Family[Any, Any]) -> _Tower:
+    """Return the image backbone of a model that plainfilm trained, as a tower.
+
+    Films are colour pictures to LLaVA; weights for one channel are spread over three, a third each.
+    """
+    model, processor = family.load(folder)
+    inner = getattr(model, "model", None)
+    network = getattr(model, "image_backbone", None) or getattr(inner, "vision_tower", None)
+    pictures = getattr(processor, "image_processor", None)
+    pictures = pictures or getattr(getattr(processor, "inner", None), "image_processor", None)
+    if network is None or pictures is None:
+        raise ModelError(f"{folder} holds a {family.name} model, whose tower cannot be taken out")
+    config, weights = network.config, dict(network.state_dict())
+    kind, left_out = config.model_type, _FITTED
+    if kind == "resnet":
+        kind, left_out = "plainfilm_resnet", _FITTED | {"hidden_size", "patch_size"}
+    values = {name: value for name, value in config.to_dict().items() if name not in left_out}
+    size = pictures.size if isinstance(pictures.size, int) else pictures.crop_size["height"]
+    sizes = {"image_size": size, "num_channels": 3}
+    config = _checked(AutoConfig.for_model(kind, **values, **sizes))
+    first = next(n for n, one in network.named_modules() if isinstance(one, torch.nn.Conv2d))
+    if weights[f"{first}.weight"].shape[1] == 1:
+        weights[f"{first}.weight"] = weights[f"{first}.weight"].expand(-1, 3, -1, -1) / 3
+    scale = {
+        name: list(value) if isinstance(value, list | tuple) else [value] * 3
+        for name in ("image_mean", "image_std")
+        for value in (getattr(pictures, name),)
+    }
+    return _Tower(config, weights, scale, trained_here=True)
+
+
+_FITTED = {"model_type", "architectures", "transformers_version", "image_size", "num_channels"}
+
+
+def _checked(config: PreTrainedConfig) -> PreTrainedConfig:
     for name in ("hidden_size", "image_size", "patch_size"):
         if not isinstance(getattr(config, name, None), int):
             raise InputError(
@@ -164,9 +222,17 @@ def _plain(config: PreTrainedConfig) -> dict[str, Any]:
     return values | {"model_type": config.model_type}
 
 
-def _copy(source: Any, target: Any, folder: Path) -> None:
+def _copy(
+    source: Mapping[str, torch.Tensor],
+    target: Any,
+    folder: Path,
+    unread: Collection[str] = (),
+) -> None:
+    """Copy weights into a part; those named in ``unread`` may be missing."""
+    own = target.state_dict()
+    fresh = {name: own[name] for name in own if name in unread and name not in source}
     try:
-        target.load_state_dict(source.state_dict())
+        target.load_state_dict({**source, **fresh})
     except RuntimeError as error:
         raise ModelError(
             f"{folder} does not fit the model: {str(error).splitlines()[0]}"

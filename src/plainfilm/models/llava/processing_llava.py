@@ -1,11 +1,12 @@
 """A study's films, words, specialist feature and maps to tensors."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+import PIL.Image
 import torch
 from transformers import (
     BatchFeature,
@@ -26,9 +27,18 @@ from plainfilm.models.conversation.processor import (
 from plainfilm.models.llava.settings import FusionSettings, MapInput
 from plainfilm.vision.segmenter import SHIPPED, shipped
 
-Kept = Callable[[str, int], torch.Tensor]
-"""Study and place of a film in it → the tower's tokens ``(tokens, width)``, computed before."""
 _SHUFFLE_SEED = 212
+_NO_PICTURE = PIL.Image.new("L", (1, 1))
+
+
+class Kept(Protocol):
+    """The tower's tokens of films, computed before."""
+
+    tokens: int
+    """How many a film has."""
+
+    def __call__(self, study_id: str, film: int) -> torch.Tensor:
+        """Return the tokens ``(tokens, width)`` of a study's film, by its place in the study."""
 
 
 class _AppendsTokens:
@@ -138,7 +148,7 @@ class FilmProcessor(ConversationProcessor):
             fusion = FusionSettings.model_validate(dict(fusion))
         self.fusion = fusion
         self.kept: Kept | None = None
-        """Where the tower's tokens are found, while a stage trains without it."""
+        """Where the tower's tokens are found, while a stage trains without it; no pixels then."""
 
     def __call__(
         self,
@@ -149,8 +159,9 @@ class FilmProcessor(ConversationProcessor):
         """Return the tensors of a batch; see :class:`ConversationProcessor`.
 
         Beside those: ``specialist_features`` ``(films, feature size)`` and ``segmentation_maps``
-        ``(films, classes, side, side)``, where the model reads them; zeros for a film without. In
-        training without the tower, ``image_features`` ``(films, tokens, width)`` instead of pixels.
+        ``(films, classes, side, side)``, where the model reads them; zeros for a film without.
+        Where the tower's tokens are kept, ``image_features`` ``(films, tokens, width)`` instead of
+        pixels.
 
         Raises:
             InputError: a feature or maps are of another size, or lack a class; or a whole batch has
@@ -172,16 +183,37 @@ class FilmProcessor(ConversationProcessor):
                 order = np.random.default_rng(_SHUFFLE_SEED).permutation(stacked.shape[1])
                 stacked = stacked[:, torch.from_numpy(order)]
             batch["segmentation_maps"] = stacked
-        if self.kept is not None and reports is not None:
-            del batch["pixel_values"]
+        if self.kept is not None:
             tokens = [self.kept(study.id, index) for study, index in films]
             batch["image_features"] = torch.stack(tokens)
         return batch
 
+    def pixels(self, studies: Sequence[Study]) -> torch.Tensor:
+        """Return the films of studies as the tower takes them, one after the other."""
+        return super().__call__(studies)["pixel_values"]  # type: ignore[no-any-return]
+
+    def _picture(self, film: Image) -> PIL.Image.Image:
+        return _NO_PICTURE if self.kept is not None else super()._picture(film)
+
+    def _encode(
+        self, prompts: Sequence[str], films: Sequence[Sequence[PIL.Image.Image]], side: str
+    ) -> BatchFeature:
+        if self.kept is None:
+            return super()._encode(prompts, films, side)
+        film = self.image_token * (self.kept.tokens + self.inner.added_image_tokens)
+        encoded = self.tokenizer(
+            [prompt.replace(self.image_token, film) for prompt in prompts],
+            padding=True,
+            padding_side=side,
+            add_special_tokens=self._adds_special(prompts[0]),
+            return_tensors="pt",
+        )
+        return BatchFeature(dict(encoded))
+
     def _described(self, study: Study) -> Study:
         """Return a study with what the shipped segmenter gives, if that is read and not there."""
         fusion = self.fusion
-        if fusion is None:
+        if fusion is None or self.kept is not None:  # no film is read then
             return study
         name = SHIPPED.name
         feature = fusion.features is not None and fusion.features.name == name
