@@ -11,7 +11,7 @@ import numpy as np
 from plainfilm.core import Finding, Observation, Severity, Side, Status, View
 from plainfilm.phantom.anatomy.patient import Patient
 from plainfilm.phantom.anatomy.thorax import RIGHT, SIDE_NAMES
-from plainfilm.phantom.disease.devices import SIDED
+from plainfilm.phantom.disease.devices import SIDED, Device
 from plainfilm.phantom.disease.disease import MASS_MM, Disease
 from plainfilm.phantom.film.device_shapes import tip_on_film
 from plainfilm.phantom.film.exposure import Exposure
@@ -265,8 +265,17 @@ def _devices(patient: Patient, disease: Disease, exposure: Exposure) -> list[Fin
         Finding(
             observation=Observation.SUPPORT_DEVICES,
             detail=device.name,
-            side=SIDES[device.side] if device.name in SIDED else None,
-            location=device.tip if device.tip and tip_on_film(patient, device, exposure) else None,
+            side=side,
+            location=location,
         )
         for device in disease.devices
+        for side, location in [_where(device, patient, exposure)]
     ]
+
+
+def _where(device: Device, patient: Patient, exposure: Exposure) -> tuple[Side | None, str | None]:
+    """Return side and place of a device: of a tip in a bronchus, the bronchus's side."""
+    location = device.tip if device.tip and tip_on_film(patient, device, exposure) else None
+    if location == "right main bronchus":
+        return Side.RIGHT, "main bronchus"
+    return SIDES[device.side] if device.name in SIDED else None, location

@@ -221,6 +221,8 @@ def _owners(
         return before[-1:] if latter else _listed(before[::-1], mentions, stops)
     if not before and not after:
         return []
+    if not before and _is_cut_off(item, mentions[after[0]], stops):
+        return []
     if predicate and not before and after and "subject" in item.roles:
         first = mentions[after[0]].start
         if any(item.end <= stop.start < first and stop.cue == "boundary" for stop in stops):
@@ -236,6 +238,13 @@ def _owners(
     if "boundary" in between and {"side", "place"} & set(item.roles):
         return []
     return _named_alike(nearest, mentions)
+
+
+def _is_cut_off(item: Item, mention: Mention, stops: Sequence[Item]) -> bool:
+    """Return whether a semicolon parts a side or place from the finding that comes after it."""
+    return bool({"side", "place"} & set(item.roles)) and any(
+        item.end <= stop.start < mention.start and "semicolon" in stop.roles for stop in stops
+    )
 
 
 def _goes_before(

@@ -19,7 +19,7 @@ _HELPERS = {"when", "organ", "each", "opening", "spared", "list_of", "not_so"}
 OTHER = "other"
 """The side that is not the one told before."""
 SAME = "same"
-"""The anatomy that was told before."""
+"""The anatomy, or side, that was told before."""
 _OTHER_SIDE = {Side.LEFT: Side.RIGHT, Side.RIGHT: Side.LEFT}
 _GRADES = list(Severity)
 _MISPLACED = {
@@ -74,7 +74,7 @@ def settle(items: Sequence[Item], words: Sequence[str], before: Sequence[Item] =
             item.start > _START
             and not _HELPERS & roles.keys()
             and item.cue != "replaced"
-            and roles.get("side") != OTHER
+            and roles.get("side") not in (OTHER, SAME)
             and roles.get("anatomy") != SAME
         ):
             settled.append(item)
@@ -103,6 +103,11 @@ def _settled(item: Item, after: Item | None, before: Sequence[Item]) -> list[Ite
         roles = {name: value for name, value in roles.items() if name != "side"}
         if known:
             roles = {**roles, "side": _OTHER_SIDE[known[-1]]}
+    if roles.get("side") == SAME:  # "the left lung, with a nodule in its apex"
+        known = [one.roles["side"] for one in before if one.roles.get("side") in _OTHER_SIDE]
+        roles = {name: value for name, value in roles.items() if name != "side"}
+        if known and after is not None and adjacent and "place" in after.roles:
+            roles = {"side": known[-1]}
     if roles.get("anatomy") == SAME:
         named = [one.roles["anatomy"] for one in before if "anatomy" in one.roles]
         roles = {name: value for name, value in roles.items() if name != "anatomy"}

@@ -44,11 +44,11 @@ def compile_headings(sections: Mapping[str, Sequence[str]], read: Iterable[str])
     longest_first = sorted(names, key=len, reverse=True)
     lower = "|".join(re.escape(heading) for heading in longest_first)
     upper = "|".join(re.escape(heading.upper()) for heading in longest_first)
-    opening = r"^[ \t\"']*+(?:(?:[-*]|\(?\d{1,2}[.)])[ \t]*+)?|(?<=[.!?])[ \t]++"
+    opening = r"^[ \t\"'#]*+(?:(?:[-*]|\(?\d{1,2}[.)])[ \t]*+)?|(?<=[.!?])[ \t]++"
     pattern = re.compile(
         rf"(?:{opening})(?P<line>(?i:{lower}))[\"']?(?:[ \t]*+:|[ \t]++[-\u2013\u2014]+(?=\s))"
         rf"|(?<![^\W_])(?P<inline>{upper})[ \t]*:"
-        rf"|^[ \t]*+(?P<alone>(?i:{lower}))[ \t]*+$"
+        rf"|^[ \t#]*+(?P<alone>(?i:{lower}))[ \t]*+$"
         rf"|(?:^[ \t]*+|(?<=[.!?])[ \t]++)(?P<bare>{upper})(?=[ \t]+[A-Z][a-z])",
         re.MULTILINE,
     )

@@ -28,7 +28,7 @@ class Plain(NamedTuple):
 
 
 _PERHAPS_MARKED = re.compile(
-    r"[<*|\\`@\r\t\v\f\x80-\xa0\xab\xad\xbb\u2000-\uffff]|__|\[[A-Za-z]|&[#A-Za-z]|^[ \t]*[#>=]",
+    r"[<*|\\`@\r\t\v\f\x80-\xa0\xab\xad\xbb\u2000-\uffff]|__|\[[A-Za-z \]]|&[#A-Za-z]|^[ \t]*[#>=]",
     re.MULTILINE,
 )
 """What a text without markup has none of."""
@@ -52,8 +52,12 @@ _MARKUP = re.compile(
     | <abstracttext\b[^<>]{{0,99}}\blabel=["'](?P<label>[^"'<>]{{1,40}})["'][^<>]{{0,99}}>
     | (?P<block> </?(?:{_BLOCK})\b[^<>]{{0,200}}>)
     | (?P<bold> \*\* | </?(?:b|strong)> | (?<!\w)__(?=\w) | (?<=[\w:.])__(?!\w))
+    | (?P<unticked> (?:\[[ ]?\]|\u2610)[^\[\]\n\u2610-\u2612]{{0,80}}
+        (?=[\[\n\u2610-\u2612]|\Z))
+    | (?P<ticked> \[[x\u2713\u2714]\](?=[ ]?[a-z]) | [\u2611\u2612])
     | (?P<gone> </?[a-z]{{1,9}}\b[^<>\n]{{0,200}}> | <!--[^<>]{{0,500}}--> | <!doctype[^<>]{{0,99}}>
-        | ^[ \t]*(?:\#{{1,6}}|>+)[ \t] | ` | [\u00ad\u200b-\u200f\u2060\ufeff] | ^[ \t]*\|)
+        | ^[ \t]*(?:\#{{2,6}}|\#(?![ ](?-i:[a-z\d])|[^\n]*\.[ \t]*$)|>+)[ \t]
+        | ` | [\u00ad\u200b-\u200f\u2060\ufeff] | ^[ \t]*\|)
     | (?P<bar> (?<![ \t])[ \t]*+\|[ \t]*)
     | (?P<entity> &(?:\#\d{{1,6}}|\#x[0-9a-f]{{1,5}}|[a-z]{{2,8}});)
     | (?P<space> \\t | [^\S\n ])
@@ -65,7 +69,7 @@ _MARKUP = re.compile(
 )
 _BECOMES = {
     "rule": "", "line": "\n", "cell": ": ", "block": "\n\n", "gone": "", "space": " ",
-    "bullet": "-", "star": "", "bold": "", "single": "'", "double": '"',
+    "bullet": "-", "star": "", "bold": "", "single": "'", "double": '"', "unticked": "",
 }  # fmt: skip
 _INDENT = 12
 """Characters before which a bold mark still opens its line."""
@@ -115,6 +119,9 @@ def _replacement(match: re.Match[str], report: str) -> str:
     if kind == "blank":
         before, after = report[start - 1 : start].isalnum(), report[end : end + 1].isalnum()
         return " " * before + BLANK + " " * after
+    if kind == "ticked":
+        above = report[:start].rstrip()[-1:].isalnum()
+        return "; " if above and report[end : end + 2].strip()[:1].isupper() else ""
     if kind == "label":
         return f"\n\n{match['label']}: "
     if kind == "entity":

@@ -75,6 +75,8 @@ class Lexicon(NamedTuple):
     headings: Headings
     boundaries: Boundaries
     spelling: Spelling
+    fillers: frozenset[str]
+    """Adverbs that may stand within a phrase."""
     capitals: Mapping[str, str]
     """Abbreviation → word that it stands for where it is written in capitals."""
     rules: tuple[Rule, ...]
@@ -111,8 +113,8 @@ _KEYS = {
     "code", "not_of", "beside", "site", "explained", "as", "terms", "of", "is", "refined",
 }  # fmt: skip
 _ROLES = {"side": Side, "severity": Severity, "change": Change}
-_OTHER = "other"
-"""The side across from the one told before."""
+_RELATIVE = ("other", "same")
+"""The side across from the one told before, and that one."""
 _SIDED_PLACES = {"left_place": Side.LEFT, "right_place": Side.RIGHT, "both_place": Side.BILATERAL}
 """Roles of places that say their side ("bibasilar")."""
 
@@ -178,7 +180,9 @@ def load_lexicon(language: str = "en") -> Lexicon:
             {*meant, *sections.get("real_words", "").split()},
             short=sections.get("short", {}),
             joined=sections.get("joined", "").split(),
+            run_on=sections.get("run_on", "").split(),
         ),
+        frozenset(sections.get("fillers", "").split()),
         sections.get("capitals", {}),
         tuple(every),
     )
@@ -210,7 +214,7 @@ def _add_words(trie: Trie, words: Mapping[str, Mapping[str, Iterable[str]]]) -> 
     """Add ``role → value → phrases``."""
     for role, values in words.items():
         for value, phrases in values.items():
-            meant = _ROLES[role](value) if role in _ROLES and value != _OTHER else value
+            meant = _ROLES[role](value) if role in _ROLES and value not in _RELATIVE else value
             for phrase in phrases:
                 for sequence in expand(str(phrase)):
                     roles = node_of(trie, sequence)

@@ -188,6 +188,9 @@ def _inherit(source: Sequence[Reading], target: Sequence[Reading], *, graded: bo
             and reading.rule.observation is not Observation.FRACTURE
         )
         reading.attributes = [
-            own._replace(side=there.side, location=None if of_bone else there.location)
+            own._replace(
+                side=there.side,
+                location=None if of_bone else there.location or given.rule.location,
+            )
             for there in given.attributes
         ]

@@ -5,7 +5,7 @@ A term names one by itself ("effusion"); an anatomy and a state name one togethe
 before it ("heart and mediastinum are normal").
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from plainfilm.core import Observation, Status
@@ -20,6 +20,9 @@ _GAP = 3
 """Words that may stand between a state and the anatomy that it is said of ("of the")."""
 _DESCRIPTION = {"severity", "side", "change", "place"}
 """Roles that tell which one is meant."""
+_DENIED = {
+    Status.PRESENT: Status.ABSENT, Status.UNCERTAIN: Status.ABSENT, Status.ABSENT: Status.PRESENT,
+}  # fmt: skip
 _PASSED = {"side", "severity", "change", "place", "partial"}
 """Roles of items that may stand there, too."""
 
@@ -45,7 +48,7 @@ def find_items(words: Sequence[str], lexicon: Lexicon) -> list[Item]:
     rest = list(words)
     for item in named:
         rest[item.start : item.end] = [_TAKEN] * (item.end - item.start)
-    items = named + [Item(*found) for found in find(lexicon.words, rest)]
+    items = named + [Item(*found) for found in find(lexicon.words, rest, lexicon.fillers)]
     items.sort(key=lambda item: item.start)
     if not any(rule.beside for item in named for rule in item.roles.get("rules", ())):
         return items
@@ -73,21 +76,25 @@ def find_mentions(
         for item in items
         if "rules" in item.roles
     ]
-    mentions += _anaphors(items, before)
-    mentions += _Pairing(items, lexicon).mentions
+    pairs = _Pairing(items, lexicon).mentions
+    mentions += _anaphors(items, before, {pair.end: pair.rules for pair in pairs})
+    mentions += pairs
     mentions.sort(key=lambda mention: (mention.start, mention.end))
     return _without_headings(mentions, items)
 
 
-def _anaphors(items: Sequence[Item], named: tuple[Rule, ...]) -> list[Mention]:
+def _anaphors(
+    items: Sequence[Item], named: tuple[Rule, ...], pairs: Mapping[int, tuple[Rule, ...]]
+) -> list[Mention]:
     """Return a mention for each "one" or "none" that stands for what was ``named`` before.
 
     "One" has to be described ("a small one", "those on the right"), "none" to begin a clause; "the
-    left does not" and "but not on the left" deny it for a side.
+    left does not" and "but not on the left" deny it for a side. ``pairs`` are what an anatomy and
+    its state named, by where they end ("the left angle is blunted, the right is not").
     """
     found = []
     for before, item, after in zip([None, *items], items, [*items[1:], None], strict=False):
-        named = item.roles.get("rules", named)
+        named = item.roles.get("rules") or pairs.get(item.end) or named
         if not named or item.cue not in ("anaphor", "none", "ellipsis", "not_on"):
             continue
         rules, start, end = named, item.start, item.end
@@ -114,7 +121,7 @@ def _anaphors(items: Sequence[Item], named: tuple[Rule, ...]) -> list[Mention]:
                 )
             )
         if item.cue != "anaphor":
-            rules = tuple(rule._replace(status=Status.ABSENT) for rule in named)
+            rules = tuple(rule._replace(status=_DENIED[rule.status]) for rule in named)
         if fits:
             found.append(Mention(rules, start, end, ((item.start, item.end),), anaphor=True))
     return found

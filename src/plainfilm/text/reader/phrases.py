@@ -6,7 +6,7 @@ as a space, so ``air space`` also finds "air-space". A phrase without a letter i
 """
 
 import re
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Container, Hashable, Iterator, Sequence
 from itertools import product
 from typing import Any, TypeAlias
 
@@ -66,8 +66,13 @@ def node_of(trie: Trie, words: Sequence[str]) -> dict[str, Any]:
     return roles
 
 
-def find(trie: Trie, words: Sequence[str]) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    """Yield the longest phrases from left to right as (start, end, what it stands for)."""
+def find(
+    trie: Trie, words: Sequence[str], fillers: Container[str] = ()
+) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    """Yield the longest phrases from left to right as (start, end, what it stands for).
+
+    ``fillers`` are words that may stand anywhere inside a phrase ("be confidently excluded").
+    """
     at, count = 0, len(words)
     while at < count:
         node = trie.get(words[at])
@@ -78,7 +83,11 @@ def find(trie: Trie, words: Sequence[str]) -> Iterator[tuple[int, int, dict[str,
                 best = (here, node[_END])
             if here >= count:
                 break
-            node = node.get(words[here])
+            following = node.get(words[here])
+            while following is None and words[here] in fillers and here + 1 < count:
+                here += 1
+                following = node.get(words[here])
+            node = following
             here += 1
         if best is None:
             at += 1

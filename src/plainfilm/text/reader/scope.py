@@ -17,6 +17,8 @@ _FORWARD = {
 }  # fmt: skip
 _BACKWARD = {"negation_after", "uncertainty_after", "left_out_after"}
 _LIST = {"comma", "and", "with"}
+_AHEAD = 10
+"""Tokens before which a cue that goes either way finds its mention."""
 _NEARBY = 8
 """Tokens within which a list goes on to its "or"."""
 
@@ -25,12 +27,26 @@ def _only_locates(item: Item) -> bool:
     return bool({"side", "place"} & set(item.roles)) and item.cue is None
 
 
+def _locating_brackets(items: Sequence[Item]) -> set[int]:
+    """Return where the brackets stand that hold no more than a side or place ("effusion (R)")."""
+    found: set[int] = set()
+    for opening, inside, closing in zip(items, items[1:], items[2:], strict=False):
+        if opening.cue == "paren" and closing.cue == "paren_end" and _only_locates(inside):
+            found |= {opening.start, closing.start}
+    return found
+
+
 class Scopes:
     """The cues of one sentence and how far they reach."""
 
     def __init__(self, items: Sequence[Item], mentions: Sequence[Mention]) -> None:
         self.items = items
-        self.cues = [item for item in items if item.cue and "rules" not in item.roles]
+        aside = _locating_brackets(items)
+        self.cues = [
+            item
+            for item in items
+            if item.cue and "rules" not in item.roles and item.start not in aside
+        ]
         self.heads = sorted({(mention.start, mention.end) for mention in mentions})
         self.first_end = min((end for _, end in self.heads), default=0)
         self.choices = [cue.start for cue in self.cues if cue.cue in ("or", "versus")]
@@ -45,9 +61,9 @@ class Scopes:
             return kind
         stop = min(
             (c.start for c in self.cues[index + 1 :] if c.cue not in ("article", "and", "or")),
-            default=cue.end + 9,
+            default=cue.end + _AHEAD,
         )
-        ahead = any(cue.end <= start < min(stop, cue.end + 7) for start, _ in self.heads)
+        ahead = any(cue.end <= start < min(stop, cue.end + _AHEAD) for start, _ in self.heads)
         return kind.replace("_either", "" if ahead else "_after")
 
     def status(
@@ -134,8 +150,8 @@ class Scopes:
                 blocked |= {"disclaimer", "no_claim"}
             elif kind == "with":
                 blocked.add("history")
-            if kind == "comma" and len(mention.tokens) > 1:
-                blocked.add("history")  # "s/p CABG, lungs clear"
+            if kind == "comma" and (len(mention.tokens) > 1 or self._begins_anew(index)):
+                blocked.add("history")  # "s/p CABG, lungs clear", "s/p surgery, no effusion"
             if kind in _LIST and self._past_a_mention(cue):
                 blocked.add("history" if kind != "and" else "")
                 if not self._goes_on(cue, start):
@@ -185,6 +201,10 @@ class Scopes:
         changed = item.roles.get("change")
         graded = "severity" in item.roles and item.roles["severity"] != "large"
         return graded or (changed is not None and changed != "resolved")
+
+    def _begins_anew(self, index: int) -> bool:
+        """Return whether a denial stands right after the comma."""
+        return self._adjoins_next(index) and self.kinds[index + 1] == "negation"
 
     def _after_list_mark(self, index: int) -> bool:
         """Return whether the cue stands right after a comma or "and", and so starts anew."""

@@ -109,6 +109,8 @@ def _ends(text: str, begin: int, mark: re.Match[str], boundaries: Boundaries) ->
     before = text[max(begin, mark.start() - 30) : mark.start()]
     if mark.lastgroup != "stop":
         return _has_lost_stop(text, before, mark, boundaries)
+    if mark.group().startswith("?"):
+        return bool(before.strip()) and not _goes_on_asked(text, before, mark, boundaries)
     if mark.group() != "." or not before:
         return bool(before.strip())
     if _LIST_NUMBER.match(before) and mark.start() - begin < 8:
@@ -122,6 +124,17 @@ def _ends(text: str, begin: int, mark: re.Match[str], boundaries: Boundaries) ->
         return not text[mark.end() : mark.end() + 2].strip()
     follows = text[mark.end() : mark.end() + 2].strip()
     return word.lower() not in boundaries.abbreviations or follows[:1].isupper() or not follows
+
+
+def _goes_on_asked(text: str, before: str, mark: re.Match[str], boundaries: Boundaries) -> bool:
+    """Return whether a question mark ends no sentence ("opacity, ? edema", "edema? None")."""
+    following = _WORD.search(text, mark.end(), mark.end() + 20)
+    if following is None:
+        return False
+    if before[-1].isspace():
+        return following.group().islower() and "\n" not in text[mark.end() : following.start()]
+    after = text[following.end() : following.end() + 1]
+    return following.group().lower() in boundaries.answers and after in ("", ".", ",", ";", "\n")
 
 
 def _has_lost_stop(text: str, before: str, mark: re.Match[str], boundaries: Boundaries) -> bool:

@@ -72,6 +72,7 @@ def compile_spelling(
     *,
     short: Mapping[str, str] = MappingProxyType({}),
     joined: Iterable[str] = (),
+    run_on: Iterable[str] = (),
 ) -> Spelling:
     """Return how words are made whole; the last 8192 words are remembered.
 
@@ -80,6 +81,7 @@ def compile_spelling(
         known: the words that are right as they are.
         short: abbreviation, clipped word or contraction → the words that it stands for.
         joined: words that are run into the word after them ("nopneumothorax").
+        run_on: words that are run into the word before them ("effusionor").
     """
     right = frozenset(known)
     stands_for = {word: tuple(meant.split()) for word, meant in short.items()}
@@ -92,7 +94,7 @@ def compile_spelling(
             if len(term) >= SHORTEST_CHANGED_TWICE:
                 for two in _twice_shortened(term):
                     twice.setdefault(two, set()).add(term)
-    parts = frozenset(joined)
+    parts, after = frozenset(joined), frozenset(run_on)
 
     @lru_cache(maxsize=8192)
     def meant(word: str) -> Words:
@@ -111,11 +113,15 @@ def compile_spelling(
     def _parted(word: str) -> Words | None:
         for at in range(2, len(word) - 1):
             one, other = word[:at], word[at:]
-            if (one in parts and len(other) >= _PART and other in terms) or (
-                max(at, len(other)) >= _LONG_PART
-                and min(at, len(other)) >= _PART
-                and one in terms
-                and other in terms
+            if (
+                (one in parts and len(other) >= _PART and other in terms)
+                or (other in after and len(one) >= _LONG_PART and one in terms)
+                or (
+                    max(at, len(other)) >= _LONG_PART
+                    and min(at, len(other)) >= _PART
+                    and one in terms
+                    and other in terms
+                )
             ):
                 return (one, other)
         return None

@@ -22,10 +22,12 @@ def check(finding: Finding, book: Phrasebook) -> Term:
             f"cannot write {finding.observation} with detail {finding.detail!r}; "
             f"give one of: {', '.join(detail or 'no detail' for detail in near)}"
         )
+    place = book.place(term, finding.location) if finding.location else None
+    only = (place.only or place.implies) if place else None
     for what, value, allowed in (
         ("status", finding.status, term.statuses),
         ("severity", finding.severity, term.severities),
-        ("side", finding.side, term.sides),
+        ("side", finding.side, (*term.sides, only) if only else term.sides),
         ("change", finding.change, term.changes),
         ("location", finding.location, [p for kind in term.places for p in book.places[kind]]),
     ):
@@ -34,8 +36,7 @@ def check(finding: Finding, book: Phrasebook) -> Term:
                 f"cannot write {name} with {what} {str(value)!r}; "
                 f"it takes {', '.join(allowed) or 'none'}"
             )
-    place = book.place(term, finding.location) if finding.location else None
-    if place and (only := place.only or place.implies) and finding.side not in (None, only):
+    if only and finding.side not in (None, only):
         raise InputError(f"cannot write {name}: the {finding.location} is {only} only")
     absent = finding.status is Status.ABSENT
     if absent != (finding.change is Change.RESOLVED) and finding.change is not None:
