@@ -39,7 +39,7 @@ _BLOCK = (
 )
 _HIDDEN = (
     "redacted|removed|deleted|de-?identified|anonymi[sz]ed|masked?|blank|unk|unknown|phi|name|person"
-    "|patient|doctor|date|time|age|location|hospital|id|x+"
+    "|patient|doctor|date|time|age|location|hospital|id|xx+"
 )
 _MARKUP = re.compile(
     rf"""
