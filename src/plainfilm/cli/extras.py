@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires
 
-_IMPORTED_AS = {"PIL": "pillow", "sklearn": "scikit-learn", "markupsafe": "jinja2"}
+_IMPORTED_AS = {"PIL": "pillow", "sklearn": "scikit-learn", "markupsafe": "jinja2", "fpdf": "fpdf2"}
 """Modules that are not called like the package that brings them."""
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _EXTRA = re.compile(r"""extra\s*==\s*['"]([\w-]+)['"]""")
-_FOR_USERS = ("data", "pages", "model", "demo")
+_FOR_USERS = ("data", "pages", "model", "hospital", "demo")
 """The extras, the smallest first."""
 
 

@@ -39,6 +39,18 @@ class Format(StrEnum):
     TEXT = "text"
     JSON = "json"
     HTML = "html"
+    PDF = "pdf"
+    FHIR = "fhir"
+    HL7 = "hl7"
+    DICOM_SR = "dicom-sr"
+    DICOM_SEG = "dicom-seg"
+    DICOM_SC = "dicom-sc"
+    DICOM_PDF = "dicom-pdf"
+
+    @property
+    def alone(self) -> bool:
+        """Whether a file of this form holds one study's draft and no more."""
+        return self not in (Format.TEXT, Format.JSON, Format.HTML)
 
 
 class Saliency(StrEnum):
@@ -68,7 +80,11 @@ def report(
         str, typer.Option(help="A shipped model, a run folder or a checkpoint directory.")
     ] = "plainfilm-small",
     format: Annotated[
-        Format, typer.Option(help="text to read, json to process, html to look at.")
+        Format,
+        typer.Option(
+            help="text to read, json to process, html to look at, or a form that a hospital's "
+            "systems take (docs/exports.md): one study's each."
+        ),
     ] = Format.TEXT,
     output: Annotated[
         Path | None,
@@ -87,6 +103,13 @@ def report(
     audience: Annotated[
         Audience, typer.Option(help="patient: the same statements in plain words, as text.")
     ] = Audience.RADIOLOGIST,
+    identified: Annotated[
+        bool,
+        typer.Option(
+            "--identified",
+            help="Copy whose films they are from DICOM headers into pdf, fhir, hl7 and DICOM.",
+        ),
+    ] = False,
     preset: PresetOption = None,
     device: DeviceOption = None,
     threads: ThreadsOption = None,
@@ -101,11 +124,14 @@ def report(
         plainfilm report chest.dcm
         plainfilm report pa.dcm lateral.dcm --together --indication "Cough and fever."
         plainfilm report films/*.png --format html -o reports.html
+        plainfilm report chest.dcm --format dicom-sr --identified -o chest.sr.dcm
         plainfilm report chest.dcm --model FOLDER --preset unirg-cxr
         torchrun --nproc-per-node 8 -m plainfilm report films/*.dcm --format json -o reports.json
     """
     if audience is Audience.PATIENT and format is not Format.TEXT:
         raise InputError(f"--audience patient is written as text, not as {format}")
+    if identified and not format.alone:
+        raise InputError(f"--identified is for pdf, fhir, hl7 and DICOM; {format} never says it")
     if output == Path("-"):
         output = None
     if output is not None:
@@ -114,6 +140,11 @@ def report(
         indication = printable(indication)
     refused: list[str] = []
     groups = [files] if together else [[file] for file in files]
+    if format.alone and len(groups) > 1:
+        raise InputError(
+            f"{format} holds one study a file, got {len(groups)}: give one study at a time, or "
+            "--together where they are films of one"
+        )
 
     def opened() -> "ReportModel":
         from plainfilm.pipeline import load_model
@@ -126,7 +157,7 @@ def report(
     if others > 1:
         drafts = _shared(groups, refused, opened, saliency, indication)
     else:
-        studies = _studies(groups, refused, indication=indication)
+        studies = _studies(groups, refused, indication=indication, identified=identified)
         drafts = _drafts(studies, opened, saliency)
     written = 0
     if place == 0:
@@ -138,7 +169,11 @@ def report(
 
 
 def _studies(
-    groups: list[list[Path]], refused: list[str], *, indication: str | None
+    groups: list[list[Path]],
+    refused: list[str],
+    *,
+    indication: str | None,
+    identified: bool = False,
 ) -> Iterator[Study]:
     """Read one study after the other; why one can't be read is said and goes into ``refused``."""
     from rich.console import Console
@@ -154,7 +189,7 @@ def _studies(
         disable=len(groups) < 2,
     ):
         try:
-            study = load_study(*group, indication=indication)
+            study = load_study(*group, indication=indication, identified=identified)
             if study.frontal is None:
                 raise InputError(f"{group[0]}: no frontal film; the models read frontal films")
         except PlainfilmError as error:
@@ -231,6 +266,16 @@ def _write(
     drafts = chain([first], drafts)
     if format is Format.HTML:
         return _write_page(drafts, output)
+    if format.alone:
+        from plainfilm.export.formats import form
+
+        study, draft = next(drafts)
+        content = form(str(format)).write(study, draft)
+        if output is None:
+            typer.echo(content, nl=False)
+        else:
+            write_atomically(output, content)
+        return 1
     around = {"head": "[", "between": ",\n", "tail": "]\n"} if several else {}
     with closing(
         GrowingFile(output, **around if format is Format.JSON else {"between": "\n\n"})

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
-from plainfilm.core import InputError, MissingDependencyError, Score
+from plainfilm.core import InputError, MissingDependencyError, Report, Score, Study
 from plainfilm.export.cards import Card, Entry
 from plainfilm.export.plain import DISCLAIMER
 from plainfilm.text.matching import WORDS
@@ -57,6 +57,11 @@ def report_page(
         number=_number,
         parts=_parts(scores or {}),
     )
+
+
+def study_page(study: Study, report: Report) -> str:
+    """Return the page of one study's draft."""
+    return report_page([Entry(study=study, report=report)], title="Draft report") + "\n"
 
 
 def render(name: str, **values: object) -> str:

@@ -168,6 +168,12 @@ def without_folders(message: str, images: Iterable[Image]) -> str:
     return message
 
 
+def notes(study: Study, report: Report) -> list[str]:
+    """Return what must be known of a draft before it is read, a line each: badges come first."""
+    warnings = [without_folders(warning, study.images) for warning in report.warnings]
+    return [*report.badges, DISCLAIMER, *warnings]
+
+
 def evidence_of(finding: Finding, report: Report) -> tuple[Evidence, ...]:
     """Return what a statement rests on: its own evidence, else the report's on its observation."""
     shared = (e for e in report.evidence if e.observation == finding.observation)
