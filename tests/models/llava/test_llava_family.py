@@ -53,22 +53,24 @@ def test_a_batch_has_a_feature_and_maps_for_each_film(built):
     assert batch["observations"].shape == (3, 14)
 
 
+@pytest.mark.parametrize("grid", [None, 2])
 @pytest.mark.parametrize(("model_type", "more", "leading"), [
     ("clip_vision_model", {"projection_dim": 16}, 1),
     ("vit", {}, 1),
     ("siglip_vision_model", {}, 0),
     ("dinov2_with_registers", {"num_register_tokens": 3, "mlp_ratio": 1}, 4),
 ])  # fmt: skip
-def test_any_tower_has_as_many_tokens_as_placeholders(model_type, more, leading):
-    """A class token is left out; registers stay, with placeholders of their own."""
+def test_any_tower_has_as_many_tokens_as_placeholders(model_type, more, leading, grid):
+    """A class token is left out; registers stay, unless the patches are averaged."""
     sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
     tower = {"model_type": model_type, "image_size": 32, "patch_size": 8} | sizes | more
     if model_type != "dinov2_with_registers":
         tower["intermediate_size"] = 16
-    built = build(settings(vision=tower))
+    built = build(settings(vision=tower, token_grid=grid))
     batch = family.collate(built, REPORT)(examples([study(1), study(2)]))
     placeholders = (batch["input_ids"] == built.model.config.image_token_id).sum(1)
-    assert placeholders.tolist() == [16 + max(leading - 1, 0) + 6] * 2
+    tokens = 16 + max(leading - 1, 0) if grid is None else grid**2
+    assert placeholders.tolist() == [tokens + 6] * 2
     assert torch.isfinite(whole_loss(family.losses(built.model, batch, REPORT)))
 
 
@@ -211,6 +213,12 @@ def test_the_shipped_models_backbone_can_be_the_tower():
         ).last_hidden_state.flatten(2).transpose(1, 2)  # fmt: skip
     assert seen.shape == (1, 144, 160)
     torch.testing.assert_close(seen, theirs, rtol=0.05, atol=0.05)  # 8-bit pictures
+
+
+def test_a_token_grid_must_fit_the_film():
+    for grid in (3, 5, 32):
+        with pytest.raises(InputError, match="give a number that divides the film's 32 pixels"):
+            build(settings(token_grid=grid))
 
 
 def test_a_folder_without_a_tower_is_told(tmp_path):

@@ -11,12 +11,14 @@ class FusedLlavaConfig(LlavaConfig):
 
     ``fusion`` is what :func:`plainfilm.models.llava.fusion_values.fusion_values` returns; None is
     LLaVA itself. ``label_count`` is the number of labels of a classifier on the tower's tokens; 0
-    without one.
+    without one. ``token_grid`` is the side of the raster to which the tower's tokens are averaged;
+    None leaves them as they are.
     """
 
     model_type = "plainfilm_llava"
 
     fusion: dict[str, Any] | None = None
     label_count: int = 0
+    token_grid: int | None = None
     # TRL reads it unguarded where it opens a reference model.
     auto_map: dict[str, str] = field(default_factory=dict)

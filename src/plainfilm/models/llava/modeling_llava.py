@@ -53,6 +53,8 @@ def tower_tokens(config: Any) -> int:
     Raises:
         InputError: the tower's configuration does not say.
     """
+    if getattr(config, "token_grid", None) is not None:
+        return int(config.token_grid) ** 2
     vision = config.vision_config
     size, patch = getattr(vision, "image_size", None), getattr(vision, "patch_size", None)
     if not isinstance(size, int) or not isinstance(patch, int):
@@ -89,6 +91,18 @@ def _leading_tokens(kind: Any, values: str) -> int:
             f"{patches} patches (image_size {size}, patch_size {vision.patch_size})"
         )
     return int(tokens - patches)
+
+
+def _averaged(tokens: torch.Tensor, grid: int) -> torch.Tensor:
+    """Return a square of patches averaged to ``grid`` × ``grid`` tokens; others are left out.
+
+    Args:
+        tokens: ``(films, tokens, width)``, those of the patches last.
+        grid: cells along each side.
+    """
+    side = math.isqrt(tokens.shape[1])
+    patches = tokens[:, -side * side :].transpose(1, 2).unflatten(2, (side, side))
+    return nn.functional.adaptive_avg_pool2d(patches, grid).flatten(2).transpose(1, 2)
 
 
 def fused_tokens(config: Any) -> int:
@@ -143,7 +157,9 @@ class _FusedModel:
         chosen = [one.flatten(2).transpose(1, 2) if one.ndim == 4 else one for one in chosen]
         if strategy == "default":
             chosen = [one[:, 1:] for one in chosen]
-        return torch.cat(chosen, dim=-1)
+        tokens = torch.cat(chosen, dim=-1)
+        grid = getattr(self.config, "token_grid", None)
+        return tokens if grid is None else _averaged(tokens, grid)
 
     def label_logits(self, tower: torch.Tensor) -> torch.Tensor:
         """Return the logits ``(films, labels)`` of the tower's tokens, pooled by log-sum-exp.

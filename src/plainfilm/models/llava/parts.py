@@ -81,13 +81,20 @@ def put_together(
         text = _text_config(settings.text, tokenizer)
     clip = vision.model_type == "clip_vision_model"
     leading = leading_tokens(vision)
+    side, grid = vision.image_size // vision.patch_size, settings.token_grid
+    if grid is not None and (grid > side or vision.image_size % grid):
+        raise InputError(
+            f"model.token_grid {grid}: give a number that divides the film's {vision.image_size} "
+            f"pixels, at most the tower's own {side}"
+        )
     config = FusedLlavaConfig(
         vision_config=_plain(vision),
         text_config=_plain(text) | {"vocab_size": max(len(tokenizer), text.vocab_size)},
         image_token_index=tokenizer.convert_tokens_to_ids(IMAGE),
-        image_seq_length=(vision.image_size // vision.patch_size) ** 2,
+        image_seq_length=(grid or side) ** 2,
         vision_feature_layer=settings.vision_layer,
         vision_feature_select_strategy="default" if leading else "full",
+        token_grid=grid,
         fusion=fusion,
         label_count=labels,
     )
@@ -114,10 +121,11 @@ def put_together(
     processor = FusedLlavaProcessor(
         pictures,
         tokenizer,
-        patch_size=vision.patch_size,
+        patch_size=vision.patch_size if grid is None else vision.image_size // grid,
         vision_feature_select_strategy=config.vision_feature_select_strategy,
         chat_template=CHAT,
-        num_additional_image_tokens=leading,
+        # With token_grid the patches alone are left; the class token is subtracted all the same.
+        num_additional_image_tokens=leading if grid is None else min(leading, 1),
     )
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     return model, processor

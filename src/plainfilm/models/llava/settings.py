@@ -107,6 +107,9 @@ class LlavaSettings(Asked):
     learned from the training reports."""
     vision_layer: int = -2
     """Which of the tower's hidden states are its tokens (LLaVA-1.5: the last but one)."""
+    token_grid: Annotated[int, Field(ge=1)] | None = None
+    """Side of the raster to which the tower's tokens are averaged, where a tower is put together;
+    its own where left out."""
     vocabulary_size: Annotated[int, Field(ge=300)] = 2000
     """Of a tokenizer that is learned."""
     fusion: FusionSettings | None = None
@@ -117,6 +120,8 @@ class LlavaSettings(Asked):
         parts = (self.vision is not None, self.text is not None)
         if (self.checkpoint is None) != all(parts) or (self.checkpoint is not None and any(parts)):
             raise ValueError("give either checkpoint, or both vision and text")
+        if self.token_grid is not None and self.checkpoint is not None:
+            raise ValueError("token_grid: a checkpoint has its own: leave it out")
         if self.adapter is not None and self.checkpoint is None:
             raise ValueError("an adapter needs a checkpoint whose weights it leaves alone")
         return self
