@@ -101,8 +101,9 @@ def _averaged(tokens: torch.Tensor, grid: int) -> torch.Tensor:
         grid: cells along each side.
     """
     side = math.isqrt(tokens.shape[1])
-    patches = tokens[:, -side * side :].transpose(1, 2).unflatten(2, (side, side))
-    return nn.functional.adaptive_avg_pool2d(patches, grid).flatten(2).transpose(1, 2)
+    patches = tokens[:, -side * side :].transpose(1, 2).reshape(len(tokens), -1, side, side)
+    cells: torch.Tensor = nn.functional.adaptive_avg_pool2d(patches, grid)
+    return cells.flatten(2).transpose(1, 2)
 
 
 def fused_tokens(config: Any) -> int:
