@@ -1,7 +1,7 @@
 """plainfilm trains, runs and honestly scores chest X-ray report generators.
 
-Importing the package is light: each name below is loaded, with what it needs, on first use.
-transformers' Auto classes know the models from then on (:mod:`plainfilm.auto`).
+Importing the package is fast: each name below is imported, with its dependencies, on first use.
+Importing it also registers the models with transformers' Auto classes (:mod:`plainfilm.auto`).
 """
 
 from importlib import import_module

@@ -1,9 +1,9 @@
-"""Makes transformers' Auto classes know plainfilm's models once plainfilm is imported.
+"""Lazy registration of plainfilm's models with transformers' Auto classes.
 
-``AutoConfig``, ``AutoModelForSeq2SeqLM``, ``AutoProcessor`` and ``AutoImageProcessor`` look their
-classes up in tables. Each model family enters its classes there when it is imported; what stands
-here makes the tables import a family when one of its names is first asked for. So neither torch
-nor transformers is imported with plainfilm, and it does not matter which comes first.
+``AutoConfig``, ``AutoModelForSeq2SeqLM``, ``AutoProcessor`` and ``AutoImageProcessor`` look up
+their classes in mappings. Each model family registers its classes there when it is imported; this
+module makes the mappings import a family when one of its names is first looked up. So importing
+plainfilm imports neither torch nor transformers, and the order of imports does not matter.
 """
 
 import sys
@@ -21,23 +21,23 @@ _TABLES = {
     "transformers.models.auto.processing_auto": "PROCESSOR_MAPPING",
     "transformers.models.auto.image_processing_auto": "IMAGE_PROCESSOR_MAPPING",
 }
-"""Modules of transformers, and the table in each to which others can add."""
+"""Modules of transformers, and the extensible mapping in each."""
 
 
 def model_types() -> dict[str, str]:
-    """Return the family of each ``model_type`` of our own, by the names of their files."""
+    """Return plainfilm's ``model_type`` → family, found by the names of configuration files."""
     found = (Path(__file__).parent / "models").glob("*/configuration_*.py")
     return {path.stem.removeprefix("configuration_"): path.parent.name for path in sorted(found)}
 
 
 class _Added(dict[Any, Any]):
-    """What was added to a table of transformers; ours is added when it is asked for."""
+    """The added entries of a transformers mapping; ours are imported when looked up."""
 
     def _import(self, model_type: str) -> None:
         import_module(f"plainfilm.models.{model_types()[model_type]}")
 
     def _import_all(self) -> None:
-        with suppress(ImportError):  # without torch none of ours can be meant
+        with suppress(ImportError):  # without torch none of our models can be used
             for model_type in model_types():
                 self._import(model_type)
 
@@ -69,7 +69,7 @@ class _Added(dict[Any, Any]):
 
 
 def _extend(module: ModuleType) -> None:
-    """Let the table of a module of transformers know our families."""
+    """Add our families to the mapping of a transformers module."""
     table = getattr(module, _TABLES[module.__name__], None)
     added = getattr(table, "_extra_content", None)
     if isinstance(added, dict) and not isinstance(added, _Added):
@@ -77,7 +77,7 @@ def _extend(module: ModuleType) -> None:
 
 
 class _Finder(MetaPathFinder):
-    """Extends the tables as soon as their modules are imported."""
+    """Extends the mappings as soon as their modules are imported."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -91,7 +91,7 @@ class _Finder(MetaPathFinder):
 
 
 class _Extending(Loader):
-    """Runs a module as its own loader does, then extends its table."""
+    """Runs a module with its own loader, then extends its mapping."""
 
     def __init__(self, loader: Loader) -> None:
         self._loader = loader
@@ -108,7 +108,7 @@ class _Extending(Loader):
 
 
 def install() -> None:
-    """Extend the tables that are there, and those that are imported later."""
+    """Extend the mappings already imported, and those imported later."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
     for name in _TABLES:

@@ -1,4 +1,4 @@
-"""The words that every room shares, and the error tree; no torch."""
+"""The types that all packages share, and the error classes; no torch."""
 
 from plainfilm.core.errors import (
     DatasetError,

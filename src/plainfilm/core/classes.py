@@ -1,11 +1,12 @@
-"""The 212 classes of anatomy, pathology and foreign objects that ASaRG's maps are given in.
+"""The 212 classes of anatomy, pathology and foreign objects of ASaRG's segmentation maps.
 
 Numbers, order and spelling are those of the table at the end of the ASaRG paper (an extended CXAS;
-its own spellings such as *trunc* and *Stiches* are kept, since names are keys). The paper says that
-20 superclasses did as well as the 212, but not which: the grouping here is plainfilm's own, 18
-anatomical groups by the table's order, no two of which cover the same, then two of findings.
+its spellings such as *trunc* and *Stiches* are kept, since names are keys). The paper says that
+20 superclasses worked as well as the 212, but not which: the grouping here is plainfilm's own, 18
+anatomical groups in the table's order, no two of which cover the same area, then two of findings.
 Opacity and edema have no class in the table; plainfilm adds them, with names that say so. The lead
-letter, *Letters*, belongs to no superclass: it is on most films and no object in the patient.
+letter, *Letters*, belongs to no superclass: it is on most films and is not an object in the
+patient.
 """
 
 from dataclasses import dataclass
@@ -16,9 +17,9 @@ SUPERCLASSES = (
     "upper lung zones", "lower lung zones", "less obstructed lungs", "airways", "breasts",
     "finding: pathology", "finding: foreign object",
 )  # fmt: skip
-"""Names of the 20 superclasses, in the order of the models' maps. Those of anatomy have a map of
-every film; one that begins with ``finding:`` is empty where there is none, so that its mere
-presence tells something."""
+"""Names of the 20 superclasses, in the order of the models' maps. Anatomical ones have a map on
+every film; those that begin with ``finding:`` are empty without a finding, so that a non-empty map
+alone reveals one."""
 
 ORDINALS = (
     "1st", "2nd", "3rd", "4th", "5th", "6th", "7th", "8th", "9th", "10th", "11th", "12th",
@@ -33,29 +34,29 @@ ZONES = (
     "right apical zone lung", "left upper zone lung", "left mid zone lung", "left lung base",
     "left apical zone lung",
 )  # fmt: skip
-"""The lungs, whole and by zone; the table has each again as *less obstructed*."""
+"""The lungs, whole and by zone; the table lists each a second time as *less obstructed*."""
 
 
 @dataclass(frozen=True)
 class AnatomyClass:
-    """One of the 212 classes."""
+    """One class of the table, or one that plainfilm adds."""
 
     index: int
-    """0 to 211."""
+    """Row of the table, 0 to 211; the added classes follow."""
     name: str
     superclass: str | None
     """None for the lead letter."""
 
 
 def _zone(name: str) -> str:
-    """Return the superclass of one of :data:`ZONES`; those of the middle are part of the whole."""
+    """Return the superclass of one of :data:`ZONES`; middle zones belong to the whole lungs."""
     if "upper" in name or "apical" in name:
         return "upper lung zones"
     return "lower lung zones" if name.endswith("base") else "lungs"
 
 
 def _ribs() -> list[tuple[str, str]]:
-    """Return the table's ribs, from the 12th to the 1st: each side's, then both sides together."""
+    """Return (name, superclass) of the ribs in the table's order: by side, then both sides."""
     single, both = [], [("12th rib", "posterior ribs")]
     for ordinal in reversed(ORDINALS):
         parts = ("posterior",) if ordinal == "12th" else ("anterior", "posterior")
@@ -125,4 +126,4 @@ ADDED = tuple(
     AnatomyClass(len(CLASSES) + index, f"plainfilm: {name}", "finding: pathology")
     for index, name in enumerate(("Lung Opacity", "Edema"))
 )
-"""What plainfilm adds to the table."""
+"""Classes that plainfilm adds to the table."""

@@ -1,4 +1,4 @@
-"""The error tree: one class per kind of trouble a user can mend.
+"""The error classes: one for each kind of problem that a user can fix.
 
 Every message is one line that says what was given, what was expected and what to do. The command
 line prints it as it is and exits with a non-zero status; from Python, ``except PlainfilmError``
@@ -15,11 +15,11 @@ class PlainfilmError(Exception):
 
 
 class InputError(PlainfilmError, ValueError):
-    """A value, file or text is not what was asked for."""
+    """A value, file or text is not what was expected."""
 
 
 class ImageError(InputError):
-    """A file cannot be read as an image, or what it shows is not a chest film."""
+    """A file cannot be read as an image, or the image is not a chest film."""
 
 
 class OutputError(PlainfilmError, OSError):
@@ -27,7 +27,7 @@ class OutputError(PlainfilmError, OSError):
 
 
 class DatasetError(InputError):
-    """A dataset directory, or a source it is prepared from, is missing or malformed."""
+    """A dataset directory, or the source it is prepared from, is missing or malformed."""
 
 
 class RecipeError(InputError):
@@ -39,7 +39,7 @@ class ModelError(PlainfilmError):
 
 
 class TrainingError(PlainfilmError):
-    """Training cannot go on (a NaN loss, a run folder of another recipe)."""
+    """Training cannot continue (a NaN loss, a run folder of another recipe)."""
 
 
 class MetricError(InputError):
@@ -47,7 +47,7 @@ class MetricError(InputError):
 
 
 class MissingDependencyError(PlainfilmError, ImportError):
-    """An optional dependency is not installed; the message names the extra that brings it."""
+    """An optional dependency is not installed; the message names the extra that installs it."""
 
     @classmethod
     def of(cls, package: str, extra: str) -> "MissingDependencyError":
@@ -58,20 +58,21 @@ class MissingDependencyError(PlainfilmError, ImportError):
 
 
 class PlainfilmWarning(UserWarning):
-    """Something works, but not as well as the caller may believe."""
+    """Something works, but not as well as the caller may expect."""
 
 
 def one_line(error: BaseException) -> str:
-    """Return what an exception says, in one line of at most 160 characters."""
+    """Return an exception's message in one line of at most 160 characters."""
     return " ".join(str(error).split())[:160] or type(error).__name__
 
 
 @contextmanager
 def errors_as(kind: type[PlainfilmError], what: str, then: str) -> Iterator[None]:
-    """Turn whatever a library raises inside into the error ``WHAT (its message); THEN``.
+    """Convert whatever a library raises in the block into the error ``WHAT (its message); THEN``.
 
-    For libraries that read what comes from outside. Compiled ones raise outside of ``Exception``
-    too (a panic in Rust code), so everything counts but the program's own end.
+    Meant for libraries that read external files. Compiled ones can also raise exceptions that are
+    not an ``Exception`` (a panic in Rust code), so everything is converted except the program's
+    own exit.
     """
     try:
         yield
@@ -84,5 +85,5 @@ def errors_as(kind: type[PlainfilmError], what: str, then: str) -> Iterator[None
 
 
 def printable(name: str) -> str:
-    """Return a file name as text that any encoding holds; bytes that are no UTF-8 as ``\\xfc``."""
+    """Return a file name as valid text; bytes that are not UTF-8 become ``\\xfc``."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")

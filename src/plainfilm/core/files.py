@@ -1,7 +1,8 @@
-"""Writing files whole or not at all, and never in place of what is no file.
+"""Atomic writing of files.
 
-A symbolic link is followed, and what it leads to is written. A device or a pipe is written to. A
-file that is there keeps its permissions. Whatever goes wrong is an OutputError in one line.
+A file is written whole or not at all. A symbolic link is followed and its target replaced; a device
+or a pipe is written to, never replaced. An existing file keeps its permissions. Every failure is an
+OutputError in one line.
 """
 
 import errno
@@ -22,7 +23,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 PART = ".part"
-"""What the name of a file ends with that is being written."""
+"""Suffix of files that are still being written."""
 
 _ADVICE = {
     errno.ENOSPC: "free some space, or write elsewhere",
@@ -38,9 +39,10 @@ _ADVICE = {
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write ``content`` to ``path`` (text as UTF-8), so that nobody ever sees half of it.
+    """Write ``content`` to ``path`` (text as UTF-8), so that it is never seen half-written.
 
-    What can't be UTF-8 (bytes of a file's name) is written as ``\\udcfc``, which JSON reads back.
+    Surrogates (undecodable bytes of a file's name) are written as ``\\udcfc``, which JSON reads
+    back.
 
     Raises:
         OutputError: the folder does not exist, or the file cannot be written.
@@ -62,7 +64,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Raise OutputError now where :func:`write_atomically` would after hours of work."""
+    """Raise OutputError now if :func:`write_atomically` would raise it after hours of work."""
     with saying_why(path):
         target = _target(path)
         if not _is_special(target):
@@ -74,7 +76,7 @@ def check_writable(path: Path) -> None:
 
 
 def check_folder(path: Path) -> None:
-    """Raise OutputError now where the folder ``path`` can't be made, or not be written into."""
+    """Raise OutputError now if the folder ``path`` can't be made, or can't be written to."""
     with saying_why(path):
         above = path
         while not above.exists():
@@ -86,7 +88,7 @@ def check_folder(path: Path) -> None:
 
 @contextmanager
 def saying_why(path: Path) -> Iterator[None]:
-    """Turn an OSError that is raised inside into an OutputError: ``path`` can't be written."""
+    """Convert an OSError raised in the block into an OutputError: ``path`` can't be written."""
     try:
         yield
     except OutputError:
@@ -104,9 +106,10 @@ def saying_why(path: Path) -> Iterator[None]:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[bool]:
-    """Hold the lock of a folder; yields False where another process has it.
+    """Hold the lock of a folder; yields False if another process holds it.
 
-    The lock goes with the process, however that ends. Where the system has none, all are let in.
+    The lock ends with the process, however that ends. On systems without ``flock`` it always yields
+    True.
     """
     if fcntl is None:
         yield True
@@ -118,29 +121,29 @@ def locked(folder: Path) -> Iterator[bool]:
         except OSError:
             yield False
             return
-        # Whoever had it may have given the folder its final name in the meantime.
+        # The previous holder may have renamed the folder to its final name in the meantime.
         yield folder.exists() and os.path.samestat(os.fstat(handle), folder.stat())
     finally:
         os.close(handle)
 
 
 def encoded(text: str) -> bytes:
-    """Return ``text`` as UTF-8; what can't be is written as an escape such as ``\\udcfc``."""
+    """Return ``text`` as UTF-8; surrogates become escapes such as ``\\udcfc``."""
     return text.encode("utf-8", "backslashreplace")
 
 
 class GrowingFile:
-    """A text that is written piece by piece, and is whole after each.
+    """A text file that is written piece by piece and is complete after each piece.
 
-    A file is there from the first piece on and ends with ``tail`` at any time, so that whatever
-    stops the program, nothing that was finished is lost. Standard output, devices and pipes get
-    the pieces as they come, and the tail when it is closed.
+    The file exists from the first piece on and always ends with ``tail``, so that no finished piece
+    is lost however the program ends. Standard output, devices and pipes get the pieces as they
+    come, and the tail on :meth:`close`.
 
     Args:
         path: the file; None is standard output.
-        head: stands before the first piece.
-        between: stands between two.
-        tail: stands behind the last.
+        head: text before the first piece.
+        between: text between two pieces.
+        tail: text after the last piece.
     """
 
     def __init__(
@@ -156,7 +159,7 @@ class GrowingFile:
         """Write a piece.
 
         Raises:
-            OutputError: it can't be written.
+            OutputError: the file can't be written.
         """
         data = (self.between if self.pieces else self.head) + encoded(piece)
         self.pieces += 1
@@ -180,7 +183,7 @@ class GrowingFile:
                 self._end += len(data)
 
     def close(self) -> None:
-        """Write the tail where it isn't there yet."""
+        """Write the tail if it is not written yet, and close the file."""
         if self.path is None:
             _to_standard_output(self.tail if self.pieces else b"")
         elif self._stream is not None:
@@ -195,9 +198,9 @@ def _to_standard_output(data: bytes) -> None:
 
 
 def _target(path: Path) -> Path:
-    """Return what a path leads to; raise OSError where it can't be written over."""
+    """Return the path with a symbolic link resolved; raise OSError if it can't be overwritten."""
     with suppress(FileNotFoundError):
-        path.lstat()  # unlike exists(), says what a name has that no file can have
+        path.lstat()  # unlike exists(), raises on a name that no file can have
     target = Path(os.path.realpath(path)) if path.is_symlink() else path
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -212,7 +215,7 @@ def _is_special(target: Path) -> bool:
 
 
 def _part(target: Path) -> Path:
-    """Return a name beside ``target`` that is no longer than any file's may be."""
+    """Return a temporary name in ``target``'s folder, short enough for any file system."""
     return target.with_name(f".{os.getpid()}-{secrets.token_hex(4)}{PART}")
 
 

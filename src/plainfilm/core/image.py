@@ -1,4 +1,4 @@
-"""Image: one film, as every stage sees it."""
+"""Image: one film, the same type in every stage."""
 
 import base64
 import zlib
@@ -15,7 +15,7 @@ Pixels = npt.NDArray[np.float32]
 
 
 class View(StrEnum):
-    """How the film was taken; ``unknown`` where neither a header nor the user says."""
+    """Projection of the film; ``unknown`` if neither a header nor the user gives it."""
 
     PA = "PA"
     AP = "AP"
@@ -37,13 +37,13 @@ class Provenance(StrEnum):
 
 
 class Patient(Word):
-    """Whose film it is, in the words of its DICOM header; read only where it is asked for."""
+    """The patient's identity as in the DICOM header; read only on explicit request."""
 
     name: str = ""
     """Family^given^middle^prefix^suffix."""
     id: str = ""
     issuer: str = ""
-    """Who gave the id."""
+    """Issuer of the id."""
     birth_date: str = ""
     """YYYYMMDD."""
     sex: str = ""
@@ -61,21 +61,21 @@ Uid = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)+$", max_length=64)]
 
 
 class Reference(Word):
-    """The DICOM object that a film came from: what a structured report must cite."""
+    """The DICOM object that a film came from, which a structured report must cite."""
 
     study_uid: Uid
     series_uid: Uid
     instance_uid: Uid
     class_uid: Uid
     rows: int
-    """Of the stored picture, as are the columns."""
+    """Rows of the stored picture; ``columns`` likewise."""
     columns: int
     turns: int = 0
-    """Quarter turns, counterclockwise, by which the stored picture was turned upright."""
+    """Quarter turns, counterclockwise, by which the stored picture was rotated upright."""
     mirrored: bool = False
-    """Whether it was mirrored after that."""
+    """Whether the picture was mirrored after the rotation."""
     patient: Patient | None = None
-    """None unless it was asked for."""
+    """The patient's identity; None unless it was requested."""
 
 
 def _as_pixels(value: Any) -> Pixels:
@@ -91,7 +91,7 @@ def _as_pixels(value: Any) -> Pixels:
     if value.ndim != 2 or min(value.shape) < 1:
         raise ValueError(f"pixels must have shape (height, width), got {value.shape}")
     frozen = value.dtype == np.float32 and value.base is None and not value.flags.writeable
-    # A copy of our own, so that it can be frozen; a large film that is frozen already needs none.
+    # Copy the array so that it can be made read-only; one that already is needs no copy.
     pixels = value if frozen else np.array(value, dtype=np.float32)
     low, high = float(pixels.min()), float(pixels.max())
     if not (np.isfinite(low) and np.isfinite(high)):
@@ -110,9 +110,9 @@ def _pixels_to_json(pixels: Pixels) -> dict[str, Any]:
 class Image(Word):
     """A film: pixels and what is known about them.
 
-    ``pixels`` is float32 ``(height, width)`` in [0, 1], bright = dense, upright, and for a frontal
-    view with the patient's left at the picture's right. ``warnings`` says what was doubtful or had
-    to be mended when it was read.
+    ``pixels`` is float32 ``(height, width)`` in [0, 1], bright = dense, upright; in a frontal view
+    the patient's left is at the picture's right. ``warnings`` lists what was doubtful or had to be
+    corrected when the file was read.
     """
 
     pixels: Annotated[
@@ -125,11 +125,11 @@ class Image(Word):
     """Distance between pixel centres: (between rows, between columns)."""
     provenance: Provenance = Provenance.REAL
     source: str | None = None
-    """The file it came from."""
+    """The file that the film was read from."""
     digest: str | None = None
     """SHA-256 of that file's content, hexadecimal."""
     reference: Annotated[Reference | None, Field(exclude=True, repr=False)] = None
-    """The DICOM object it came from; in no text and no JSON of the image."""
+    """The DICOM object that the film came from; never part of the image's repr or JSON."""
     warnings: tuple[str, ...] = ()
 
     @property
@@ -141,7 +141,7 @@ class Image(Word):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Image):
             return NotImplemented
-        apart = {"pixels", "digest"}  # the same film may lie in two files
+        apart = {"pixels", "digest"}  # the same film may be stored in two files
         return np.array_equal(self.pixels, other.pixels) and self.model_dump(
             exclude=apart
         ) == other.model_dump(exclude=apart)

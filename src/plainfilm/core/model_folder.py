@@ -1,6 +1,6 @@
-"""Model and tokenizer folders that come from outside: data alone, never code.
+"""External model and tokenizer folders: only data is loaded, never code.
 
-transformers offers to run Python files that lie in a folder whose JSON names them (``auto_map``,
+transformers can run Python files in a folder if its JSON names them (``auto_map``,
 ``custom_pipelines``). plainfilm never does: such a folder is refused, and every ``from_pretrained``
 gets :data:`OFFLINE`.
 """
@@ -14,25 +14,25 @@ from typing import Any
 from plainfilm.core.errors import ModelError, errors_as
 
 OFFLINE: dict[str, bool] = {"local_files_only": True, "trust_remote_code": False}
-"""For every ``from_pretrained``: nothing is downloaded, no code of the folder's is run."""
+"""Arguments for every ``from_pretrained``: download nothing, run no code from the folder."""
 
 _CODE = ("auto_map", "custom_pipelines")
-_DATA = ("tokenizer.json", "vocab.json")  # large, and never looked at for code
+_DATA = ("tokenizer.json", "vocab.json")  # large files whose entries never name code
 _LARGEST = 16 * 2**20
-_MOST_LAYERS = 1000  # a million of them take hours to build before any weight is missed
+_MOST_LAYERS = 1000  # a million layers take hours to build before a missing weight is noticed
 
 
 @contextmanager
 def loading(folder: Path, what: str = "the model") -> Iterator[None]:
-    """Load a folder inside: it asks for no code, and whatever goes wrong is a ModelError.
+    """Refuse a folder that requires code, and convert any failure in the block to a ModelError.
 
     Args:
-        folder: with JSON, weights, a tokenizer.
-        what: it is called in messages.
+        folder: a folder with JSON, weights or a tokenizer, which the block loads.
+        what: name of the object to load, for messages.
 
     Raises:
-        ModelError: the folder asks for code of its own, or one of its files is damaged, missing, or
-            does not fit the others.
+        ModelError: the folder requires code of its own, or one of its files is damaged, missing, or
+            does not match the others.
     """
     with errors_as(ModelError, f"cannot load {what} from {folder}", "get the folder again"):
         refuse_code(folder)
@@ -40,10 +40,10 @@ def loading(folder: Path, what: str = "the model") -> Iterator[None]:
 
 
 def refuse_code(folder: Path) -> None:
-    """Raise ModelError where a JSON file of a folder names code that is to be run.
+    """Raise ModelError if a JSON file of a folder names code to run.
 
-    An empty ``auto_map``, as some trainers write it, names none. A number of layers that only a
-    damaged file has is refused, too.
+    An empty ``auto_map``, which some trainers write, is accepted. An absurd number of layers, the
+    sign of a damaged file, is refused too.
     """
     for path in sorted(folder.glob("*.json")):
         if path.name in _DATA:
@@ -61,10 +61,10 @@ def refuse_code(folder: Path) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Return what a JSON file of a model folder holds.
+    """Return the content of a JSON file of a model folder.
 
     Raises:
-        ModelError: the file is missing, too large, or no JSON.
+        ModelError: the file is missing, too large, or not JSON.
     """
     what = f"{path} cannot be read as JSON"
     with errors_as(ModelError, what, "the folder is no model that plainfilm can load"):

@@ -1,6 +1,6 @@
-"""The 14 CheXpert observations and the words that qualify a finding.
+"""The 14 CheXpert observations and the attributes of a finding.
 
-Their order, the five-class subset and the uncertainty policy are defined here and nowhere else.
+The order of observations, the five-class subset and the uncertainty policy are defined only here.
 """
 
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Observation(StrEnum):
-    """What a finding is about: one of CheXpert's 14, or ``Other``."""
+    """The subject of a finding: one of CheXpert's 14 observations, or ``Other``."""
 
     ENLARGED_CARDIOMEDIASTINUM = "Enlarged Cardiomediastinum"
     CARDIOMEGALY = "Cardiomegaly"
@@ -28,7 +28,7 @@ class Observation(StrEnum):
 
 
 OBSERVATIONS: tuple[Observation, ...] = tuple(o for o in Observation if o is not Observation.OTHER)
-"""The 14, in CheXbert's order; every vector of labels has this order."""
+"""The 14 observations in CheXbert's order, which every vector of labels uses."""
 
 FIVE_OBSERVATIONS: tuple[Observation, ...] = (
     Observation.CARDIOMEGALY,
@@ -37,11 +37,11 @@ FIVE_OBSERVATIONS: tuple[Observation, ...] = (
     Observation.ATELECTASIS,
     Observation.PLEURAL_EFFUSION,
 )
-"""The five-class subset of the CheXpert competition, as the field's ``-5`` scores use it."""
+"""The five-class subset of the CheXpert competition, used by the field's ``-5`` scores."""
 
 
 class Status(StrEnum):
-    """What a report says of an observation; an unmentioned one has no status."""
+    """What a report says about an observation; an unmentioned one has no status."""
 
     PRESENT = "present"
     ABSENT = "absent"
@@ -57,7 +57,7 @@ class Side(StrEnum):
 
 
 class Severity(StrEnum):
-    """How much of it: an amount (trace, small, large) or a grade (mild, moderate, severe)."""
+    """Extent of a finding: an amount (trace, small, large) or a grade (mild, moderate, severe)."""
 
     TRACE = "trace"
     SMALL = "small"
@@ -78,7 +78,7 @@ class Change(StrEnum):
 
 
 class UncertaintyPolicy(StrEnum):
-    """What an uncertain mention counts as, where a metric or a classifier needs yes or no."""
+    """How an uncertain mention counts when a metric or a classifier needs yes or no."""
 
     POSITIVE = "uncertain-positive"
     NEGATIVE = "uncertain-negative"
@@ -89,9 +89,9 @@ def binarize(
     policy: UncertaintyPolicy,
     observations: Iterable[Observation] = OBSERVATIONS,
 ) -> tuple[bool, ...]:
-    """Return for each of ``observations`` whether ``labels`` counts it as present.
+    """Return whether each of ``observations`` counts as present in ``labels``.
 
-    An observation left out of ``labels`` was not mentioned and counts as not present.
+    An observation missing from ``labels`` was not mentioned and counts as not present.
     """
     positive = {Status.PRESENT}
     if policy is UncertaintyPolicy.POSITIVE:

@@ -1,8 +1,8 @@
-"""The processes that torchrun started, as its environment tells them."""
+"""Rank and number of the processes that torchrun started, from the environment."""
 
 import os
 
 
 def processes() -> tuple[int, int]:
-    """Return this process's place among those that torchrun started, and how many there are."""
+    """Return (rank, number of processes) as set by torchrun; (0, 1) without it."""
     return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))

@@ -1,4 +1,4 @@
-"""Report, Finding and Evidence: what is said of a study, and what it rests on."""
+"""Report, Finding and Evidence: what is said about a study, and the evidence for it."""
 
 from typing import Annotated
 
@@ -12,7 +12,7 @@ Span = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
 
 
 class Evidence(Word):
-    """What a statement was read from: where the model looked, and how sure its classifier is."""
+    """Evidence for a statement: where the model looked, and the classifier's probability."""
 
     observation: Observation
     probability: Annotated[float, Field(ge=0, le=1)] | None = None
@@ -21,14 +21,14 @@ class Evidence(Word):
     heatmap: tuple[tuple[float, ...], ...] = ()
     """Coarse attention map ``(rows, columns)`` over the whole film, scaled to a maximum of 1."""
     method: str = ""
-    """How the heatmap was made."""
+    """The saliency method that made the heatmap."""
 
 
 class Finding(Word):
     """One clinical statement.
 
-    ``side`` is the patient's; ``location`` is the place without its side ("lower lobe"). Spans are
-    offsets of the matched words into the text that was read.
+    ``side`` is the patient's; ``location`` is the place without its side ("lower lobe"). ``spans``
+    are the offsets of the matched words in the text that was read.
     """
 
     observation: Observation
@@ -52,7 +52,7 @@ class Finding(Word):
 
     @property
     def statement(self) -> tuple[str | None, ...]:
-        """What is said, without where it was said: the part that two reports can share."""
+        """The content without its position in a text: the part that two reports can share."""
         return (
             self.observation, self.detail, self.status, self.location,
             self.side, self.severity, self.change,
@@ -60,24 +60,24 @@ class Finding(Word):
 
 
 class Report(Word):
-    """A report as written, with the statements read from it and what they rest on."""
+    """A report's text, with the statements read from it and their evidence."""
 
     findings: str = ""
     """The FINDINGS section."""
     impression: str = ""
     """The IMPRESSION section."""
     statements: tuple[Finding, ...] = ()
-    """The list of Finding, with spans into :attr:`text`."""
+    """Findings read from the text, with spans into :attr:`text`."""
     evidence: tuple[Evidence, ...] = ()
     warnings: tuple[str, ...] = ()
     badges: tuple[str, ...] = ()
-    """What must stand first wherever the draft is shown, in a few words each."""
+    """Short notices that must come first wherever the draft is shown."""
     images_read: tuple[int, ...] = ()
     """Indices into ``Study.images`` of the films that the draft was made from."""
     hangs_on_indication: tuple[int, ...] = ()
-    """Indices into ``statements`` of those that the draft makes only with the indication."""
+    """Indices into ``statements`` of those that disappear when the indication is withheld."""
     model: str | None = None
-    """The name of the model that drafted it; None for a person's report."""
+    """Name of the model that drafted the report; None for a person's report."""
     weights: str | None = None
     """SHA-256 of the model's weights, hexadecimal."""
 

@@ -1,4 +1,4 @@
-"""Score and Signature: a number, and the protocol that made it."""
+"""Score and Signature: a number, and the protocol that produced it."""
 
 import math
 from typing import Annotated
@@ -17,11 +17,11 @@ Value = Annotated[
 
 
 class Signature(Word):
-    """The protocol behind a number; two scores with different signatures are not compared."""
+    """The protocol behind a number; scores with different signatures are not compared."""
 
     metric: str
     version: str
-    """Of the implementation, e.g. ``plainfilm-0.1.0``."""
+    """Version of the implementation, e.g. ``plainfilm-0.1.0``."""
     tokenizer: str | None = None
     case: str | None = None
     section: str | None = None
@@ -29,19 +29,19 @@ class Signature(Word):
     labels: str | None = None
     """The set of labels and the uncertainty policy of a clinical metric."""
     labeler: str | None = None
-    """Who read the labels or findings: a name, a version, and a digest of its rules."""
+    """The labeler that read labels or findings: its name, version, and a digest of its rules."""
     undefined: str | None = None
-    """What became of undefined parts of an average: ``left-out``, or a value such as ``0``."""
+    """Treatment of undefined parts of an average: ``left-out``, or a value such as ``0``."""
     language: str | None = None
-    """Of the reports, where it is not English."""
+    """Language of the reports, unless it is English."""
     split: str | None = None
     references: str | None = None
-    """What data: a digest over the sorted ids and the reference texts."""
+    """Identifies the data: a digest of the sorted ids and the reference texts."""
     count: Annotated[int, Field(ge=0)]
     checkpoint: str | None = None
     corpus: str | None = None
-    """A digest of the reports from which a metric took what it knows of a whole set, where these
-    are not the references."""
+    """Digest of the reports that a metric took its corpus statistics from, unless these are the
+    references."""
 
     def __str__(self) -> str:
         fields = self.model_dump(exclude={"metric"}, exclude_none=True)
@@ -62,15 +62,15 @@ class Score(Word):
     value: Value
     signature: Signature
     undefined: Annotated[int, Field(ge=0)] = 0
-    """How many of the parts averaged into ``value`` were undefined; at least 1 if it is NaN."""
+    """Number of undefined parts in the average; at least 1 if ``value`` is NaN."""
     interval: tuple[Value, Value] | None = None
-    """A confidence interval (lower, upper), where asked for."""
+    """Confidence interval (lower, upper), if requested."""
     interval_method: str | None = None
-    """How the interval was made: level, method, samples, seed."""
+    """How the interval was computed: level, method, samples, seed."""
     parts: dict[str, Value] = Field(default_factory=dict)
-    """The values behind it by name, e.g. F1 per observation."""
+    """Named values behind ``value``, e.g. F1 per observation."""
     reports: tuple[Value, ...] = ()
-    """The value of each report by itself, in the order given, where asked for."""
+    """Value of each single report, in the order given, if requested."""
 
     @model_validator(mode="after")
     def _undefined_is_counted(self) -> "Score":
@@ -79,7 +79,7 @@ class Score(Word):
         return self
 
     def difference(self, other: "Score") -> float:
-        """Return this value less ``other``'s, of two systems scored by one protocol.
+        """Return this value minus ``other``'s, for two systems scored by the same protocol.
 
         Raises:
             MetricError: the signatures differ; each difference is named.

@@ -1,9 +1,9 @@
-"""Texts in CSV files that a spreadsheet opens: none of them may run.
+"""CSV cells that a spreadsheet must not run as formulas.
 
-A cell that begins with =, +, -, @, a tab or a line's end is a formula to Excel and its kin, also
-where it is a report ("- No effusion."). Such a text gets an apostrophe in front, as OWASP advises
-for "CSV injection"; one that already looks so gets one more, so that reading takes off what writing
-put on.
+Excel and similar programs treat a cell that begins with =, +, -, @, a tab or a line break as a
+formula, even if it is a report ("- No effusion."). Such a text gets a leading apostrophe, as OWASP
+advises against "CSV injection"; a text that already has one gets another, so that reading removes
+exactly what writing added.
 """
 
 import re
@@ -17,12 +17,12 @@ _WRITTEN = re.compile(rf"'(?={_FORMULA.pattern})")
 
 
 def to_cell(value: _Cell) -> _Cell | str:
-    """Return a value as it is written into a cell; numbers, as text too, stay as they are."""
+    """Return a value as written to a cell; numbers, including numbers as text, are unchanged."""
     if isinstance(value, str) and _FORMULA.match(value) and not _PLAIN_NUMBER.fullmatch(value):
         return f"'{value}"
     return value
 
 
 def from_cell(text: str) -> str:
-    """Return the text that :func:`to_cell` made a cell of."""
+    """Return the text behind a cell written by :func:`to_cell`."""
     return text[1:] if _WRITTEN.match(text) else text

@@ -1,4 +1,4 @@
-"""Study: the films of one examination and everything known around them."""
+"""Study: the films of one examination and everything else known about it."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ Array = Annotated[
 
 
 class Maps(Word):
-    """Segmentation maps of one film: where each class of structure or finding is."""
+    """Segmentation maps of one film, one for each class of structure or finding."""
 
     classes: tuple[str, ...]
-    """Names of the classes; a name, never a position, decides what a map shows."""
+    """Names of the classes; maps are identified by name, never by position."""
     values: Array
-    """``(classes, rows, columns)``, the share of each cell that belongs to the class, in [0, 1];
-    the cells divide the square into which the film is fitted."""
+    """``(classes, rows, columns)``, the share of each cell covered by the class, in [0, 1]; the
+    cells divide the letterboxed square of the film."""
     source: str
-    """Where they came from: ``truth``, a model's name, or a file's."""
+    """Origin of the maps: ``truth``, the name of a model, or of a file."""
     image: Annotated[int, Field(ge=0)] = 0
-    """Index into ``Study.images`` of the film that they lie on."""
+    """Index into ``Study.images`` of the film that the maps belong to."""
 
     @model_validator(mode="after")
     def _a_map_for_each_class(self) -> Maps:
@@ -81,14 +81,14 @@ class Study(Word):
     comparison: str | None = None
     technique: str | None = None
     style: str | None = None
-    """How the institution reports, in words for a prompt, where that is known."""
+    """The institution's reporting style, described in words for a prompt, if known."""
     table: dict[str, float | str | None] = Field(default_factory=dict)
     prior: Study | None = None
     report: Report | None = None
     maps: tuple[Maps, ...] = ()
-    """Segmentation maps of its films."""
+    """Segmentation maps of the study's films."""
     features: dict[str, Array] = Field(default_factory=dict)
-    """Name of a specialist model → its description of the frontal film, a vector."""
+    """Name of a specialist model → its feature vector of the frontal film."""
 
     @property
     def frontal(self) -> int | None:
@@ -96,7 +96,7 @@ class Study(Word):
         return next(iter(self.films_to_read(1)), None)
 
     def films_to_read(self, count: int) -> list[int]:
-        """Return which images a model reads, at most ``count`` (see :func:`films_to_read`)."""
+        """Return indices of at most ``count`` images to read (see :func:`films_to_read`)."""
         return films_to_read([image.view for image in self.images], count)
 
     def __eq__(self, other: object) -> bool:
@@ -112,10 +112,10 @@ class Study(Word):
 
 
 def films_to_read(views: Sequence[View], count: int) -> list[int]:
-    """Return which films of a study a model reads, at most ``count``, in their order.
+    """Return the indices of the films that a model reads, at most ``count``, in reading order.
 
-    A frontal film first (one of unknown view where there is none), then a lateral one, then the
-    others as they come. Empty where no film is, or may be, a frontal one.
+    First a frontal film (one of unknown view if there is none), then a lateral one, then the
+    others in their order. Empty if no film is or may be frontal.
     """
     kinds = ([view.frontal for view in views], [view is View.UNKNOWN for view in views])
     first = next((kind.index(True) for kind in kinds if True in kind), None)

@@ -1,4 +1,4 @@
-"""The base of all words: immutable, typed, validated, JSON in and out."""
+"""Base class of the shared types: immutable, typed, validated, to and from JSON."""
 
 from typing import Any, Self
 
@@ -10,8 +10,8 @@ from plainfilm.core.errors import InputError
 class Word(BaseModel):
     """An immutable value with validated fields.
 
-    A wrong field raises :class:`pydantic.ValidationError` (a ``ValueError``) on construction, and
-    :class:`InputError`, in one line, from :meth:`from_json` and :meth:`from_dict`.
+    An invalid field raises :class:`pydantic.ValidationError` (a ``ValueError``) in the constructor,
+    and a one-line :class:`InputError` in :meth:`from_json` and :meth:`from_dict`.
     """
 
     model_config = ConfigDict(
@@ -23,12 +23,12 @@ class Word(BaseModel):
         return self.model_dump(mode="json")
 
     def to_json(self, indent: int | None = None) -> str:
-        """Return the word as JSON text."""
+        """Return the value as JSON text."""
         return self.model_dump_json(indent=indent)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Return the word that :meth:`to_dict` described.
+        """Return the value from the output of :meth:`to_dict`.
 
         Raises:
             InputError: a field is missing, unknown or of the wrong type; all are listed.
@@ -40,7 +40,7 @@ class Word(BaseModel):
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
-        """Return the word that :meth:`to_json` wrote.
+        """Return the value from the output of :meth:`to_json`.
 
         Raises:
             InputError: the text is not JSON, or a field is missing, unknown or of the wrong type.

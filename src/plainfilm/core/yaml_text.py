@@ -1,4 +1,4 @@
-"""YAML from outside, within limits."""
+"""Parsing of untrusted YAML, within limits."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ _MOST_VALUES = 100_000
 
 
 def parse_yaml(text: str) -> Any:
-    """Return what a YAML text holds; only plain values, no objects.
+    """Return the content of a YAML text: plain values only, no Python objects.
 
     Raises:
-        ValueError: it is no YAML, larger than 1 MiB, nested too deeply, or its aliases stand for
-            more than 100,000 values (each may hold others many times over).
+        ValueError: the text is not YAML, larger than 1 MiB, nested too deeply, or its aliases
+            expand to more than 100,000 values (a "billion laughs" file).
     """
     if len(text) > _LARGEST:
         raise ValueError(f"it has more than {_LARGEST >> 20} MiB")

@@ -1,1 +1,1 @@
-"""Where a statement comes from: heatmaps laid over the film."""
+"""Visual evidence for statements: heatmaps over the film."""

@@ -1,9 +1,9 @@
-"""Lay a coarse heatmap over the film it was computed on.
+"""Blend a coarse heatmap over the film that it was computed on.
 
-A heatmap's cells divide the whole film: the cell in row r of R covers the heights from r / R to
-(r + 1) / R. The colours are the upper three quarters of plasma (van der Walt and Smith, CC0), whose
-lightness rises evenly with the weight, in common colour blindness too; the opacity rises with the
-weight, so that the anatomy stays visible and a low weight leaves the film as it is.
+A heatmap's cells divide the whole film: row r of R covers the heights from r / R to (r + 1) / R.
+The colours are the upper three quarters of plasma (van der Walt and Smith, CC0), whose lightness
+increases evenly with the weight, also for common colour blindness; the opacity increases with the
+weight, so that the anatomy stays visible and a low weight leaves the film unchanged.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ Heatmap = Sequence[Sequence[float]] | npt.NDArray[np.floating]
 Bytes = npt.NDArray[np.uint8]
 
 OPACITY = 0.6
-"""Opacity of the greatest weight."""
+"""Opacity at weight 1."""
 
 _WEIGHTS = (0.0, 1 / 3, 2 / 3, 1.0)
 _COLOURS = ((126, 3, 168), (204, 71, 120), (248, 149, 64), (240, 249, 33))
@@ -28,7 +28,7 @@ def overlay(image: Image, heatmap: Heatmap) -> Bytes:
     """Return the film with the heatmap blended over it, RGB uint8 ``(height, width, 3)``.
 
     Raises:
-        InputError: the heatmap is no grid ``(rows, columns)`` of weights in [0, 1].
+        InputError: the heatmap is not a grid ``(rows, columns)`` of weights in [0, 1].
     """
     colours = tint(upsample(heatmap, image.shape)).astype(np.float32)
     opacity = colours[..., 3:] / 255
@@ -37,16 +37,16 @@ def overlay(image: Image, heatmap: Heatmap) -> Bytes:
 
 
 def upsample(heatmap: Heatmap, shape: tuple[int, int]) -> Pixels:
-    """Return the weights as a smooth (bicubic) float32 picture of ``shape``, in [0, 1].
+    """Return the weights interpolated (bicubic) to ``shape``: float32, in [0, 1].
 
     Raises:
-        InputError: the heatmap is no grid ``(rows, columns)`` of weights in [0, 1].
+        InputError: the heatmap is not a grid ``(rows, columns)`` of weights in [0, 1].
     """
     if len({len(row) for row in heatmap}) != 1 or len(heatmap[0]) == 0:
         lengths = sorted({len(row) for row in heatmap})
         raise InputError(f"a heatmap must be rows of one length, got lengths {lengths}")
     weights = np.asarray(heatmap, dtype=np.float32)
-    if not ((weights >= 0) & (weights <= 1)).all():  # a NaN is neither
+    if not ((weights >= 0) & (weights <= 1)).all():  # also false for NaN
         raise InputError(
             "a heatmap's weights must lie in [0, 1], "
             f"got [{weights.min():.4g}, {weights.max():.4g}]: divide by the greatest"
@@ -57,7 +57,7 @@ def upsample(heatmap: Heatmap, shape: tuple[int, int]) -> Pixels:
 
 
 def tint(weights: Pixels) -> Bytes:
-    """Return the colour and opacity of ``weights`` in [0, 1]: RGBA uint8, one axis more."""
+    """Return colour and opacity for ``weights`` in [0, 1]: RGBA uint8, with a last axis of 4."""
     channels = [np.interp(weights, _WEIGHTS, levels) for levels in zip(*_COLOURS, strict=True)]
     opacity = 255 * OPACITY * weights**2 * (3 - 2 * weights)  # smoothstep: flat at both ends
     return np.rint(np.stack([*channels, opacity], axis=-1)).astype(np.uint8)

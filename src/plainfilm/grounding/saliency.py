@@ -1,18 +1,19 @@
-"""Saliency: which places of a film speak for a finding, asked of the trained network itself.
+"""Saliency: which regions of a film support a finding, according to the trained network.
 
-Two methods beside the classifier's own attention, each giving one map for each score:
+Two methods besides the classifier's own attention, each computing one map for each score:
 
 - **grad-cam** (Selvaraju et al., ICCV 2017, equations 1 and 2) on the backbone's last feature map:
-  channels are weighted by the mean gradient of the score, summed, and what is negative is cut off.
-  It applies to every backbone; for ViT, DINOv2 and Mamba the map is the raster of patch tokens.
-- **attention-rollout** (Abnar and Zuidema, ACL 2020, section 3) for backbones with attention: heads
-  averaged, half identity for the residual, multiplied through the layers. Rollout alone knows no
-  finding: it is a way from the last layer's tokens to the patches. The last tokens are weighted
-  by Grad-CAM for the finding, and rollout carries the weights back (a departure: the paper starts
-  from the class token, which no part of these models reads). A Mamba encoder has no attention.
+  channels are weighted by the mean gradient of the score and summed, and negative values set to 0.
+  It applies to every backbone; for ViT, DINOv2 and Mamba the map is the grid of patch tokens.
+- **attention-rollout** (Abnar and Zuidema, ACL 2020, section 3) for backbones with attention:
+  attention averaged over heads, mixed half and half with the identity for the residual connection,
+  and multiplied through the layers. Rollout itself is the same for every finding: it only maps the
+  last layer's tokens to the patches. So the last tokens are weighted for the finding by Grad-CAM,
+  and rollout propagates the weights back (a departure: the paper starts from the class token,
+  which no part of these models reads). It does not apply to a Mamba encoder.
 
 The score of an observation is the classifier's logit. Without a classifier, the score of a sentence
-is the log-probability of its tokens, the true beginning of the report given.
+is the log-probability of its tokens given the report up to there.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -26,14 +27,14 @@ from plainfilm.core import InputError
 from plainfilm.vision.backbones import feature_map, has_attention, last_features
 
 METHODS = ("classifier", "grad-cam", "attention-rollout")
-"""``classifier`` is the attention behind the label classifier's pooling, which costs nothing."""
+"""``classifier`` is the label classifier's own pooling weights, which cost nothing."""
 
 
 def check_method(method: str) -> None:
-    """Refuse a method that is unknown.
+    """Check that a saliency method exists.
 
     Raises:
-        InputError: with those that there are.
+        InputError: the method is unknown; the known ones are listed.
     """
     if method not in METHODS:
         raise InputError(f"unknown saliency {method!r}: expected one of {', '.join(METHODS)}")
@@ -42,17 +43,17 @@ def check_method(method: str) -> None:
 def saliency_maps(
     backbone: PreTrainedModel, score: Callable[[], torch.Tensor], method: str
 ) -> torch.Tensor:
-    """Return a map for each score, ``(scores, rows, columns)``, on the backbone's own raster.
+    """Return a map for each score, ``(scores, rows, columns)``, on the backbone's own grid.
 
-    Where several views of a study go through the backbone, the maps are the first one's.
+    If several views of a study go through the backbone, the maps are those of the first view.
 
     Args:
-        backbone: the network whose features are asked.
+        backbone: the network whose features are explained.
         score: runs the model on one study, through ``backbone``, and returns ``(scores,)``.
         method: ``grad-cam`` or ``attention-rollout``.
 
     Raises:
-        InputError: rollout is asked for, and the backbone has no attention.
+        InputError: rollout was requested, but the backbone has no attention.
     """
     rollout = method == "attention-rollout"
     if rollout and not has_attention(backbone):
@@ -71,11 +72,11 @@ def saliency_maps(
 
 
 def grad_cam(hidden: torch.Tensor, score: torch.Tensor) -> torch.Tensor:
-    """Return where the features speak for the score, ``(batch, rows, columns)``, at least 0.
+    """Return the Grad-CAM map of a score, ``(batch, rows, columns)``, non-negative.
 
     Args:
-        hidden: a backbone's last hidden state, as :func:`feature_map` takes it.
-        score: a number computed from it.
+        hidden: a backbone's last hidden state, in a form that :func:`feature_map` accepts.
+        score: a scalar computed from ``hidden``.
     """
     (gradient,) = torch.autograd.grad(score, hidden, retain_graph=True)
     weights = feature_map(gradient).mean(dim=(2, 3), keepdim=True)
@@ -83,12 +84,12 @@ def grad_cam(hidden: torch.Tensor, score: torch.Tensor) -> torch.Tensor:
 
 
 def attention_rollout(attentions: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Return how much each last token draws from each first one, ``(batch, tokens, tokens)``.
+    """Return the share of each input token in each output token, ``(batch, tokens, tokens)``.
 
     Each row sums to 1.
 
     Args:
-        attentions: of each layer, the first layer first, ``(batch, heads, tokens, tokens)``.
+        attentions: attention of each layer, first layer first, ``(batch, heads, tokens, tokens)``.
     """
     identity = torch.eye(attentions[0].shape[-1], device=attentions[0].device)
     rolled = identity.expand(len(attentions[0]), -1, -1)
@@ -99,11 +100,11 @@ def attention_rollout(attentions: Sequence[torch.Tensor]) -> torch.Tensor:
 
 
 def carry_back(maps: torch.Tensor, rollout: torch.Tensor) -> torch.Tensor:
-    """Return maps of the last tokens as maps of the patches that these draw from.
+    """Propagate maps over the last layer's tokens back to the input patches.
 
     Args:
-        maps: ``(maps, rows, columns)``.
-        rollout: ``(1, tokens, tokens)``; a class token in front is left out.
+        maps: ``(maps, rows, columns)`` over the last layer's tokens.
+        rollout: ``(1, tokens, tokens)``; a leading class token is dropped.
     """
     count = maps[0].numel()
     return (maps.flatten(1) @ rollout[0, -count:, -count:]).reshape(maps.shape)
@@ -111,7 +112,7 @@ def carry_back(maps: torch.Tensor, rollout: torch.Tensor) -> torch.Tensor:
 
 @contextmanager
 def _watched(backbone: PreTrainedModel, *, attention: bool) -> Iterator[list[Any]]:
-    """Note the backbone's output, cut off from what made it, so that gradients end there."""
+    """Record the backbone's output, detached, so that gradients stop there."""
     seen: list[Any] = []
 
     def note(_module: Any, _inputs: Any, output: Any) -> Any:
@@ -128,7 +129,7 @@ def _watched(backbone: PreTrainedModel, *, attention: bool) -> Iterator[list[Any
     hook = backbone.register_forward_hook(note)
     try:
         if attention:
-            backbone.set_attn_implementation("eager")  # the others do not give their weights
+            backbone.set_attn_implementation("eager")  # the others return no attention weights
             config.output_attentions = True
         yield seen
     finally:

@@ -1,14 +1,14 @@
 """Image backbones: a film in, image tokens out.
 
-Every backbone gives ``(batch, tokens, channels)`` in row-major order of a square grid, whatever its
-own output is: a convolutional feature map before pooling (MedViLL, section III-A), or a sequence
-model's patch tokens without its class token.
+Every backbone's output becomes ``(batch, tokens, channels)`` in row-major order of a square grid,
+whether it is a convolutional feature map before pooling (MedViLL, section III-A) or a sequence
+model's patch tokens without the class token.
 
-Any vision network of transformers will do that takes ``pixel_values`` alone and gives its last
-hidden state or feature maps (SigLIP and CLIP: their image towers), beside a DenseNet and a Mamba
-encoder of our own. How many channels a network has, on what raster, and which of its weights reach
-only what is not read here (poolers, mask tokens) is found by running it on torch's meta device,
-where tensors have shapes and no content; those weights are left out.
+Any transformers vision network works if ``pixel_values`` is its only input and it returns a last
+hidden state or feature maps (of SigLIP and CLIP: the image tower); plainfilm adds a DenseNet and a
+Mamba encoder. The number of channels, the token grid, and the weights that do not affect the
+features (poolers, mask tokens) are found by running the network on torch's meta device, where
+tensors have shapes but no content; such weights are dropped.
 """
 
 import inspect
@@ -41,30 +41,30 @@ BACKBONES = (
     "dinov2_with_registers", "dinov3_vit", "efficientnet", "focalnet", "hiera", "pvt_v2", "regnet",
     "resnet", "segformer", "siglip_vision_model", "swin", "swinv2", "vit",
 )  # fmt: skip
-"""The ``model_type`` of those that our tests run; transformers has more of the kind."""
+"""Each ``model_type`` covered by the tests; more of transformers' vision networks work."""
 
 _SWITCHES = ("use_mask_token", "vision_use_head", "use_head")
-"""Settings of transformers' configurations that build what no backbone needs."""
+"""Settings of transformers' configurations that add layers which a backbone does not need."""
 
 
 class Features(NamedTuple):
-    """What a backbone makes of a film."""
+    """Shape of a backbone's features."""
 
     channels: int
     rows: int
     columns: int
     unused: frozenset[str] = frozenset()
-    """Names of the weights that the features do not depend on."""
+    """Names of weights that the features do not depend on."""
 
 
 def backbone_config(values: dict[str, Any]) -> PreTrainedConfig:
-    """Return the configuration that ``values`` describe; ``model_type`` chooses the network.
+    """Return the configuration described by ``values``; ``model_type`` selects the network.
 
-    ``image_size`` is left out where the network reads films of any size, and ``num_channels`` where
-    it reads colour only.
+    ``image_size`` is dropped if the network accepts films of any size, and ``num_channels`` if it
+    accepts only colour.
 
     Raises:
-        InputError: ``model_type`` is missing or no network of the kind, or a setting is unknown.
+        InputError: ``model_type`` is missing or not a vision network, or a setting is unknown.
     """
     rest = dict(values)
     model_type = rest.pop("model_type", None)
@@ -137,18 +137,18 @@ def _transformers_class(config: type[PreTrainedConfig]) -> type[PreTrainedModel]
 
 
 def backbone_class(config: PreTrainedConfig) -> tuple[type[PreTrainedModel], dict[str, Any]]:
-    """Return the network's class, and what it is built with beside its configuration."""
+    """Return the network's class, and its constructor arguments besides the configuration."""
     for kind, network in _OWN.values():
         if isinstance(config, kind):
             return network, {}
     found = _transformers_class(type(config))
-    assert found is not None  # noqa: S101 - backbone_config has looked
+    assert found is not None  # noqa: S101 - backbone_config has checked
     pools = "add_pooling_layer" in inspect.signature(found.__init__).parameters
     return found, {"add_pooling_layer": False} if pools else {}
 
 
 def build_backbone(config: PreTrainedConfig) -> PreTrainedModel:
-    """Return the network of a backbone configuration, with fresh weights and no pooling head."""
+    """Return the network of a configuration, randomly initialised and without a pooling head."""
     kind, extra = backbone_class(config)
     network = cast(PreTrainedModel, kind._from_config(config, **extra))
     leave_out(network, backbone_features(config).unused)
@@ -156,9 +156,10 @@ def build_backbone(config: PreTrainedConfig) -> PreTrainedModel:
 
 
 def leave_out(network: nn.Module, unused: frozenset[str]) -> None:
-    """Take the ``unused`` weights out of a network: whole modules where they are all a module has.
+    """Remove the ``unused`` weights from a network, and modules that have no other weights.
 
-    Left in, they would have no gradient, for which data-parallel training must be told to look.
+    If they stayed, they would have no gradient, which data-parallel training does not allow by
+    default (``find_unused_parameters``).
     """
     gone: set[str] = set()
     for name, module in list(network.named_modules()):  # outer ones first
@@ -177,22 +178,22 @@ def leave_out(network: nn.Module, unused: frozenset[str]) -> None:
 
 
 class _Nothing(nn.Module):
-    """Stands where a module was that only a pooled output went through."""
+    """Replaces a module that only a pooled output passed through."""
 
     def forward(self, hidden: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """Return ``hidden`` as it is."""
+        """Return ``hidden`` unchanged."""
         return hidden
 
 
 def backbone_features(config: PreTrainedConfig, image_size: int | None = None) -> Features:
-    """Return what a backbone makes of a square film, without making it.
+    """Return the shape of a backbone's features for a square film, without computing them.
 
     Args:
         config: from :func:`backbone_config`.
-        image_size: side of the film in pixels; what the configuration says, or 224.
+        image_size: side of the film in pixels; default: the configuration's, or 224.
 
     Raises:
-        InputError: the network cannot read such a film, or gives no feature map.
+        InputError: the network does not accept such a film, or returns no feature map.
     """
     own = getattr(config, "image_size", None)
     size = image_size or (own if isinstance(own, int) else own[0] if own else 224)
@@ -210,10 +211,10 @@ def backbone_channels(config: PreTrainedConfig) -> int:
 
 
 def check_grid(config: PreTrainedConfig, image_size: int, grid: int) -> None:
-    """Refuse a raster of image tokens that is finer than the backbone's own.
+    """Check that the grid of image tokens is not finer than the backbone's own.
 
     Raises:
-        InputError: with the backbone's.
+        InputError: it is finer; the backbone's grid is named.
     """
     features = backbone_features(config, image_size)
     _check_grid(config, features.rows, features.columns, grid)
@@ -258,14 +259,15 @@ def _measure(kind: Any, values: str, size: int) -> Features:
         try:
             network(pixel_values=film)
         except (AttributeError, IndexError, TypeError, ValueError, RuntimeError):
-            return found  # something reads what they give, though nothing comes of it
+            return found  # their output is still read, though it does not affect the features
     return found._replace(unused=unused)
 
 
 @cache
 def _attends(kind: Any, values: str, size: int) -> bool:
     config = kind.from_dict(json.loads(values))
-    network, film = _on_meta(config, size, attn_implementation="eager")  # others give no weights
+    # Only eager attention returns its weights.
+    network, film = _on_meta(config, size, attn_implementation="eager")
     network.config.output_attentions = True
     output = network(pixel_values=film)
     hidden, layers = last_features(output), getattr(output, "attentions", None)
@@ -278,7 +280,7 @@ def _attends(kind: Any, values: str, size: int) -> bool:
 def _on_meta(
     config: PreTrainedConfig, size: int, **options: Any
 ) -> tuple[PreTrainedModel, torch.Tensor]:
-    """Return the whole network and a film, of shapes and no content."""
+    """Return the whole network and a film on the meta device: shapes without content."""
     kind, extra = backbone_class(config)
     with torch.device("meta"), torch.inference_mode(False), torch.enable_grad():
         network = kind._from_config(config, dtype=torch.float32, **extra, **options).eval()
@@ -287,7 +289,7 @@ def _on_meta(
 
 
 def last_features(output: Any) -> torch.Tensor:
-    """Return the last hidden state of a network's output, or the last of its feature maps."""
+    """Return the last hidden state of a network's output, or else its last feature map."""
     hidden = getattr(output, "last_hidden_state", None)
     return cast(torch.Tensor, output.feature_maps[-1] if hidden is None else hidden)
 
@@ -296,9 +298,8 @@ def feature_map(hidden: torch.Tensor) -> torch.Tensor:
     """Return a backbone's last hidden state as a map, ``(batch, channels, rows, columns)``.
 
     Args:
-        hidden: such a map already, with its channels second or last; or
-            ``(batch, tokens, channels)``: a square of patches, with or without class tokens and
-            registers in front.
+        hidden: a map with the channels second or last, or ``(batch, tokens, channels)``: a square
+            grid of patches, optionally preceded by class tokens and registers.
     """
     if hidden.ndim == 4:
         last = hidden.shape[1] == hidden.shape[2] != hidden.shape[3]
@@ -308,21 +309,21 @@ def feature_map(hidden: torch.Tensor) -> torch.Tensor:
 
 
 def image_tokens(backbone: PreTrainedModel, pixel_values: torch.Tensor, grid: int) -> torch.Tensor:
-    """Return the tokens of ``pixel_values`` on a ``grid`` × ``grid`` raster.
+    """Return the image tokens of ``pixel_values`` on a ``grid`` × ``grid`` grid.
 
-    A finer raster is averaged down to ``grid`` (ViT-B/16 on a 512² film gives 32² patches, more
-    than BERT has positions for; MedViLL's 512² film gives 16²).
+    A finer feature map is averaged down to ``grid`` (ViT-B/16 on a 512² film has 32² patches, more
+    than BERT has positions for; MedViLL uses 16² for a 512² film).
 
     Args:
         backbone: a network from :func:`build_backbone`.
         pixel_values: ``(batch, channels, height, width)``, in any precision.
-        grid: side of the raster wanted.
+        grid: side of the token grid.
 
     Returns:
         ``(batch, grid * grid, channels)``.
 
     Raises:
-        InputError: the backbone's own raster is coarser than ``grid``.
+        InputError: the backbone's own grid is coarser than ``grid``.
     """
     features = feature_map(last_features(backbone(pixel_values=pixel_values.to(backbone.dtype))))
     rows, columns = features.shape[-2:]

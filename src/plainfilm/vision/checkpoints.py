@@ -1,23 +1,23 @@
-"""Published weights of an image backbone, from a local path into our network of that kind.
+"""Loading published image backbone weights from a local path.
 
-Three ways of naming the weights are known, and told apart by the names themselves:
+Three naming schemes of weights are supported, and recognised by the names themselves:
 
-- transformers': a folder with ``config.json`` and ``model.safetensors`` (or its parts and their
-  index), as the hub has it (google/vit-base-patch16-224-in21k, microsoft/resnet-101,
-  microsoft/rad-dino, openai/clip-vit-base-patch16, google/siglip-base-patch16-224) or as a
-  backbone's own ``save_pretrained`` writes it. Of a model of pictures and text (CLIP, SigLIP), the
-  image tower is taken.
+- transformers': a folder with ``config.json`` and ``model.safetensors`` (or its shards and their
+  index), as on the hub (google/vit-base-patch16-224-in21k, microsoft/resnet-101,
+  microsoft/rad-dino, openai/clip-vit-base-patch16, google/siglip-base-patch16-224) or as written
+  by a backbone's own ``save_pretrained``. From an image-text model (CLIP, SigLIP), the image tower
+  is taken.
 - torchvision's (densenet121, resnet101, vit_b_16): a ``.safetensors`` file.
 - CheXNet's as published (``module.densenet121.features.…norm.1.weight``): likewise.
 
-Only safetensors are opened: a pickle can run code, so a ``.pth`` is converted once, by the user
-(docs/backbones.md). Another film size and another number of channels are fitted:
+Only safetensors are opened: a pickle can run code, so the user converts a ``.pth`` once
+(docs/backbones.md). Another film size or number of channels is adapted:
 
 - Position embeddings are resized (bicubic), as transformers does at run time.
-- Weights for three channels are summed for a film of one: the result equals repeating the film.
-  Weights for one channel are spread over three, a third each.
+- Weights for three channels are summed for a one-channel film, which equals repeating the film.
+  Weights for one channel are divided equally among three.
 
-Classification heads and poolers are left behind; any other weight too many or too few is an error.
+Classification heads and poolers are dropped; any other missing or unexpected weight is an error.
 """
 
 import json
@@ -79,14 +79,16 @@ _RENAMES: dict[str, tuple[tuple[str, str], ...]] = {
         (r"^encoder\.ln\.", "layernorm."),
     ),
 }
-"""From torchvision's and CheXNet's names to transformers' on disk, and to our DenseNet's."""
+"""Regular expressions that turn torchvision's and CheXNet's names into those of transformers'
+checkpoints, and of our DenseNet."""
 
 _HEADS = re.compile(
     r"^(module\.)?(\w+\.)?(classifier|fc|head|heads|pooler|visual_projection)\."
     r"|(^|\.)(num_batches_tracked|mask_token|position_ids|relative_position_index)$"
 )
-"""What a backbone has no use for; batches are counted for a kind of momentum that none uses, a mask
-token stands for patches that were hidden in pre-training, and indices are computed anew."""
+"""Weights that a backbone does not need: heads and poolers; batch counters, for a momentum that no
+network here uses; the mask token, a pre-training placeholder for hidden patches; and indices, which
+are computed anew."""
 
 _UNSEEN = {
     "resnet": (
@@ -97,15 +99,15 @@ _UNSEEN = {
     "dinov2": ("num_attention_heads", "hidden_act", "layer_norm_eps", "use_swiglu_ffn"),
     "mamba": ("hidden_act", "layer_norm_epsilon", "residual_in_fp32"),
 }  # fmt: skip
-"""Settings that change the features and cannot be told from the weights' shapes; of the networks
-that are not named, all are compared but these:"""
+"""Settings that change the features but not the shapes of weights, by network. For networks not
+listed, all settings are compared except those of ``_FREE``."""
 
 _FREE = re.compile(
     r"drop|init|label|mask|^(image_size|num_channels|out_features|out_indices|stage_names|dtype"
     r"|vision_use_head|use_head|projection_dim|encoder_stride|model_type|pooler_.*"
     r"|upsample_ratio|use_absolute_embeddings|apply_layernorm|reshape_hidden_states)$"
 )
-"""Settings that may differ: what is random in training, what is fitted, and what is left behind."""
+"""Settings that may differ: regularisation and initialisation, adapted shapes, dropped layers."""
 
 _TORCHVISION_VIT = {"hidden_act": "gelu", "layer_norm_eps": 1e-6}
 
@@ -114,12 +116,12 @@ def load_backbone(path: Path, config: PreTrainedConfig) -> PreTrainedModel:
     """Return the backbone of ``config`` with the weights at ``path``.
 
     Args:
-        path: a transformers folder, or a ``.safetensors`` file in any of the known namings.
-        config: of the backbone wanted; its film size and channels may differ from the weights'.
+        path: a transformers folder, or a ``.safetensors`` file with any of the supported names.
+        config: of the desired backbone; its film size and channels may differ from the weights'.
 
     Raises:
-        ModelError: there are no safetensors at ``path``, or they belong to another network: what is
-            missing, left over or of another shape is named.
+        ModelError: there are no safetensors at ``path``, or they belong to another network; missing
+            and unexpected weights and differing shapes are named.
     """
     weights, settings = _read(path)
     kind = config.model_type
@@ -140,7 +142,7 @@ def load_backbone(path: Path, config: PreTrainedConfig) -> PreTrainedModel:
 def _image_tower(
     weights: Weights, settings: dict[str, Any], empty: PreTrainedModel
 ) -> tuple[Weights, dict[str, Any]]:
-    """Return the weights and settings of the image tower, of a model that reads text as well."""
+    """Return only the image tower's weights and settings if the model also reads text."""
     tower = settings.get("vision_config")
     if isinstance(tower, dict) and settings.get("model_type") in CONFIG_MAPPING:
         part = CONFIG_MAPPING[settings["model_type"]].sub_configs.get("vision_config")
@@ -153,7 +155,7 @@ def _image_tower(
 
 
 def _read(path: Path) -> tuple[Weights, dict[str, Any]]:
-    """Return the weights at ``path``, and the settings beside them (none beside a lone file)."""
+    """Return the weights at ``path`` and the settings beside them (empty for a single file)."""
     files, settings = [path], {}
     if path.is_dir():
         files = [path / "model.safetensors"]
@@ -220,7 +222,7 @@ def _plain(value: Any) -> Any:
 
 
 def _split_attention(weights: Weights) -> Weights:
-    """Return ``weights`` with torchvision's joint query, key and value apart."""
+    """Return ``weights`` with torchvision's joint query, key and value matrix split."""
     apart: Weights = {}
     for name, value in weights.items():
         base, joint, part = name.partition(".self_attention.in_proj_")
@@ -233,7 +235,7 @@ def _split_attention(weights: Weights) -> Weights:
 
 
 def _fit_channels(weights: Weights, empty: PreTrainedModel, channels: int) -> Weights:
-    """Return ``weights`` with the first convolution's made for films of ``channels``."""
+    """Return ``weights`` with the first convolution adapted to ``channels`` input channels."""
     first = next(
         (name for name, one in empty.named_modules() if isinstance(one, nn.Conv2d)), "none"
     )
@@ -241,12 +243,12 @@ def _fit_channels(weights: Weights, empty: PreTrainedModel, channels: int) -> We
     if name is None or weights[name].shape[1] == channels:
         return weights
     theirs = weights[name]
-    total = theirs.sum(dim=1, keepdim=True)  # what a film repeated in each channel meets
+    total = theirs.sum(dim=1, keepdim=True)  # the effect on a film repeated in every channel
     return weights | {name: (total / channels).expand(-1, channels, -1, -1).contiguous()}
 
 
 def _fit_positions(weights: Weights, empty: PreTrainedModel) -> Weights:
-    """Return ``weights`` with the position embeddings resized to the network's own raster."""
+    """Return ``weights`` with the position embeddings resized to the network's patch grid."""
     fitted = dict(weights)
     for own, value in empty.state_dict().items():
         if not re.search(r"position_embeddings?(\.weight)?$", own):
@@ -258,10 +260,10 @@ def _fit_positions(weights: Weights, empty: PreTrainedModel) -> Weights:
 
 
 def _resized(theirs: torch.Tensor, tokens: int) -> torch.Tensor:
-    """Return position embeddings ``(…, tokens, channels)`` for another square of patches.
+    """Return position embeddings ``(…, tokens, channels)`` for another square grid of patches.
 
-    What stands in front of the patches (a class token) stays. Embeddings that are no square with as
-    much in front are returned as they are.
+    Leading tokens (a class token) are kept. Embeddings that are not a square grid with the same
+    number of leading tokens are returned unchanged.
     """
     count = theirs.shape[-2]
     square, side = math.isqrt(count), math.isqrt(tokens)
@@ -279,11 +281,11 @@ def _resized(theirs: torch.Tensor, tokens: int) -> torch.Tensor:
 
 
 def _fill(path: Path, config: PreTrainedConfig, weights: Weights) -> PreTrainedModel:
-    """Return the network filled with ``weights``, every one of which must have its place."""
+    """Return the network with ``weights`` loaded, all of which must match."""
     kind, extra = backbone_class(config)
     unused = backbone_features(config).unused
     verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # the faults are said below, in one line
+    logging.set_verbosity_error()  # mismatches are reported below, in one line
     logging.disable_progress_bar()
     try:
         model, report = kind.from_pretrained(

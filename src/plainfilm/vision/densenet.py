@@ -21,11 +21,11 @@ class DenseNetConfig(PreTrainedConfig):
     """Sizes of a DenseNet; the defaults are DenseNet-121 (Huang et al., CVPR 2017, Table 1).
 
     Args:
-        num_channels: of the film.
+        num_channels: channels of the film.
         init_features: channels of the first convolution.
         growth_rate: channels that each layer adds (the paper's k).
-        block_config: layers of each dense block; each block but the last halves the raster.
-        bn_size: channels of a layer's bottleneck, in growth rates.
+        block_config: layers of each dense block; all blocks but the last halve the resolution.
+        bn_size: channels of a layer's bottleneck, as a multiple of ``growth_rate``.
     """
 
     model_type = "densenet"
@@ -56,7 +56,7 @@ class DenseNetConfig(PreTrainedConfig):
 
 
 class DenseLayer(GradientCheckpointingLayer):
-    """Adds ``growth_rate`` channels, computed from all before through a 1 × 1 convolution."""
+    """Adds ``growth_rate`` channels, computed from all previous ones via a 1 × 1 bottleneck."""
 
     def __init__(self, channels: int, growth_rate: int, bn_size: int) -> None:
         super().__init__()
@@ -73,12 +73,12 @@ class DenseLayer(GradientCheckpointingLayer):
         )
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Return ``(batch, channels, rows, columns)`` with the new channels behind the old ones."""
+        """Return ``(batch, channels, rows, columns)`` with the new channels appended."""
         return torch.cat([features, self.layers(features)], dim=1)
 
 
 def transition(channels: int) -> nn.Sequential:
-    """Return the layers between two blocks: half the channels, half the raster."""
+    """Return the layers between two blocks, which halve channels and resolution."""
     return nn.Sequential(
         OrderedDict(
             norm=nn.BatchNorm2d(channels),
@@ -132,6 +132,6 @@ class DenseNetModel(PreTrainedModel):
 
         Args:
             pixel_values: ``(batch, num_channels, height, width)``.
-            kwargs: accepted for transformers' sake and unused.
+            kwargs: accepted for compatibility with transformers, and unused.
         """
         return BaseModelOutput(last_hidden_state=self.features(pixel_values).relu())

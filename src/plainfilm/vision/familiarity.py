@@ -1,10 +1,10 @@
-"""Does a film look like those that a model was trained on?
+"""Out-of-distribution detection: does a film look like those that a model was trained on?
 
-A model knows only the kind of films that it has seen, and a file's mark can be lost or wrong. So a
-film's looks are described by some thirty numbers (grey levels, power by spatial frequency along and
-across, local contrast), and a film that lies far from the training films in them (Mahalanobis
-distance, above all but a few of the validation films) is outside the model's domain. That a film
-looks familiar doesn't mean that the model is right about it.
+A model knows only the kind of films in its training data, and a file's provenance mark can be lost
+or wrong. So a film's appearance is described by thirty numbers (grey levels, power by spatial
+frequency in both directions, local contrast). A film is out of distribution if its Mahalanobis
+distance from the training films is larger than that of nearly all validation films. An
+in-distribution film is no guarantee that the model is right about it.
 """
 
 from collections.abc import Iterable
@@ -24,18 +24,19 @@ from plainfilm.vision.preparation import letterbox
 Floats = npt.NDArray[np.float64]
 
 SIDE = 192
-"""Films are looked at on a square of so many pixels, whatever the model's own size."""
+"""Side, in pixels, of the square at which films are described, whatever the model's input size."""
 BANDS = 9
 FINEST = 0.36
-"""Highest spatial frequency, cycles per pixel of that square; above it prepared sizes differ."""
+"""Highest spatial frequency, in cycles per pixel of that square; above it the spectrum depends on
+the size at which films were stored."""
 FEWEST = 200
-"""Training films, and a quarter as many validation films, that the description needs."""
+"""Minimum number of training films; a quarter of it is the minimum of validation films."""
 FAMILIAR = 0.985
-"""Share of the validation films that count as inside."""
+"""Share of the validation films within the limit."""
 
 
 def looks(pixels: Pixels) -> Floats:
-    """Return the description of a film ``(height, width)``: a vector of 30 numbers."""
+    """Return the appearance features of a film ``(height, width)``: a vector of 30 numbers."""
     film = letterbox(np.asarray(pixels), SIDE).astype(np.float64)
     greys = np.quantile(film, (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98))
     window = np.hanning(SIDE)
@@ -58,22 +59,22 @@ def looks(pixels: Pixels) -> Floats:
 
 @dataclass(frozen=True)
 class Domain:
-    """The films that a model was trained on, by their looks."""
+    """Distribution of a model's training films in appearance features."""
 
     mean: Floats
     """``(features,)``."""
     precision: Floats
     """``(features, features)``, the inverse covariance."""
     limit: float
-    """The distance above which a film is outside."""
+    """Squared distance above which a film is out of distribution."""
 
     @classmethod
     def fit(cls, training: Iterable[Pixels], validation: Iterable[Pixels]) -> Self | None:
-        """Describe a model's training films; None where there are too few of them (FEWEST).
+        """Return the distribution of training films, or None if there are fewer than FEWEST.
 
         Args:
-            training: films of any shapes, which give the mean and the covariance.
-            validation: other films of the same kind, which give the limit.
+            training: films of any shape, from which mean and covariance are estimated.
+            validation: other films of the same kind, which set the limit.
         """
         seen = np.array([looks(film) for film in training])
         held = np.array([looks(film) for film in validation])
@@ -86,11 +87,11 @@ class Domain:
         return cls(domain.mean, domain.precision, float(np.quantile(distances, FAMILIAR)))
 
     def distance(self, pixels: Pixels) -> float:
-        """Return how far a film ``(height, width)`` lies from the training films, squared."""
+        """Return the squared Mahalanobis distance of a film ``(height, width)``."""
         return self._distance(looks(pixels))
 
     def holds(self, pixels: Pixels) -> bool:
-        """Return whether a film ``(height, width)`` looks like the training films."""
+        """Return whether a film ``(height, width)`` is within the limit."""
         return self.distance(pixels) <= self.limit
 
     def _distance(self, described: Floats) -> float:
@@ -98,16 +99,16 @@ class Domain:
         return float(away @ self.precision @ away)
 
     def save(self, path: Path) -> None:
-        """Write it as safetensors."""
+        """Write the distribution as safetensors."""
         limit = np.array([self.limit])
         save_file({"mean": self.mean, "precision": self.precision, "limit": limit}, path)
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what :meth:`save` wrote.
+        """Read a file written by :meth:`save`.
 
         Raises:
-            ModelError: the file is damaged, or of another version's features.
+            ModelError: the file is damaged, or has the features of another version.
         """
         try:
             stored = load_file(path)

@@ -1,13 +1,13 @@
-"""A Mamba image encoder: patches as a sequence, read by selective state spaces from both ends.
+"""A Mamba image encoder: patches as a sequence, read in both directions by state-space blocks.
 
 It follows Vision Mamba (Zhu et al., ICML 2024, arXiv:2401.09417): patch embeddings, learned
 position embeddings, residual blocks of pre-normalised Mamba mixers, forward and backward along the
-row-major sequence. It departs from it where transformers' own Mamba block is used as it is:
+row-major sequence. It departs from Vision Mamba in using transformers' own Mamba block:
 
 - The direction alternates from block to block, as in Mamba-ND (Li et al., ECCV 2024,
-  arXiv:2402.05892), where a Vision Mamba block runs both directions side by side and adds them.
-- There is no class token: all patch tokens go on to the joint encoder.
-- Fresh weights only: published Vision Mamba checkpoints, whose blocks differ, do not load.
+  arXiv:2402.05892), whereas a Vision Mamba block runs both directions in parallel and adds them.
+- There is no class token: all patch tokens go to the joint encoder.
+- Weights start at random: published Vision Mamba checkpoints have different blocks and do not load.
 """
 
 from typing import Any
@@ -30,10 +30,10 @@ class VisionMambaConfig(MambaConfig):
     Args:
         image_size: side of the film, in pixels.
         patch_size: side of a patch, in pixels.
-        num_channels: of the film.
+        num_channels: channels of the film.
         hidden_size: channels of a token.
-        num_hidden_layers: blocks; every second one reads the sequence backwards.
-        kwargs: the rest of transformers' MambaConfig.
+        num_hidden_layers: number of blocks; every second one reads the sequence backwards.
+        kwargs: further settings of transformers' MambaConfig.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class VisionMambaModel(MambaPreTrainedModel):
 
         Args:
             pixel_values: ``(batch, num_channels, image_size, image_size)``.
-            kwargs: accepted for transformers' sake and unused.
+            kwargs: accepted for compatibility with transformers, and unused.
         """
         patches = self.patch_embeddings(pixel_values).flatten(2).transpose(1, 2)
         hidden = patches + self.position_embeddings

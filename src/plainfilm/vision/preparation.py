@@ -1,7 +1,7 @@
 """Films to tensors: letterbox to a square, resize, normalise.
 
-A film keeps its aspect (the short side is padded with black, evenly), because the heart's width
-against the chest's is read from it. Nothing is ever mirrored.
+A film keeps its aspect ratio (the short side is padded with black on both ends), because the ratio
+of heart and chest width is read from it. Films are never mirrored.
 """
 
 from collections.abc import Sequence
@@ -17,11 +17,11 @@ from transformers import BaseImageProcessor, BatchFeature
 from plainfilm.core import Image, InputError, Pixels, Study
 
 _LUMINANCE = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue (ITU-R BT.601), as Pillow has them."""
+"""Weights of red, green and blue (ITU-R BT.601), as in Pillow."""
 
 
 def letterbox(pixels: Pixels, size: int) -> Pixels:
-    """Return ``pixels`` scaled to fit ``(size, size)`` with its aspect kept, padded with black."""
+    """Return ``pixels`` scaled to fit ``(size, size)``, aspect ratio kept, padded with black."""
     height, width = pixels.shape
     scale = size / max(height, width)
     new_height, new_width = max(1, round(height * scale)), max(1, round(width * scale))
@@ -36,7 +36,7 @@ def letterbox(pixels: Pixels, size: int) -> Pixels:
 
 
 def maps_on_film(maps: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
-    """Return maps of a letterboxed square as maps of the film alone, its padding left out.
+    """Crop maps of a letterboxed square to the film, without its padding.
 
     Args:
         maps: ``(maps, grid, grid)`` over the square.
@@ -44,7 +44,7 @@ def maps_on_film(maps: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
 
     Returns:
         ``(maps, rows, columns)`` over the film, in cells about as large as the square's
-        (interpolated, since the film's edges fall between these).
+        (interpolated, since the film's edges fall between cells).
     """
     grid, longest = maps.shape[-1], max(shape)
 
@@ -61,10 +61,10 @@ def maps_on_film(maps: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
 
 
 def read_images(study: Study, count: int) -> list[Image]:
-    """Return the images that a model reads of a study, at most ``count``, the frontal one first.
+    """Return the images of a study that a model reads, at most ``count``, the frontal one first.
 
     Raises:
-        InputError: none is, or may be, a frontal one.
+        InputError: no image is or may be frontal.
     """
     chosen = study.films_to_read(count)
     if not chosen:
@@ -76,12 +76,12 @@ def read_images(study: Study, count: int) -> list[Image]:
 
 
 class FilmImageProcessor(BaseImageProcessor):
-    """Prepares films for any of the models, as an image processor of transformers.
+    """A transformers image processor that prepares films for plainfilm's models.
 
     Args:
-        size: side of the square that the network sees, in pixels.
-        image_mean: subtracted from pixels in [0, 1]; one number, or one for each channel.
-        image_std: divides the rest; likewise.
+        size: side of the network's square input, in pixels.
+        image_mean: mean to subtract from pixels in [0, 1]; one number, or one for each channel.
+        image_std: standard deviation to divide by; likewise.
         num_channels: 1, or 3 for backbones pre-trained on colour pictures (the film is repeated).
     """
 
@@ -107,10 +107,10 @@ class FilmImageProcessor(BaseImageProcessor):
 
         Args:
             images: one or several films (see :func:`as_films`).
-            kwargs: accepted for transformers' sake and unused.
+            kwargs: accepted for compatibility with transformers, and unused.
 
         Raises:
-            InputError: they are no films, or their numbers have no known scale.
+            InputError: an image is not a film, or its values have no known scale.
         """
         films = np.stack([letterbox(film, self.size) for film in as_films(images)])
         mean, std = (
@@ -123,17 +123,17 @@ class FilmImageProcessor(BaseImageProcessor):
 
 
 def as_films(images: Any) -> list[Pixels]:
-    """Return films of any usual kind as pixels in [0, 1], ``(height, width)`` each.
+    """Return films of any common type as pixels in [0, 1], ``(height, width)`` each.
 
     Args:
         images: one film or a sequence of them. A film is an :class:`Image`, a PIL picture, or an
             array or tensor ``(height, width)``, ``(height, width, 3)`` or, in a sequence,
-            ``(3, height, width)``; one channel in place of three will do. An array
-            ``(batch, height, width)`` or with four dimensions is a batch. Floats are in [0, 1];
-            unsigned integers of 8 and 16 bits are scaled to it; colours become their luminance.
+            ``(3, height, width)``; one channel instead of three is allowed. An array
+            ``(batch, height, width)`` or with four dimensions is a batch. Floats must be in [0, 1];
+            unsigned integers of 8 or 16 bits are scaled to it; colours become their luminance.
 
     Raises:
-        InputError: something else is given.
+        InputError: something else was given.
     """
     if isinstance(images, Image | PIL.Image.Image):
         return [_as_film(images)]
@@ -175,13 +175,13 @@ def _as_film(one: Any) -> Pixels:
             raise InputError(f"a film has one or three channels, got shape {tuple(array.shape)}")
         channels = np.moveaxis(pixels, 0, 2) if first else pixels
         pixels = channels[..., 0]
-        if not (channels == channels[..., :1]).all():  # a grey film has the same in each
+        if not (channels == channels[..., :1]).all():  # a grey film has equal channels
             pixels = channels @ np.asarray(_LUMINANCE, dtype=np.float32)
     return pixels
 
 
 def _scaled(array: npt.NDArray[Any]) -> Pixels:
-    """Return unsigned integers over their greatest, and floats as they are, if in [0, 1]."""
+    """Return unsigned integers divided by their maximum, and floats in [0, 1] unchanged."""
     if array.dtype in (np.uint8, np.uint16):
         return array.astype(np.float32) / np.float32(np.iinfo(array.dtype).max)
     if array.dtype == np.bool_:
@@ -209,7 +209,7 @@ def _as_array(one: npt.NDArray[Any] | torch.Tensor) -> npt.NDArray[Any]:
 
 
 def _named(value: Any) -> str:
-    """Return what was given, in a few words."""
+    """Return a short description of a value, for messages."""
     if isinstance(value, str | Path):
         return f"{type(value).__name__} {str(value)!r}: read the file first (plainfilm.load_study)"
     return type(value).__name__ + (" without content" if value in ([], ()) else "")

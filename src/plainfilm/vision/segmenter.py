@@ -1,12 +1,12 @@
-"""A small segmenter of chest films: where each structure and finding lies, and what a film is like.
+"""A small segmenter of chest films: maps of structures and findings, and a feature of the film.
 
-A U-Net (Ronneberger et al., MICCAI 2015, arXiv:1505.04597) with residual blocks. It sees the film
-at 128 × 128 and gives, for each of its classes, how much of each cell of a raster of 32 × 32
-belongs to it; pooled to 16 × 16 these are *predicted maps*. The deepest features of its encoder,
-averaged over the film, are its *specialist feature*. It reads no report.
+A U-Net (Ronneberger et al., MICCAI 2015, arXiv:1505.04597) with residual blocks. Its input is the
+film at 128 × 128; for each class it predicts the share of each cell of a 32 × 32 grid that the
+class covers. Pooled to 16 × 16 these are the *predicted maps*. The deepest features of its encoder,
+averaged over the film, are the *specialist feature*. It uses no report.
 
-The shipped weights (:data:`SHIPPED`) were trained on simulated films alone; their card says how
-well they do on those and on real ones.
+The shipped weights (:data:`SHIPPED`) were trained on simulated films alone; their card has the
+scores on simulated and on real films.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ FINDINGS = (
     "Atelectasis", "Cardiomegaly", "Consolidation", "Effusion", "Emphysema", "Fracture", "Mass",
     "Nodule", "Pleural Thickening", "Pneumothorax", "plainfilm: Lung Opacity", "plainfilm: Edema",
 )  # fmt: skip
-"""Single classes of :mod:`plainfilm.core.classes` that it tells besides the superclasses."""
+"""Single classes of :mod:`plainfilm.core.classes` that it predicts besides the superclasses."""
 SIDE = 16
 """Cells along each side of pooled maps."""
 
@@ -43,9 +43,9 @@ class SegmenterConfig(PreTrainedConfig):
 
     Args:
         classes: names of the maps, in order.
-        image_size: side of the square that the film is fitted into, a multiple of 16.
-        channels: of the encoder's levels, each at half the resolution of the one before; the first
-            is at half the film's, the second at the maps'.
+        image_size: side of the letterboxed film in pixels, a multiple of 16.
+        channels: channels of the encoder's levels, each at half the resolution of the one before;
+            the first is at half the film's resolution, the second at the maps'.
     """
 
     model_type = "plainfilm-segmenter"
@@ -70,7 +70,7 @@ class SegmenterConfig(PreTrainedConfig):
 
 @dataclass
 class SegmenterOutput(ModelOutput):
-    """What the segmenter gives."""
+    """Output of the segmenter."""
 
     logits: torch.Tensor | None = None
     """``(batch, classes, image_size / 4, image_size / 4)``."""
@@ -79,7 +79,7 @@ class SegmenterOutput(ModelOutput):
 
 
 class _Block(nn.Module):
-    """Two convolutions and a way around them."""
+    """A residual block: two convolutions and a skip connection."""
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class _Block(nn.Module):
 
 
 class SegmenterModel(PreTrainedModel):
-    """Film → maps and feature."""
+    """Predicts maps and a feature from a film."""
 
     config_class = SegmenterConfig
     base_model_prefix = "segmenter"
@@ -122,7 +122,7 @@ class SegmenterModel(PreTrainedModel):
         self.post_init()
 
     def forward(self, pixel_values: torch.Tensor, **_: Any) -> SegmenterOutput:
-        """Return maps and feature of films ``(batch, 1, image_size, image_size)`` in [0, 1]."""
+        """Return maps and features of films ``(batch, 1, image_size, image_size)`` in [0, 1]."""
         values = self.stem(2 * pixel_values - 1)
         levels = []
         for block in self.down:
@@ -142,7 +142,7 @@ AutoModel.register(SegmenterConfig, SegmenterModel, exist_ok=True)
 
 
 class Segmenter:
-    """A trained segmenter, ready to look at films.
+    """A trained segmenter, ready for use on films.
 
     Raises:
         ModelError: there are no weights in ``folder``, or they are damaged.
@@ -176,19 +176,19 @@ class Segmenter:
         """Return a film's specialist feature, ``(hidden_size,)``.
 
         Args:
-            image: a film: Image, or pixels in [0, 1], bright = dense, of shape (height, width).
+            image: an Image, or pixels ``(height, width)`` in [0, 1], bright = dense.
         """
         features = self._look([image]).features
         assert features is not None  # noqa: S101 - the model always gives them
         return features[0].numpy()
 
     def maps(self, image: Image | Pixels, side: int | None = SIDE) -> npt.NDArray[np.float32]:
-        """Return how much of each cell of the square that a film is fitted into belongs to each
-        class, ``(classes, side, side)`` in [0, 1].
+        """Return the share of each cell of the letterboxed film that each class covers,
+        ``(classes, side, side)`` in [0, 1].
 
         Args:
             image: as for :meth:`features`.
-            side: cells along each side, a divisor of the network's own; those where left out.
+            side: cells along each side, a divisor of the network's own; None keeps the network's.
         """
         logits = self._look([image]).logits
         assert logits is not None  # noqa: S101 - the model always gives them
@@ -198,8 +198,8 @@ class Segmenter:
         return values[0].numpy()
 
     def describe(self, study: Study) -> Study:
-        """Return ``study`` with the maps and the feature of its frontal film, under this
-        segmenter's name; those of others stay. A study without one is returned as it is."""
+        """Return ``study`` with maps and feature of its frontal film added under this segmenter's
+        name; those of other models are kept. A study without a frontal film is unchanged."""
         frontal = study.frontal
         if frontal is None:
             return study
@@ -222,5 +222,5 @@ def features(image: Image | Pixels) -> npt.NDArray[np.float32]:
 
 
 def maps(image: Image | Pixels) -> npt.NDArray[np.float32]:
-    """Return :meth:`Segmenter.maps` of the shipped segmenter, of ``shipped().classes``."""
+    """Return :meth:`Segmenter.maps` of the shipped segmenter, for ``shipped().classes``."""
     return shipped().maps(image)
