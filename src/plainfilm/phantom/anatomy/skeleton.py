@@ -23,15 +23,17 @@ def rib_curve(patient: Patient, side: int, number: int) -> npt.NDArray[np.float6
 
     The rib runs on the outside of the pleural cavity and falls from back to front.
     """
-    return _rib_curve(patient, side, number).copy()
+    return _rib_curves(patient, side)[number - 1].copy()
 
 
-@lru_cache(maxsize=64)  # a study asks for each rib of its patient several times
-def _rib_curve(
-    patient: Patient, side: int, number: int, steps: int = 26
-) -> npt.NDArray[np.float64]:
+@lru_cache(maxsize=8)  # a study asks for each rib of its patient several times
+def _rib_curves(patient: Patient, side: int, steps: int = 26) -> npt.NDArray[np.float64]:
+    """Return the axes of one side's ribs, ``(12, steps, 3)``."""
     h = patient.height_mm
-    angle = np.linspace(0.16, _reach(number), steps)
+    number = np.arange(1, 13)[:, None]
+    reach = np.interp(number, [1, 2, 6, 9, 10, 11, 12], [2.5, 2.55, 2.5, 2.2, 2.0, 1.5, 1.1])
+    # of the bone: cartilage goes on; 11 and 12 float
+    angle = np.linspace(0.16, reach[:, 0], steps, axis=1)
     jitter = np.random.default_rng([patient.anatomy_seed, 7]).normal(0, 1, 4)
     start = (-0.030 + 0.0790 * (number - 1)) * h + 1.5 * jitter[0]
     fall = np.interp(number, [1, 2, 4, 8, 10, 12], [0.22, 0.31, 0.40, 0.44, 0.38, 0.24]) * h
@@ -39,7 +41,7 @@ def _rib_curve(
     y = start + fall * (1 - np.cos(angle)) / 2
     y -= 0.012 * h * np.sin(np.clip(angle / 1.2, 0, 1) * np.pi)
     shape = cavity(patient, side)
-    bend, slope = spine_bend(patient, np.array([start]))
+    bend, slope = spine_bend(patient, start)
     behind = np.square(np.cos(angle / 2))  # near the spine a rib goes with its vertebra
     y -= 0.9 * slope * side * patient.width_mm * np.sin(angle) * behind
     # at the top the ribs close around the apex, below the base they follow the last full section
@@ -48,12 +50,7 @@ def _rib_curve(
     lateral = (centre + half_width + 3.5) * np.sin(angle) ** 0.8
     lateral = np.maximum(lateral, 20 * np.cos(angle))
     x = side * lateral + bend * behind * np.cos(angle / 2)
-    return np.stack([x, y, middle + (half_depth + 3.5) * np.cos(angle)], axis=1)
-
-
-def _reach(number: int) -> float:
-    """Return the angle at which a rib's bone ends: cartilage goes on, 11 and 12 float."""
-    return float(np.interp(number, [1, 2, 6, 9, 10, 11, 12], [2.5, 2.55, 2.5, 2.2, 2.0, 1.5, 1.1]))
+    return np.stack([x, y, middle + (half_depth + 3.5) * np.cos(angle)], axis=2)
 
 
 def rib_height_mm(number: int) -> float:
@@ -111,9 +108,8 @@ def shoulder(patient: Patient, side: int) -> list[tuple[npt.NDArray[np.float64],
 def vertebra(patient: Patient, level: int) -> tuple[Ellipsoid, list[Ellipsoid]]:
     """Return (body, pedicles and spinous process) of a vertebra; level 0 is T1, 12 is L1."""
     step = 0.0805 * patient.height_mm
-    y = -0.05 * patient.height_mm + step * level
+    y, bend, slope = _spine(patient)[level - LEVELS.start]
     width = 15 + 0.35 * max(level, 0)
-    bend, slope = (float(v[0]) for v in spine_bend(patient, np.array([y])))
     tilt = -math.atan(slope)
     cos, sin = math.cos(tilt), math.sin(tilt)
 
@@ -130,6 +126,14 @@ def vertebra(patient: Patient, level: int) -> tuple[Ellipsoid, list[Ellipsoid]]:
 
 LEVELS = range(-4, 17)
 """The vertebrae that are drawn: C4 to L5. No film reaches above."""
+
+
+@lru_cache(maxsize=4)
+def _spine(patient: Patient) -> list[tuple[float, float, float]]:
+    """Return height, bend and slope of the spine at each of :data:`LEVELS`."""
+    y = -0.05 * patient.height_mm + 0.0805 * patient.height_mm * np.array(LEVELS)
+    bend, slope = spine_bend(patient, y)
+    return list(zip(y.tolist(), bend.tolist(), slope.tolist(), strict=True))
 
 
 def sternum(patient: Patient) -> Ellipsoid:

@@ -7,8 +7,10 @@ a closed form: a quadratic per ray and solid, as in Siddon's and every ellipsoid
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -46,11 +48,16 @@ class Grid:
 
     def box(self, x0: float, x1: float, y0: float, y1: float) -> tuple[slice, slice]:
         """Return the slices (rows, columns) of the pixels whose centres lie in the box."""
-        xs, ys = self.x[0], self.y[:, 0]
+        xs, ys = self._lists
         return (
-            slice(int(np.searchsorted(ys, y0)), int(np.searchsorted(ys, y1))),
-            slice(int(np.searchsorted(xs, x0)), int(np.searchsorted(xs, x1))),
+            slice(bisect_left(ys, float(y0)), bisect_left(ys, float(y1))),
+            slice(bisect_left(xs, float(x0)), bisect_left(xs, float(x1))),
         )
+
+    @cached_property
+    def _lists(self) -> tuple[list[float], list[float]]:
+        """Both axes as plain numbers, in which hundreds of solids look for their place."""
+        return self.x[0].tolist(), self.y[:, 0].tolist()
 
     def unmagnified(self, scale: float, centre_y: float) -> "Grid":
         """Return where these pixels lie on a solid that is magnified by ``scale`` about (0, y)."""
@@ -77,6 +84,10 @@ class Camera:
     def magnification(self, z: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Return the magnification at depth ``z`` relative to the plane z = 0."""
         z = np.asarray(z, dtype=np.float64)
+        distance = self.gap_mm + (z if self.anterior_detector else -z)
+        return (self.source_mm - self.gap_mm) / (self.source_mm - distance)
+
+    def _magnification_at(self, z: float) -> float:
         distance = self.gap_mm + (z if self.anterior_detector else -z)
         return (self.source_mm - self.gap_mm) / (self.source_mm - distance)
 
@@ -120,7 +131,7 @@ class Ellipsoid:
         cos, sin = math.cos(camera.rotation_rad), math.sin(camera.rotation_rad)
         x, y, z = self.centre
         deep = x * sin + z * cos
-        scale = float(camera.magnification(deep))
+        scale = camera._magnification_at(deep)
         place = (x * cos - z * sin) * scale, camera.centre_y + (y - camera.centre_y) * scale, deep
         a, b, c = self.radii
         if camera.rotation_rad == 0:
@@ -130,14 +141,11 @@ class Ellipsoid:
         along, up = math.cos(self.tilt), math.sin(self.tilt)
         first_axis, second_axis = (along / a, up / a, 0.0), (-up / b, along / b, 0.0)
         third_axis = -self.lean[0] / c, -self.lean[1] / c, 1 / c
-        turned = [
-            (i * cos - k * sin, j, i * sin + k * cos)
-            for i, j, k in (first_axis, second_axis, third_axis)
-        ]
-        xx, yy, zz, xy, xz, yz = (
-            sum(axis[i] * axis[j] for axis in turned)
-            for i, j in ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
-        )
+        xx = yy = zz = xy = xz = yz = 0.0
+        for i, j, k in (first_axis, second_axis, third_axis):
+            i, k = i * cos - k * sin, i * sin + k * cos
+            xx, yy, zz = xx + i * i, yy + j * j, zz + k * k
+            xy, xz, yz = xy + i * j, xz + i * k, yz + j * k
         shadow = xx - xz * xz / zz, yy - yz * yz / zz, xy - xz * yz / zz
         tilt = 0.5 * math.atan2(2 * shadow[2], shadow[0] - shadow[1])
         along, up = math.cos(tilt), math.sin(tilt)
@@ -199,16 +207,16 @@ class Ellipsoid:
         A soft ellipsoid's density falls off as 1 − r², whose line integral is
         (4/3) c (1 − q)^(3/2); a hard one's chord is 2 c (1 − q)^(1/2).
         """
-        if grid.turned is not None:
-            self.seen_by(grid.turned).add(path, replace(grid, turned=None), weight, soft)
-            return
-        box = self.box(grid)
-        inside = self.inside(grid, box)
+        seen = self if grid.turned is None else self.seen_by(grid.turned)
+        rows, columns = box = seen.box(grid)
+        if rows.start == rows.stop or columns.start == columns.stop:
+            return  # it lies off the film
+        inside = seen.inside(grid, box)
         root = np.sqrt(inside)
         if soft:
-            path[box] += np.float32(weight * self.radii[2] * 4 / 3) * inside * root
+            path[box] += np.float32(weight * seen.radii[2] * 4 / 3) * inside * root
         else:
-            path[box] += np.float32(weight * self.radii[2] * 2) * root
+            path[box] += np.float32(weight * seen.radii[2] * 2) * root
 
 
 def length(interval: Interval) -> Array:
@@ -261,6 +269,22 @@ def round_corners(points: npt.ArrayLike) -> npt.NDArray[np.float64]:
     return curve
 
 
+def norms(vectors: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """Return the lengths of vectors ``(n, 3)``; for the few of a tube numpy's own takes longer."""
+    result: npt.NDArray[np.floating] = np.sqrt(np.add.reduce(vectors * vectors, axis=1))
+    return result
+
+
+def crossed(
+    a: npt.NDArray[np.floating], b: npt.NDArray[np.floating]
+) -> npt.NDArray[np.floating]:
+    """Return the vector products of vectors ``(n, 3)``; numpy's own takes longer on few."""
+    result = np.empty_like(a)
+    for axis, (i, j) in enumerate(((1, 2), (2, 0), (0, 1))):
+        np.subtract(a[:, i] * b[:, j], a[:, j] * b[:, i], out=result[:, axis])
+    return result
+
+
 @dataclass
 class Tubes:
     """Tubes of elliptic section along polylines, all projected in one vectorised pass.
@@ -271,7 +295,12 @@ class Tubes:
     """
 
     camera: Camera
-    _rows: list[npt.NDArray[np.float64]] = field(default_factory=list)
+    _points: list[npt.NDArray[np.float64]] = field(default_factory=list)
+    """Of each tube, ``(n, 3)``, as they lie in the patient."""
+    _starts: list[npt.NDArray[np.int64]] = field(default_factory=list)
+    """Of each tube, the points at which a segment begins that ends at the next one."""
+    _sizes: list[npt.NDArray[np.float64]] = field(default_factory=list)
+    """Of each tube, ``(segments, 3)``: half-axes and attenuation."""
 
     def add(
         self,
@@ -285,14 +314,8 @@ class Tubes:
         ``height`` is the half-axis in the film's plane and ``depth`` the one across it (equal by
         default), ``weight`` the attenuation in 1/mm: numbers or one per segment.
         """
-        points = self.camera.project(points)
-        start, end = points[:-1], points[1:]
-        along = end - start
-        along /= np.linalg.norm(along, axis=1, keepdims=True) + 1e-9
-        first, last = along.copy(), along.copy()
-        first[1:] += along[:-1]
-        last[:-1] += along[1:]
-        self.add_segments(start, end, height, weight, depth, first, last)
+        curve = np.asarray(points, dtype=np.float64)
+        self._add(curve, np.arange(len(curve) - 1), height, weight, depth)
 
     def add_segments(
         self,
@@ -301,23 +324,49 @@ class Tubes:
         height: npt.ArrayLike,
         weight: npt.ArrayLike,
         depth: npt.ArrayLike | None = None,
-        first: npt.NDArray[np.float64] | None = None,
-        last: npt.NDArray[np.float64] | None = None,
     ) -> None:
-        """Add single segments ``(n, 3)`` that are already projected, with their end planes."""
-        row = np.empty((len(start), 18))
+        """Add single segments ``(n, 3)`` to ``(n, 3)``, cut off at right angles."""
+        points = np.stack([start, end], axis=1).reshape(-1, 3)
+        self._add(points, np.arange(0, len(points), 2), height, weight, depth)
+
+    def _add(
+        self,
+        points: npt.NDArray[np.float64],
+        starts: npt.NDArray[np.int64],
+        height: npt.ArrayLike,
+        weight: npt.ArrayLike,
+        depth: npt.ArrayLike | None,
+    ) -> None:
+        sizes = np.empty((len(starts), 3))
+        sizes[:, 0], sizes[:, 1] = height, height if depth is None else depth
+        sizes[:, 2] = weight
+        self._points.append(points)
+        self._starts.append(starts)
+        self._sizes.append(sizes)
+
+    def _table(self) -> Array:
+        """Return a row for each segment: start, end, direction, the normals of its two end planes,
+        half-axes, attenuation. All tubes are projected at once."""
+        before = np.cumsum([0, *map(len, self._points[:-1])])
+        starts = np.concatenate([at + own for at, own in zip(before, self._starts, strict=True)])
+        points = self.camera.project(np.concatenate(self._points))
+        table = np.empty((len(starts), 18))
+        start, end = points[starts], points[starts + 1]
         along = end - start
-        along /= np.linalg.norm(along, axis=1, keepdims=True) + 1e-9
-        row[:, 0:3], row[:, 3:6], row[:, 6:9] = start, end, along
-        row[:, 9:12] = along if first is None else first
-        row[:, 12:15] = along if last is None else last
-        row[:, 15], row[:, 16] = height, height if depth is None else depth
-        row[:, 17] = weight
-        self._rows.append(row)
+        along /= norms(along)[:, None] + 1e-9
+        # a plane between two segments halves the angle between them
+        joined = np.flatnonzero(np.diff(starts) == 1)
+        first, last = along.copy(), along.copy()
+        first[joined + 1] += along[joined]
+        last[joined] += along[joined + 1]
+        table[:, 0:3], table[:, 3:6], table[:, 6:9] = start, end, along
+        table[:, 9:12], table[:, 12:15] = first, last
+        table[:, 15:18] = np.concatenate(self._sizes)
+        return table.astype(np.float32)
 
     def path(self, grid: Grid) -> Array:
         """Return the sum over all tubes of weight × path length, ``(height, width)``."""
-        total: Array = self.paths(grid, [0] * len(self._rows), 1)[0]
+        total: Array = self.paths(grid, [0] * len(self._sizes), 1)[0]
         return total
 
     def paths(self, grid: Grid, groups: Sequence[int], count: int) -> Array:
@@ -326,12 +375,13 @@ class Tubes:
         ``groups`` holds the group, 0 to ``count`` - 1, of each tube in the order they were added.
         """
         pixels = grid.shape[0] * grid.shape[1]
-        if not self._rows:
+        if not self._sizes:
             return np.zeros((count, *grid.shape), np.float32)
-        table = np.concatenate(self._rows).astype(np.float32)
-        group = np.repeat(groups, [len(rows) for rows in self._rows])
-        table, row, column, segment = _pixels_near(table, grid)
-        index, chord, segment = _chords(table, grid, row, column, segment)
+        table = self._table()
+        group = np.repeat(groups, [len(sizes) for sizes in self._sizes])
+        axes = _axes(table)
+        row, column, segment = _pixels_near(table, axes, grid)
+        index, chord, segment = _chords(table, axes, grid, row, column, segment)
         if count > 1:
             index += group[segment] * pixels
         total = np.bincount(index, chord, minlength=count * pixels)
@@ -339,14 +389,14 @@ class Tubes:
 
 
 def _pixels_near(
-    table: Array, grid: Grid
-) -> tuple[Array, npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the widened table and every (row, column, segment) whose boxes meet."""
+    table: Array, axes: tuple[Array, Array], grid: Grid
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return every (row, column, segment) whose boxes meet; ``table`` is widened, in place."""
     least = np.float32(0.7 * grid.spacing_mm)
     wide = np.maximum(table[:, 15:17], least)
     table[:, 17] *= table[:, 15] * table[:, 16] / (wide[:, 0] * wide[:, 1])
     table[:, 15:17] = wide
-    across, third = _axes(table)
+    across, third = axes
     along = table[:, 6:9]
     # a section reaches as far as its half-axes; a tilted end plane adds to that along the tube
     section = np.abs(across) * wide[:, :1] + np.abs(third) * wide[:, 1:]
@@ -357,7 +407,7 @@ def _pixels_near(
     low, high = np.minimum(table[:, :3], table[:, 3:6]), np.maximum(table[:, :3], table[:, 3:6])
 
     def edge(values: Array, origin: np.float32, limit: int) -> npt.NDArray[np.int64]:
-        pixels = np.clip(np.ceil((values - origin) / grid.spacing_mm), 0, limit)
+        pixels = np.minimum(np.maximum(np.ceil((values - origin) / grid.spacing_mm), 0), limit)
         result: npt.NDArray[np.int64] = pixels.astype(np.int64)
         return result
 
@@ -372,29 +422,30 @@ def _pixels_near(
     segment = np.repeat(np.arange(len(table)), counts)
     place = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     row, column = np.divmod(place, np.maximum(columns, 1)[segment])
-    return table, row + y0[segment], column + x0[segment], segment
+    return row + y0[segment], column + x0[segment], segment
 
 
 def _axes(table: Array) -> tuple[Array, Array]:
     """Return the unit axes of each segment's section: in the film's plane, and across both."""
     along = table[:, 6:9]
     across = np.stack([-along[:, 1], along[:, 0], np.zeros(len(table), np.float32)], 1)
-    norm = np.linalg.norm(across, axis=1, keepdims=True)
+    norm = norms(across)[:, None]
     upright = np.array([[0, 1, 0]], np.float32)  # for a segment along the ray
     across = np.where(norm > 1e-4, across / np.maximum(norm, 1e-6), upright)
-    return across, np.cross(along, across).astype(np.float32)
+    return across, crossed(along, across).astype(np.float32)
 
 
 def _tangent(along: Array, normal: Array) -> Array:
     """Return the tangent of the angle between a segment and the normal of its end plane."""
-    cosine = (along * normal).sum(axis=1) / np.linalg.norm(normal, axis=1)
-    cosine = np.clip(cosine, np.float32(0.05), 1)
+    cosine = (along * normal).sum(axis=1) / norms(normal)
+    cosine = np.minimum(np.maximum(cosine, np.float32(0.05)), 1)
     result: Array = np.sqrt(1 - cosine * cosine) / cosine
     return result
 
 
 def _chords(
     table: Array,
+    axes: tuple[Array, Array],
     grid: Grid,
     row: npt.NDArray[np.int64],
     column: npt.NDArray[np.int64],
@@ -406,7 +457,7 @@ def _chords(
     the tube in units of its half-axes, (beta + kappa z)² ≤ 1 − alpha² bounds z; so does each plane.
     """
     start = table[:, :3]
-    across, third = _axes(table)
+    across, third = axes
     a = (across / table[:, 15:16]).astype(np.float32)
     b = (third / table[:, 16:17]).astype(np.float32)
 

@@ -55,12 +55,13 @@ class Cavity:
         """Return at heights ``y``: centre |x|, half-width, half-depth and middle z."""
         apex_drop = (0.2 if self.supine else 1.15) * self.rim_mm + self.cap_mm
         span = self.height - apex_drop
-        t = np.clip((y - self.top - apex_drop) / span, 0, None)
+        t = np.maximum((y - self.top - apex_drop) / span, 0)
         rise = np.power(1 - np.power(1 - np.minimum(t / 0.80, 1), 2.3), 0.66)
         lateral = self.apex + (self.width - self.apex) * rise
-        centre = self.apex * np.power(np.clip(1 - t / 0.42, 0, 1), 2)
+        centre = self.apex * np.power(np.minimum(np.maximum(1 - t / 0.42, 0), 1), 2)
         depth = self.depth * np.power(1 - np.power(1 - np.minimum(t / 0.66, 1), 2), 0.6)
-        end = np.sqrt(np.clip(1 - np.square(np.clip((t - 0.9) / 0.17, 0, 1)), 0, 1))
+        closing = np.minimum(np.maximum((t - 0.9) / 0.17, 0), 1)
+        end = np.sqrt(np.minimum(np.maximum(1 - np.square(closing), 0), 1))
         gap = self._gap(t)
         half_width = np.maximum((lateral - centre - gap) * np.where(end > 0, 1, 0), 0)
         half_depth = np.maximum((depth - gap) * end, 0)
@@ -70,7 +71,7 @@ class Cavity:
         """Return the width of the pleural space, mm: a meniscus climbs as a parabola."""
         gap = np.zeros_like(t)
         if self.fluid_top is not None:
-            gap = gap + 4.5 * np.square(np.clip((t - self.fluid_top) * self.height / 26, 0, None))
+            gap = gap + 4.5 * np.square(np.maximum((t - self.fluid_top) * self.height / 26, 0))
         if self.rim_mm and self.supine:
             gap = gap + self.rim_mm * (0.15 + 0.85 * np.exp(-np.square((t - 0.95) / 0.3)))
         elif self.rim_mm:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from plainfilm.phantom.anatomy.patient import Patient
-from plainfilm.phantom.anatomy.solids import Tubes
+from plainfilm.phantom.anatomy.solids import Tubes, crossed, norms
 from plainfilm.phantom.anatomy.thorax import LEFT, RIGHT
 
 Points = npt.NDArray[np.float64]
@@ -30,7 +30,7 @@ def grow(
     elevation = elevation + rng.normal(0, 0.08, len(elevation))
     fore = np.array([0.5, -0.6, 0.3, -0.7, 0.6, -0.3, 0.6, -0.2, 0.5, -0.7])
     direction = np.stack([side * np.cos(elevation), np.sin(elevation), fore], axis=1)
-    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    direction /= norms(direction)[:, None]
     start = hilum(patient, side) + direction * (2, 9, 4) + rng.normal(0, 3, direction.shape)
     radius = rng.uniform(3.6, 4.8, len(direction)) * patient.vessels * calibre
     radius[4:] *= 1.12  # gravity fills the lower vessels
@@ -39,21 +39,19 @@ def grow(
     for _ in range(GENERATIONS):
         for _ in range(2):  # two pieces per branch, so that it curves
             direction = direction + rng.normal(0, 0.13, direction.shape)
-            direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+            direction /= norms(direction)[:, None]
             end = start + direction * (0.5 * reach)[:, None]
             keep = within(end)
             start, end, direction = start[keep], end[keep], direction[keep]
             radius, reach = radius[keep], reach[keep]
-            tubes.add_segments(
-                tubes.camera.project(start), tubes.camera.project(end), radius, weight
-            )
+            tubes.add_segments(start, end, radius, weight)
             start = end
-        sideways = np.cross(direction, rng.normal(0, 1, direction.shape))
-        sideways /= np.linalg.norm(sideways, axis=1, keepdims=True) + 1e-9
+        sideways = crossed(direction, rng.normal(0, 1, direction.shape))
+        sideways /= norms(sideways)[:, None] + 1e-9
         lean = rng.uniform(0.25, 0.6, (len(direction), 1))
         start = np.concatenate([start, start])
         direction = np.concatenate([direction + lean * sideways, direction - 0.8 * lean * sideways])
-        direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+        direction /= norms(direction)[:, None]
         share = rng.uniform(0.70, 0.86, len(radius))
         radius = np.concatenate([radius * share, radius * (1.46 - share)])
         radius = np.maximum(radius, 0.45)

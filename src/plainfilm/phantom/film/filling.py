@@ -161,7 +161,7 @@ def _bronchi(patient: Patient, opacity: Opacity, grid: Grid) -> Array:
         around = 1 - np.square((0.5 * (start + end) - centre) / radii).sum(axis=1)
         weight = -SOFT * np.clip(3 * around, 0, 1)
         # as deep as if some lay behind one another: one alone would hardly show
-        tubes.add_segments(camera.project(start), camera.project(end), radius, weight, 2 * radius)
+        tubes.add_segments(start, end, radius, weight, 2 * radius)
         across = np.cross(direction, rng.normal(0, 1, direction.shape))
         across[:, 2] *= 0.4  # those that fan out in the film's plane are those that are seen
         across /= np.linalg.norm(across, axis=1, keepdims=True) + 1e-9
