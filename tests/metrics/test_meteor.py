@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from plainfilm.core import MissingDependencyError
+from plainfilm.core import MetricError, MissingDependencyError
 from plainfilm.metrics import meteor as module
 from plainfilm.metrics import score
 
@@ -52,6 +52,14 @@ def test_without_the_archive(monkeypatch):
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match=r"pip install pycocoevalcap==1\.2"):
         score(["a"], ["a"], ["meteor"])
+
+
+@pytest.mark.skipif(shutil.which("java") is None, reason="needs Java")
+def test_a_program_that_ended_is_told_and_started_anew():
+    module._program().kill()
+    with pytest.raises(MetricError, match="METEOR's program failed with status -9"):
+        score(REFERENCES, PREDICTIONS, ["meteor"])
+    assert module._program().poll() is None
 
 
 @pytest.mark.skipif(shutil.which("java") is None, reason="needs Java")

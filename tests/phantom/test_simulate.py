@@ -12,6 +12,7 @@ import pytest
 from plainfilm.core import InputError, Observation, Provenance, Status
 from plainfilm.phantom import PREVALENCE, PhantomStudy, simulate
 from plainfilm.phantom.reporting.truth import LEAST
+from plainfilm.phantom.simulate import drawn_case, drawn_table
 
 SIZE = 96
 HEALTHY = {**dict.fromkeys(PREVALENCE, 0.0), "normal": 1.0}
@@ -50,6 +51,14 @@ def test_another_size_shows_the_same_patient():
     assert small.study.table == large.study.table
     coarse = large.study.images[0].pixels.reshape(SIZE, 2, SIZE, 2).mean(axis=(1, 3))
     assert np.corrcoef(coarse.ravel(), small.study.images[0].pixels.ravel())[0, 1] > 0.98
+
+
+def test_what_is_drawn_is_the_same_without_a_film():
+    asked = {"prevalence": {"effusion": 0.9}, "institution": "community"}
+    for index in range(3):
+        phantom = simulate(8, index, 32, **asked)
+        assert drawn_case(8, index, **asked) == phantom.case
+        assert drawn_table(8, index, **asked) == phantom.study.table
 
 
 def test_a_study_says_that_it_is_simulated_and_carries_its_geometry():

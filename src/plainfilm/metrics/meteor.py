@@ -6,12 +6,18 @@ English), which gives the program's own corpus and segment scores to rounding er
 called METEOR give other numbers.
 """
 
+import atexit
+import os
 import re
 import shutil
 import subprocess
+import tempfile
+import threading
 from collections.abc import Sequence
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import IO, cast
 
 import numpy as np
 
@@ -35,13 +41,13 @@ def meteor(pairs: Pairs) -> Statistics:
         f"SCORE ||| {_line(reference)} ||| {_line(prediction)}"
         for reference, prediction in zip(*pairs.tokens, strict=True)
     ]
-    printed = _run(re.sub(r"[^\S\n]", " ", "\n".join(lines)) + "\n").split("\n")
-    rows = np.array([line.split() for line in printed if line], dtype=np.float64)
-    if rows.shape != (len(pairs), _COLUMNS):
+    printed = _run([re.sub(r"\s", " ", line) for line in lines])
+    table = [line.split() for line in printed]
+    if odd := [row for row in table if len(row) != _COLUMNS]:
         raise MetricError(
-            f"METEOR's program printed a table of {rows.shape} for {len(pairs)} pairs, "
-            f"expected {_COLUMNS} columns"
+            f"METEOR's program printed {len(odd[0])} numbers for a pair, expected {_COLUMNS}"
         )
+    rows = np.array(table, dtype=np.float64).reshape(-1, _COLUMNS)
     # A pair aligned whole in one piece counts as having no break between pieces.
     whole = (rows[:, 20] == 1) & (rows[:, 21] == rows[:, 0]) & (rows[:, 22] == rows[:, 1])
     rows[whole, 20] = 0
@@ -77,20 +83,81 @@ def _value(totals: Array) -> Array:
     return np.where((totals[..., 0] == 0) & (totals[..., 1] == 0), np.nan, value)
 
 
-def _run(lines: str) -> str:
-    """Return what the program prints for ``lines``."""
+def _run(lines: Sequence[str]) -> list[str]:
+    """Return what the program prints for each of ``lines``."""
+    with _ONE_AT_A_TIME:
+        program = _program()
+        given, answers = cast("IO[bytes]", program.stdin), cast("IO[bytes]", program.stdout)
+        printed: list[str] = []
+        try:
+            for at in range(0, len(lines), _AT_ONCE):
+                part = lines[at : at + _AT_ONCE]
+                given.write("".join(f"{line}\n" for line in part).encode())
+                given.flush()
+                printed += [_answer(answers) for _ in part]
+        except (BrokenPipeError, EOFError):
+            raise _failed(program) from None
+        except BaseException:  # what it still prints would be taken for the next call's answers
+            program.kill()
+            _started.cache_clear()
+            raise
+        return printed
+
+
+_AT_ONCE = 100
+"""Pairs that are handed over before their answers are read: few enough that those fit in a pipe."""
+_ONE_AT_A_TIME = threading.Lock()
+
+
+def _program() -> "subprocess.Popen[bytes]":
+    """Return the program as it runs, which is started where it does not: its tables take 10 s to
+    load, and an evaluation asks for METEOR once for each row."""
     java = shutil.which("java")
     if java is None:
         raise MissingDependencyError(
             "METEOR's reference program needs Java, and there is no java on the PATH: "
             "install a Java runtime, or leave meteor out"
         )
-    command = [java, "-Xmx2G", "-jar", str(_archive()), "-", "-", "-stdio", "-l", "en", "-norm"]
-    done = subprocess.run(command, input=lines.encode(), capture_output=True, check=False)  # noqa: S603
-    if done.returncode != 0:
-        why = done.stderr.decode(errors="replace").strip().split("\n")[-1]
-        raise MetricError(f"METEOR's program failed with status {done.returncode}: {why}")
-    return done.stdout.decode()
+    return _started(java, str(_archive()), os.getpid())
+
+
+@lru_cache(maxsize=1)
+def _started(java: str, archive: str, owner: int) -> "subprocess.Popen[bytes]":
+    """Start it; ``owner`` is the process that may talk to it, which a fork of it must not."""
+    command = [java, "-Xmx2G", "-XX:+UseSerialGC", "-jar", archive]
+    command += ["-", "-", "-stdio", "-l", "en", "-norm"]
+    pipe = subprocess.PIPE
+    said = tempfile.TemporaryFile()  # noqa: SIM115 (as long as the program)
+    program = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=said)  # noqa: S603
+    _SAID[program.pid] = said
+    atexit.register(_end, program, owner)
+    return program
+
+
+def _end(program: "subprocess.Popen[bytes]", owner: int) -> None:
+    if os.getpid() == owner:
+        program.kill()
+
+
+_SAID: dict[int, IO[bytes]] = {}
+"""What the running program wrote besides."""
+
+
+def _answer(printed: IO[bytes]) -> str:
+    line = printed.readline()
+    if not line.endswith(b"\n"):
+        raise EOFError
+    return line.decode()
+
+
+def _failed(program: "subprocess.Popen[bytes]") -> MetricError:
+    """Return why it ended; the next call starts it anew."""
+    _started.cache_clear()
+    status = program.wait()
+    said = _SAID.pop(program.pid)
+    said.seek(0)
+    why = said.read().decode(errors="replace").strip().split("\n")[-1]
+    return MetricError(f"METEOR's program failed with status {status}: {why}")
 
 
 def _archive() -> Path:

@@ -17,6 +17,7 @@ from plainfilm.phantom.film.pathology import finding_masks
 from plainfilm.phantom.film.projection import project
 from plainfilm.phantom.film.structures import PARTS, structure_masks
 from plainfilm.phantom.reporting.background import (
+    Background,
     Constitution,
     draw_constitution,
     earlier_constitution,
@@ -149,16 +150,8 @@ def simulate(
         _check_whole(what, value, least, most)
     check_views(views)
     check_language(language)
-    chances_of(prevalence)  # what cannot be had is said first
-    streams = np.random.SeedSequence([seed, index]).spawn(9)
-    who, how, noise, words, place, clinic, side, past, self = map(np.random.default_rng, streams)
-    writer = choose_institution(place, institution)
-    shares = writer.prevalence
-    if prevalence:
-        shares = {name: share for name, share in shares.items() if name != "normal"}
-        shares |= prevalence
-    chances = chances_of(shares, writer.acquisition.bedside)
-    case = draw_case(who, how, chances, writer.acquisition)
+    case, writer, shares, streams = _draw(seed, index, prevalence, institution)
+    noise, words, clinic, side, past, self = streams
     constitution = draw_constitution(self, tuple(VALUES))
     name = f"phantom-{seed}-{index}"
     before, days = None, 0
@@ -175,6 +168,54 @@ def simulate(
     )  # fmt: skip
 
 
+def drawn_case(
+    seed: int,
+    index: int,
+    *,
+    prevalence: Mapping[str, float] | None = None,
+    institution: str | Sequence[str] | None = None,
+) -> Case:
+    """Return who is on study ``index`` of the series ``seed``, with which disease, filmed how.
+
+    It is the ``case`` of what :func:`simulate` returns, without the work of making a film.
+    """
+    return _draw(seed, index, prevalence, institution)[0]
+
+
+def drawn_table(
+    seed: int,
+    index: int,
+    *,
+    prevalence: Mapping[str, float] | None = None,
+    institution: str | Sequence[str] | None = None,
+) -> Table:
+    """Return the clinical table of what :func:`simulate` returns, without making a film."""
+    case, writer, _, streams = _draw(seed, index, prevalence, institution)
+    _, _, clinic, _, _, self = streams
+    constitution = draw_constitution(self, tuple(VALUES))
+    return _draw_context(case, writer, constitution, clinic)[2]
+
+
+def _draw(
+    seed: int,
+    index: int,
+    prevalence: Mapping[str, float] | None,
+    institution: str | Sequence[str] | None,
+) -> tuple[Case, Institution, Mapping[str, float], list[np.random.Generator]]:
+    """Return the case, who films and reports, the shares of diseases that it was drawn by, and
+    the streams of noise, words, clinic, lateral film, past and constitution."""
+    chances_of(prevalence)  # what cannot be had is said first
+    streams = np.random.SeedSequence([seed, index]).spawn(9)
+    who, how, noise, words, place, *rest = map(np.random.default_rng, streams)
+    writer = choose_institution(place, institution)
+    shares = writer.prevalence
+    if prevalence:
+        shares = {name: share for name, share in shares.items() if name != "normal"}
+        shares = {**shares, **prevalence}
+    chances = chances_of(shares, writer.acquisition.bedside)
+    return draw_case(who, how, chances, writer.acquisition), writer, shares, [noise, words, *rest]
+
+
 def _examine(
     case: Case,
     size: int,
@@ -189,10 +230,7 @@ def _examine(
 ) -> PhantomStudy:
     """Return a whole study; ``streams`` are of noise, words, clinic and lateral film."""
     noise, words, clinic, side = streams
-    why, asking, ward = clinic.spawn(3)
-    background = find_background(case, constitution)
-    complaint = draw_complaint(why, background, writer.asks)
-    table = draw_table(ward, case.patient, background, constitution, complaint, writer.tests)
+    background, complaint, table, asking = _draw_context(case, writer, constitution, clinic)
     made = render(
         case, size, noise, words, name, writer, before, language, table,
         infected="lung infection" in background.acute,
@@ -222,6 +260,18 @@ def _examine(
     }
     study = study.model_copy(update=context)
     return replace(made, study=study, lateral_masks=lateral_masks, prior=before)
+
+
+def _draw_context(
+    case: Case, writer: Institution, constitution: Constitution, clinic: np.random.Generator
+) -> tuple[Background, str, Table, np.random.Generator]:
+    """Return what is known before the film: background, complaint, table, and the stream that
+    words the indication."""
+    why, asking, ward = clinic.spawn(3)
+    background = find_background(case, constitution)
+    complaint = draw_complaint(why, background, writer.asks)
+    table = draw_table(ward, case.patient, background, constitution, complaint, writer.tests)
+    return background, complaint, table, asking
 
 
 def check_views(views: Sequence[str]) -> None:

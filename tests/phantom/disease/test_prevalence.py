@@ -1,6 +1,7 @@
 """A share that is asked for is the share that is drawn, whatever goes with what."""
 
 from collections import Counter
+from functools import cache
 
 import numpy as np
 import pytest
@@ -42,6 +43,16 @@ def drawn(disease: Disease) -> set[str]:
 
 
 def cases(prevalence=None, count: int = CASES) -> list[Case]:
+    return usual()[:count] if not prevalence else drawn_cases(prevalence, count)
+
+
+@cache
+def usual() -> list[Case]:
+    """The patients of the shares that are not asked for, whom three tests look at."""
+    return drawn_cases(None, 6000)
+
+
+def drawn_cases(prevalence, count: int) -> list[Case]:
     chances = chances_of(prevalence)
     streams = (np.random.SeedSequence([77, index]).spawn(2) for index in range(count))
     return [draw_case(*map(np.random.default_rng, pair), chances) for pair in streams]

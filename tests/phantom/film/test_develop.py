@@ -10,14 +10,14 @@ from plainfilm.phantom import PREVALENCE, simulate
 from plainfilm.phantom.film.case import Case
 from plainfilm.phantom.film.develop import _broad
 from plainfilm.phantom.film.exposure import Exposure
-from plainfilm.phantom.simulate import render
+from plainfilm.phantom.simulate import drawn_case, render
 
 SIZE = 160
 HEALTHY = {**dict.fromkeys(PREVALENCE, 0.0), "normal": 1.0}
 
 
 def healthy(**changes) -> Case:
-    case = simulate(4, 1, 32, prevalence=HEALTHY).case
+    case = drawn_case(4, 1, prevalence=HEALTHY)
     plain = replace(case.exposure, marker=None, shutters=(0.0, 0.0, 0.0, 0.0))
     return replace(case, exposure=replace(plain, **changes))
 

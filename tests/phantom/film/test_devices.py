@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from plainfilm.core import Finding, Observation, Side
-from plainfilm.phantom import INSTITUTIONS, PREVALENCE, simulate
+from plainfilm.phantom import INSTITUTIONS, PREVALENCE
 from plainfilm.phantom.anatomy.solids import Grid
 from plainfilm.phantom.anatomy.thorax import LEFT, RIGHT
 from plainfilm.phantom.anatomy.vessels import airway_curves
@@ -25,7 +25,7 @@ from plainfilm.phantom.film.device_shapes import course, tip_on_film
 from plainfilm.phantom.film.pathology import DEVICE_CLASSES, device_class
 from plainfilm.phantom.film.structures import structure_masks
 from plainfilm.phantom.reporting.institutions import NAMED
-from plainfilm.phantom.simulate import Case, PhantomStudy, render
+from plainfilm.phantom.simulate import Case, PhantomStudy, drawn_case, render
 from plainfilm.text import read
 from plainfilm.text.writer import Style, write
 
@@ -37,7 +37,7 @@ SIDES = (LEFT, RIGHT)
 
 def case(index: int, *devices: Device) -> Case:
     """Return a healthy patient with devices, on a film that shows the whole chest."""
-    healthy = simulate(31, index, 32, prevalence=HEALTHY).case
+    healthy = drawn_case(31, index, prevalence=HEALTHY)
     exposure = replace(healthy.exposure, shutters=(0.0, 0.0, 0.0, 0.0))
     return Case(healthy.patient, Disease(devices=devices), exposure)
 
@@ -269,7 +269,7 @@ def test_the_series_has_chest_tubes_beside_air_and_fluid_only():
     asked = {"devices": 1.0, "normal": 0.0, "pneumothorax": 0.5, "effusion": 0.5}
     seen = 0
     for index in range(60):
-        disease = simulate(3, index, 32, prevalence=asked).case.disease
+        disease = drawn_case(3, index, prevalence=asked).disease
         for device in disease.devices:
             if device.name == "chest tube":
                 air = disease.pneumothorax is not None and disease.pneumothorax[0] == device.side

@@ -13,6 +13,7 @@ from plainfilm.phantom.anatomy.thorax import LEFT, RIGHT, cavity, dome
 from plainfilm.phantom.disease.disease import Disease, Lesion
 from plainfilm.phantom.film.lateral import lateral_exposure, render_lateral
 from plainfilm.phantom.film.scene import make_scene
+from plainfilm.phantom.simulate import drawn_case
 
 SIZE = 128
 NOTHING = dict.fromkeys(PREVALENCE, 0.0)
@@ -20,7 +21,7 @@ GRID = Grid.square(400, 420, -210, -60)
 
 
 def case_of(disease: str, index: int = 0):
-    return simulate(9, index, 32, prevalence=NOTHING | {disease: 1.0}).case
+    return drawn_case(9, index, prevalence=NOTHING | {disease: 1.0})
 
 
 def turned_by(angle: float) -> Camera:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from plainfilm.core import View
-from plainfilm.phantom import PREVALENCE, simulate
+from plainfilm.phantom import PREVALENCE
 from plainfilm.phantom.anatomy.patient import draw_patient
 from plainfilm.phantom.anatomy.solids import Grid
 from plainfilm.phantom.film.develop import _add_grid, letter_mask
@@ -27,7 +27,7 @@ from plainfilm.phantom.film.nuisance import (
     draw_nuisance,
 )
 from plainfilm.phantom.film.pathology import NUISANCE_CLASSES
-from plainfilm.phantom.simulate import render
+from plainfilm.phantom.simulate import drawn_case, render
 
 SIZE = 256
 NOTHING = dict.fromkeys(PREVALENCE, 0.0)
@@ -41,7 +41,7 @@ KINDS = {"electrodes", "cables", "buttons", "necklace"}
 
 
 def case_of(index: int = 2, view: View = View.PA, **exposure):
-    case = simulate(9, index, 32, prevalence=NOTHING | {"normal": 1.0}).case
+    case = drawn_case(9, index, prevalence=NOTHING | {"normal": 1.0})
     plain = replace(
         case.exposure, view=view, rotation_rad=0.0, marker=None, shutters=(0.0,) * 4,
         left_mm=-case.exposure.field_mm / 2, nuisance=CLEAN,
@@ -66,7 +66,7 @@ def middle_mm(mask: np.ndarray, case) -> float:
 
 @pytest.mark.parametrize("index", range(6))
 def test_truth_report_measures_and_masks_do_not_depend_on_it(index):
-    case = simulate(2026, index, 32).case
+    case = drawn_case(2026, index)
     clean, disturbed = (
         shown(replace(case, exposure=replace(case.exposure, nuisance=one)), 96)
         for one in (CLEAN, ALL)

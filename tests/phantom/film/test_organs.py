@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from plainfilm.core.classes import ORDINALS
-from plainfilm.phantom import PREVALENCE, simulate
+from plainfilm.phantom import PREVALENCE
 from plainfilm.phantom.anatomy.organs import ascending_aorta, descending_aorta, esophagus
 from plainfilm.phantom.anatomy.skeleton import cartilages
 from plainfilm.phantom.anatomy.solids import STRAIGHT, Grid, length
@@ -19,13 +19,14 @@ from plainfilm.phantom.film.device_shapes import place_device
 from plainfilm.phantom.film.projection import project
 from plainfilm.phantom.film.scene import make_scene
 from plainfilm.phantom.film.structures import masks_of
+from plainfilm.phantom.simulate import drawn_case
 
 SIZE = 256
 HEALTHY = {**dict.fromkeys(PREVALENCE, 0.0), "normal": 1.0}
 
 
 def case_and_grid(index: int, **prevalence: float):
-    case = simulate(9, index, 32, prevalence=HEALTHY | prevalence).case
+    case = drawn_case(9, index, prevalence=HEALTHY | prevalence)
     exposure = case.exposure
     return case, Grid.square(SIZE, exposure.field_mm, exposure.left_mm, exposure.top_mm)
 

@@ -8,7 +8,7 @@ import pytest
 
 from plainfilm.core import Observation, Side, Status
 from plainfilm.core.classes import CLASSES
-from plainfilm.phantom import INSTITUTIONS, PREVALENCE, PhantomStudy, simulate
+from plainfilm.phantom import INSTITUTIONS, PREVALENCE, PhantomStudy
 from plainfilm.phantom.anatomy.solids import Grid
 from plainfilm.phantom.anatomy.thorax import LEFT, RIGHT, aortic_knob
 from plainfilm.phantom.anatomy.tissue import LUNG
@@ -16,13 +16,13 @@ from plainfilm.phantom.disease.disease import Collapse, Disease, Opacity, Pneumo
 from plainfilm.phantom.film.incidental import hernia
 from plainfilm.phantom.film.scene import make_scene
 from plainfilm.phantom.reporting.institutions import NAMED
-from plainfilm.phantom.simulate import render
+from plainfilm.phantom.simulate import drawn_case, render
 from plainfilm.text import read
 from plainfilm.text.writer import write
 
 SIZE = 256
 HEALTHY = dict.fromkeys(PREVALENCE, 0.0) | {"normal": 1.0}
-CASES = [simulate(9, index, 32, prevalence=HEALTHY).case for index in (3, 8, 11)]
+CASES = [drawn_case(9, index, prevalence=HEALTHY) for index in (3, 8, 11)]
 CLOUD = Opacity(RIGHT, "upper lobe", True, "no", 0.9, 44.0, 5, True)
 SIGNS = {
     "bronchogram": Disease(opacities=(CLOUD,)),

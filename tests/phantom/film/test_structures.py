@@ -28,13 +28,14 @@ from plainfilm.phantom.film.structures import (
     superclass_masks,
     with_unions,
 )
+from plainfilm.phantom.simulate import drawn_case
 
 SIZE = 192
 NOTHING = dict.fromkeys(set(PREVALENCE) - {"normal"}, 0.0)
 
 
 def scene_of(index: int, size: int = SIZE):
-    case = simulate(9, index, 32, prevalence=NOTHING).case
+    case = drawn_case(9, index, prevalence=NOTHING)
     exposure = case.exposure
     grid = Grid.square(size, exposure.field_mm, exposure.left_mm, exposure.top_mm)
     return make_scene(case.patient, case.disease, exposure, grid)
@@ -162,9 +163,7 @@ def test_heart_and_mediastinum_hold_their_parts(masks):
 
 def test_a_lateral_film_has_them_too():
     scene = scene_of(0)
-    exposure = lateral_exposure(
-        simulate(9, 0, 32).case.exposure, scene.patient, np.random.default_rng(3)
-    )
+    exposure = lateral_exposure(drawn_case(9, 0).exposure, scene.patient, np.random.default_rng(3))
     assert exposure.view is View.LATERAL
     grid = Grid.square(SIZE, exposure.field_mm, exposure.left_mm, exposure.top_mm)
     seen = masks_of(make_scene(scene.patient, scene.disease, exposure, grid))

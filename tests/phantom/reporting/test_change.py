@@ -13,7 +13,7 @@ from plainfilm.phantom.film.case import evolve
 from plainfilm.phantom.reporting.change import LIMITS, Seen, compare, report_change
 from plainfilm.phantom.reporting.context import comparison_of
 from plainfilm.phantom.reporting.institutions import NAMED
-from plainfilm.phantom.simulate import render
+from plainfilm.phantom.simulate import drawn_case, render
 from plainfilm.text import read
 from plainfilm.text.writer import STYLES
 
@@ -242,7 +242,7 @@ def test_a_disease_that_is_never_drawn_was_not_there_before():
 
 
 def test_a_growing_lesion_was_smaller_the_longer_ago():
-    case = simulate(9, 3, 32, prevalence=NOTHING | {"lesion": 1.0}).case
+    case = drawn_case(9, 3, prevalence=NOTHING | {"lesion": 1.0})
     lesion = replace(case.disease.lesions[0], calcified=False, diameter_mm=30.0)
     case = replace(case, disease=replace(case.disease, lesions=(lesion,)))
     sizes = np.array([

@@ -72,11 +72,16 @@ LARGEST_RATIO = 0.497
 """Of a healthy heart, before the beam magnifies it: a large heart begins where healthy ones end."""
 
 
+def clamp(value: float, low: float, high: float) -> float:
+    """Return ``value``, or the nearer end of what is allowed; numpy's clip is slow on numbers."""
+    return float(min(max(value, low), high))
+
+
 def _healthy(value: float, low: float, high: float) -> float:
     """Return ``value``, folded back at the ends of what is healthy, where clipping would heap up
     what lies beyond."""
     value = 2 * high - value if value > high else 2 * low - value if value < low else value
-    return float(np.clip(value, low, high))
+    return clamp(value, low, high)
 
 
 def draw_patient(rng: np.random.Generator) -> Patient:
@@ -98,8 +103,8 @@ def draw_patient(rng: np.random.Generator) -> Patient:
       wider where the arch stands out.
     """
     female = bool(rng.random() < FEMALE)
-    age = int(np.clip(rng.normal(AGE, AGE_SPREAD), 18, 94))
-    habitus = float(np.clip(rng.beta(2.2, 2.8), 0.05, 0.95))
+    age = int(clamp(rng.normal(AGE, AGE_SPREAD), 18, 94))
+    habitus = clamp(rng.beta(2.2, 2.8), 0.05, 0.95)
     inspiration = float(rng.normal(0, 1))
     width = (130.0 if female else 142.0) + rng.normal(0, 6) + 5 * (habitus - 0.4)
     height = (238.0 if female else 256.0) + 10 * inspiration + rng.normal(0, 7) - 12 * habitus
@@ -112,16 +117,16 @@ def draw_patient(rng: np.random.Generator) -> Patient:
         sex="F" if female else "M",
         habitus=habitus,
         width_mm=float(width),
-        height_mm=float(np.clip(height, 200, 290)),
-        depth_mm=float(np.clip(rng.normal(92 if female else 99, 6), 78, 118)),
-        dome_mm=(float(np.clip(dome + rng.normal(0, 3), 44, 82)),
-                 float(np.clip(dome + rng.normal(0, 3), 44, 82))),
+        height_mm=clamp(height, 200, 290),
+        depth_mm=clamp(rng.normal(92 if female else 99, 6), 78, 118),
+        dome_mm=(clamp(dome + rng.normal(0, 3), 44, 82),
+                 clamp(dome + rng.normal(0, 3), 44, 82)),
         lift_mm=(float(rng.normal(12, 4)), 0.0),
         cardiothoracic_ratio=_healthy(ratio + rng.normal(0, 0.026), 0.37, LARGEST_RATIO),
         mediastinum_mm=_healthy(rng.normal(26, 2.4) + 4 * habitus, 21, 35),
         knob_mm=_healthy(13 + 0.09 * (age - 40) + rng.normal(0, 2), 9, 21),
-        vessels=float(prominent * np.clip(rng.normal(1, 0.08), 0.8, 1.2)),
-        bone=float(np.clip(1.1 - 0.005 * (age - 40) + rng.normal(0, 0.08), 0.7, 1.3)),
+        vessels=prominent * clamp(rng.normal(1, 0.08), 0.8, 1.2),
+        bone=clamp(1.1 - 0.005 * (age - 40) + rng.normal(0, 0.08), 0.7, 1.3),
         anatomy_seed=int(rng.integers(2**31)),
         variants=draw_variants(more, habitus, age),
     )  # fmt: skip
@@ -135,11 +140,11 @@ deviations of that of different people), and where the scapulae lie beside a bed
 def breathe(patient: Patient, amount: float) -> Patient:
     """Return a patient who has breathed in by ``amount`` more: 1 is a standard deviation of that
     of different people. The lungs are taller, the domes flatter and the heart narrower."""
-    dome = [float(np.clip(value - 4 * amount, 40, 92)) for value in patient.dome_mm]
+    dome = [clamp(value - 4 * amount, 40, 92) for value in patient.dome_mm]
     ratio = patient.cardiothoracic_ratio - 0.006 * amount
     return replace(
         patient,
-        height_mm=float(np.clip(patient.height_mm + 10 * amount, 188, 295)),
+        height_mm=clamp(patient.height_mm + 10 * amount, 188, 295),
         dome_mm=(dome[0], dome[1]),
-        cardiothoracic_ratio=float(np.clip(ratio, 0.36, LARGEST_RATIO)),
+        cardiothoracic_ratio=clamp(ratio, 0.36, LARGEST_RATIO),
     )

@@ -23,7 +23,8 @@ def rib_curve(patient: Patient, side: int, number: int) -> npt.NDArray[np.float6
 
     The rib runs on the outside of the pleural cavity and falls from back to front.
     """
-    return _rib_curves(patient, side)[number - 1].copy()
+    curve: npt.NDArray[np.float64] = _rib_curves(patient, side)[number - 1].copy()
+    return curve
 
 
 @lru_cache(maxsize=8)  # a study asks for each rib of its patient several times

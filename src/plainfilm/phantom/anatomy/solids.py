@@ -275,9 +275,7 @@ def norms(vectors: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
     return result
 
 
-def crossed(
-    a: npt.NDArray[np.floating], b: npt.NDArray[np.floating]
-) -> npt.NDArray[np.floating]:
+def crossed(a: npt.NDArray[np.floating], b: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
     """Return the vector products of vectors ``(n, 3)``; numpy's own takes longer on few."""
     result = np.empty_like(a)
     for axis, (i, j) in enumerate(((1, 2), (2, 0), (0, 1))):

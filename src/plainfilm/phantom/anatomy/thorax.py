@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from plainfilm.phantom.anatomy.columns import Column, Section, cross, half_shadow, on_side
-from plainfilm.phantom.anatomy.patient import Patient
+from plainfilm.phantom.anatomy.patient import Patient, clamp
 from plainfilm.phantom.anatomy.solids import Array, Camera, Ellipsoid, Grid, Interval, length
 
 RIGHT, LEFT = -1, 1
@@ -199,7 +199,7 @@ def dome(patient: Patient, side: int, raised_mm: float = 0.0) -> Dome:
 
 def _midline(patient: Patient) -> float:
     """Return what parts the pleural cavities: it goes with the mediastinum, before the spine."""
-    return float(np.clip(patient.shift_mm, -SPINE_WIDTH_MM + 2, SPINE_WIDTH_MM - 2))
+    return clamp(patient.shift_mm, -SPINE_WIDTH_MM + 2, SPINE_WIDTH_MM - 2)
 
 
 def gas_and_breasts(patient: Patient) -> tuple[list[Ellipsoid], list[Ellipsoid]]:

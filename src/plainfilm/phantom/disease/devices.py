@@ -11,6 +11,7 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
+from plainfilm.phantom.anatomy.patient import clamp
 from plainfilm.phantom.anatomy.thorax import LEFT, RIGHT
 
 Point = tuple[float, float, float]
@@ -116,4 +117,4 @@ def _draw(rng: np.random.Generator, name: str) -> Device:
 
 
 def _offset(rng: np.random.Generator, tip: str) -> float:
-    return SPREAD_MM.get(tip, 0.0) * float(np.clip(rng.normal(), -2, 2))
+    return SPREAD_MM.get(tip, 0.0) * clamp(rng.normal(), -2, 2)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from plainfilm.core import View
-from plainfilm.phantom.anatomy.patient import Patient
+from plainfilm.phantom.anatomy.patient import Patient, clamp
 from plainfilm.phantom.anatomy.solids import Camera
 from plainfilm.phantom.film.acquisition import TYPICAL, Acquisition, Processing
 from plainfilm.phantom.film.nuisance import CLEAN, Nuisance, draw_nuisance
@@ -64,7 +64,7 @@ def draw_exposure(
     field = (2 * patient.width_mm + 2 * patient.wall_mm) * rng.normal(1.12, 0.05)
     if rng.random() > place.crop:
         field = DETECTOR_SHARE * place.detector_mm
-    field = float(np.clip(field, 1.18 * (patient.height_mm + 30), 1.6 * patient.height_mm))
+    field = clamp(field, 1.18 * (patient.height_mm + 30), 1.6 * patient.height_mm)
     spread = (9 if bedside else 4) * place.centring
     spare = field - patient.height_mm
     quantum = rng.uniform(0.012, 0.030) if bedside else rng.uniform(0.006, 0.018)
@@ -75,7 +75,7 @@ def draw_exposure(
         view=view,
         field_mm=field,
         left_mm=float(-field / 2 + rng.normal(0, spread)),
-        top_mm=float(-spare * np.clip(rng.normal(0.42, 0.09), 0.22, 0.62)),
+        top_mm=float(-spare * clamp(rng.normal(0.42, 0.09), 0.22, 0.62)),
         rotation_rad=float(np.deg2rad(rng.normal(0, place.centring * (3.0 if bedside else 1.5)))),
         noise=float(quantum * place.noise),
         blur_mm=float(math.hypot(blur, place.blur_mm)),

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from plainfilm.core import Image, Provenance, View
-from plainfilm.phantom.anatomy.patient import Patient
+from plainfilm.phantom.anatomy.patient import Patient, clamp
 from plainfilm.phantom.anatomy.solids import Grid
 from plainfilm.phantom.disease.disease import Disease
 from plainfilm.phantom.film.develop import develop
@@ -19,14 +19,14 @@ from plainfilm.phantom.film.projection import Projection, project
 
 def lateral_exposure(frontal: Exposure, patient: Patient, rng: np.random.Generator) -> Exposure:
     """Draw how the lateral film that goes with a ``frontal`` one is taken."""
-    field = float(np.clip(frontal.field_mm * rng.normal(1, 0.03), 1.2 * patient.height_mm, 430))
+    field = clamp(frontal.field_mm * rng.normal(1, 0.03), 1.2 * patient.height_mm, 430)
     spare = field - patient.height_mm
     return replace(
         frontal,
         view=View.LATERAL,
         field_mm=field,
         left_mm=float(-field / 2 + rng.normal(0, 8)),
-        top_mm=float(-spare * np.clip(rng.normal(0.42, 0.06), 0.25, 0.6)),
+        top_mm=float(-spare * clamp(rng.normal(0.42, 0.06), 0.25, 0.6)),
         rotation_rad=float(np.deg2rad(rng.normal(0, 2.5))),
         noise=frontal.noise * 1.3,  # a longer way through the body
         marker=None,
