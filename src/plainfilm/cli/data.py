@@ -98,6 +98,14 @@ def phantom(
         typer.Option(min=0, max=1, help="Share of the patients with an earlier study, too."),
     ] = 0.0,
     language: Annotated[str, typer.Option(help="Of the reports: en or es.")] = "en",
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="One split for all studies: test for a set that nothing is learned from. By "
+            "patient, 80, 10 and 10 %, if left out.",
+            show_default=False,
+        ),
+    ] = None,
     workers: Workers = None,
 ) -> None:
     """Simulate chest films whose truth is known exactly.
@@ -119,6 +127,7 @@ def phantom(
         views=tuple(view.strip() for view in views.split(",")),
         priors=priors,
         language=language,
+        split=split,
         workers=workers,
     )
     _done(dataset)

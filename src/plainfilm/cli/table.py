@@ -1,6 +1,7 @@
 """``plainfilm table``: a whole table of a paper, from its recipes."""
 
 import json
+import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
@@ -29,6 +30,15 @@ def table(
     rows: Annotated[
         str | None, typer.Option(help="Only these rows, separated by commas.", metavar="A,B")
     ] = None,
+    elsewhere: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=DATASET",
+            help="Another dataset whose test split (NAME=DATASET:all, all its studies) every row "
+            "answers as well, such as one of institutions that nothing was learned from. May be "
+            "repeated.",
+        ),
+    ] = None,
     change: Annotated[
         list[str] | None,
         typer.Option(
@@ -49,10 +59,10 @@ def table(
         plainfilm table radscribe films/
         plainfilm table radscribe /data/mimic-cxr --size paper --set model.initial.encoder=/bert
     """
-    from plainfilm.core import check_folder, write_atomically
+    from plainfilm.core import InputError, check_folder, write_atomically
     from plainfilm.data import Dataset
     from plainfilm.evaluation.markdown import table_markdown
-    from plainfilm.training.table import fill_table
+    from plainfilm.training.table import TestSet, fill_table
     from plainfilm.training.table_plan import make_plan, table_path
 
     path = table_path(name)
@@ -62,7 +72,19 @@ def table(
     )
     out = output or Path("tables") / f"{path.parent.name}-{size}"
     check_folder(out)
-    results = fill_table(plan, Dataset(dataset), out, progress=not quiet, say=typer.echo)
+    others = {}
+    for given in elsewhere or ():
+        other, equals, folder = given.partition("=")
+        if not equals or not re.fullmatch(r"[a-z0-9][a-z0-9-]*", other):
+            raise InputError(f"--elsewhere must read NAME=DATASET, a-z, 0-9 and -: got {given!r}")
+        path, colon, split = folder.rpartition(":")
+        whole = bool(colon) and split == "all"
+        others[other] = TestSet(
+            Dataset(Path(path if whole else folder)), split if whole else "test"
+        )
+    results = fill_table(
+        plan, Dataset(dataset), out, elsewhere=others, progress=not quiet, say=typer.echo
+    )
     page = table_markdown(results, shlex.join(["plainfilm", *sys.argv[1:]]))
     write_atomically(out / "table.md", page)
     written = write_table_plots(results, plan, out)

@@ -277,7 +277,9 @@ class Dataset:
         return self.card.fingerprint
 
     def split(self, name: str) -> Sequence[Row]:
-        """Return the studies of a split: ``train``, ``validate`` or ``test``."""
+        """Return the studies of a split: ``train``, ``validate``, ``test``, or ``all``."""
+        if name == "all":
+            return self.rows
         if name not in SPLITS:
             raise DatasetError(f"no split {name!r}: choose one of {', '.join(SPLITS)}")
         if isinstance(self.rows, Rows):

@@ -29,6 +29,19 @@ def table_markdown(results: Results, command: str) -> str:
         lines += ["", f"*{note}*"]
     for answer in results["answers"]:
         lines += ["", *_answer_lines(answer, rows, seeds)]
+    if all("variety" in row for row in rows.values()):
+        lines += ["", *_variety_lines(rows)]
+    if "groups" in results:
+        lines += ["", *_group_lines(results["groups"], rows)]
+    for part in results.get("parts", ()):
+        lines += ["", f"# On {part['studies']} studies: {part['name']}"]
+        for group in (metrics[:4], *(metrics[i : i + 5] for i in range(4, len(metrics), 5))):
+            lines += ["", *_score_lines(part["rows"], group)]
+        for answer in part["answers"]:
+            lines += ["", *_answer_lines(answer, part["rows"], seeds)]
+        lines += ["", *_variety_lines(part["rows"])]
+        if "groups" in part:
+            lines += ["", *_group_lines(part["groups"], part["rows"])]
     lines += ["", "## Signatures", ""]
     lines += [f"- `{one['signature']}`" for one in next(iter(rows.values()))["metrics"].values()]
     return "\n".join(lines) + "\n"
@@ -47,6 +60,37 @@ def _score_lines(rows: Results, metrics: list[str]) -> list[str]:
         size = f"{row['parameters'] / 1e6:.1f} M" if row["parameters"] else "–"
         lines.append(f"| {row['name']} | {size} | {' | '.join(cells)} |")
     return lines
+
+
+def _variety_lines(rows: Results) -> list[str]:
+    """Return how long, varied and guarded the rows' reports are."""
+    names = list(next(iter(rows.values()))["variety"])
+    lines = ["## Length, variety and faults", ""]
+    lines += [f"| | minutes of training | {' | '.join(names)} |", "|---" * (len(names) + 2) + "|"]
+    for row in rows.values():
+        values = [row["variety"][name] for name in names]
+        cells = ["undefined" if one is None else f"{one:.3g}" for one in values]
+        minutes = f"{row['minutes']:.1f}" if row.get("minutes") else "–"
+        lines.append(f"| {row['name']} | {minutes} | {' | '.join(cells)} |")
+    note = "Means over the seeds; template-sentences: share of sentences that stand in 1 % of the "
+    return [*lines, "", note + "training reports or more."]
+
+
+def _group_lines(groups: Results, rows: Results) -> list[str]:
+    """Return a table for each metric of the breakdown."""
+    lines = []
+    names = list(groups["studies"])
+    measured = next(iter(next(iter(groups["rows"].values())).values()))
+    for metric in measured:
+        heads = [f"{name} ({groups['studies'][name]})" for name in names]
+        lines += [f"## {metric} by {groups['by']} (studies)", ""]
+        lines += [f"| | {' | '.join(heads)} |", "|---" * (len(names) + 1) + "|"]
+        for row, found in groups["rows"].items():
+            values = [found[name][metric] for name in names]
+            cells = ["–" if one is None else f"{one:.3f}" for one in values]
+            lines.append(f"| {rows[row]['name']} | {' | '.join(cells)} |")
+        lines.append("")
+    return lines[:-1]
 
 
 def _cell(score: Results) -> str:

@@ -302,7 +302,7 @@ class Family(ABC, Generic[Settings, Stage]):
 
         Returns:
             The reports, and the batch from which :meth:`log_probabilities` tells how likely the
-            very tokens that were written are.
+            very tokens that were written are; its ``labels`` are these tokens, and -100 elsewhere.
 
         Raises:
             InputError: the family does not write word after word.

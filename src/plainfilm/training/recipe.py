@@ -47,6 +47,8 @@ class Data(Word):
 
     limit: Annotated[int, Field(ge=1)] | None = None
     """Only the first so many training studies."""
+    leave_out: tuple[str, ...] = ()
+    """Institutions that nothing is learned from: how a model does where it has never been."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -88,6 +90,9 @@ class Reinforcement(Word):
     dynamic sampling)."""
     watch: tuple[str, ...] = ("micro-f1-14", "finding-f1", "bleu-4", "rouge-l")
     """Metrics of validation drafts that are logged beside the reward, to see it gamed."""
+    when_gamed: Literal["warn", "stop"] = "warn"
+    """What happens where the reward rises while what is watched falls: a line, or the stage's
+    end."""
 
     @model_validator(mode="after")
     def _rewards_are_known(self) -> Self:

@@ -13,7 +13,9 @@ are those of a supervised stage.
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +25,10 @@ from accelerate.utils import gather_object
 
 from plainfilm.core import write_atomically
 from plainfilm.data.examples import Example
-from plainfilm.metrics import align, score
-from plainfilm.metrics.outputs import output_profile
+from plainfilm.metrics import score
 from plainfilm.models.family import Batch
-from plainfilm.training.rewards import Rewards
+from plainfilm.text.targets import IGNORED
+from plainfilm.training.rewards import REWARDS, Rewards
 from plainfilm.training.supervised import StageTrainer
 
 Piece = dict[str, Any]
@@ -34,8 +36,15 @@ Piece = dict[str, Any]
 
 GAMED = "gaming.json"
 """In a stage's folder: reward and watched measures of validation drafts at each check."""
+TIME = "time.json"
+"""In a stage's folder: seconds by part of a step, of its last start."""
+PARTS = ("rollout", "rewards", "log-probabilities", "update")
+"""Of a step: sampling; scoring; what the sampling and the starting model give each token; loss and
+gradient of the model that learns."""
 _FALLS = 0.7
 """A watched measure below this share of what it was at the first check is told."""
+_RISES = 0.1
+"""So is a fault that rises by more."""
 
 
 def as_examples(examples: Sequence[Example]) -> dict[str, list[Example]]:
@@ -63,6 +72,7 @@ class ReinforcementTrainer(StageTrainer):
         self.settings = self.stage.reinforcement
         self.pieces: list[Piece] = []
         self.counted: dict[str, float] = {}
+        self.seconds = dict.fromkeys(PARTS, 0.0)
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[Batch], num_batches: int, device: torch.device
@@ -76,7 +86,7 @@ class ReinforcementTrainer(StageTrainer):
 
     def _items(self, piece: Piece) -> int:
         if self.settings.loss_type == "dapo":
-            return int(piece["written"].sum())
+            return int((piece["batch"]["labels"] != IGNORED).sum())
         return len(piece["advantages"])
 
     def _drafted(self, examples: Sequence[Example], place: int) -> Piece:
@@ -97,20 +107,55 @@ class ReinforcementTrainer(StageTrainer):
                 self.train_dataset[int(other)] if useless else example
                 for example, other, useless in zip(chosen, others, flat, strict=True)
             ]
-        with torch.no_grad():
-            old, written = self.family.log_probabilities(self.model, piece["batch"])
-            piece |= {"old": old, "written": written}
+        with torch.no_grad(), self._timed("log-probabilities"):
+            if settings.num_iterations > 1:  # else the model that learns is the one that sampled
+                piece["old"], _ = self.family.log_probabilities(self.model, piece["batch"])
             if self.reference is not None:
                 self.reference.to(device)
                 piece["kept"], _ = self.family.log_probabilities(self.reference, piece["batch"])
         return piece
+
+    @contextmanager
+    def _timed(self, part: str) -> Iterator[None]:
+        """Count the time of what is done inside as that of a part of the step."""
+        begun = self._now()
+        yield
+        self.seconds[part] += self._now() - begun
+
+    def _now(self) -> float:
+        if self.args.device.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
+    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Take the gradient of a piece."""
+        with self._timed("update"):
+            loss: torch.Tensor = super().training_step(*args, **kwargs)
+        return loss
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """Train, then tell how the time of a step was spent."""
+        found = super().train(*args, **kwargs)
+        total = sum(self.seconds.values())
+        if self.is_world_process_zero() and total:
+            shares = ", ".join(f"{name} {100 * one / total:.1f} %" for name, one in
+                               self.seconds.items())  # fmt: skip
+            self.warn(f"time of the steps: {shares}")
+            path = Path(str(self.args.output_dir)) / TIME
+            write_atomically(path, json.dumps(self.seconds, indent=1))
+        return found
 
     def _rolled(self, examples: Sequence[Example], seed: int) -> tuple[Piece, list[bool]]:
         """Return drafts with their advantages, and which studies' drafts are worth the same."""
         settings = self.settings
         repeated = [one for one in examples for _ in range(settings.num_generations)]
         devices = [self.args.device] if self.args.device.type == "cuda" else []
-        with torch.no_grad(), torch.random.fork_rng(devices=devices), self.accelerator.autocast():
+        with (
+            self._timed("rollout"),
+            torch.no_grad(),
+            torch.random.fork_rng(devices=devices),
+            self.accelerator.autocast(),
+        ):
             torch.manual_seed(seed)
             reports, batch = self.family.rollout(
                 self.model,
@@ -122,11 +167,12 @@ class ReinforcementTrainer(StageTrainer):
                 top_p=settings.top_p,
                 top_k=0,
             )
-        worth = self.rewards(
-            [one.report.text for one in repeated],
-            [report.text for report in reports],
-            [one.study.prior is not None for one in repeated],
-        )
+        with self._timed("rewards"):
+            worth = self.rewards(
+                [one.report.text for one in repeated],
+                [report.text for report in reports],
+                [one.study.prior is not None for one in repeated],
+            )
         groups = worth.total.reshape(len(examples), settings.num_generations)
         spread = groups.std(axis=1, keepdims=True)
         advantages = groups - groups.mean(axis=1, keepdims=True)
@@ -160,7 +206,7 @@ class ReinforcementTrainer(StageTrainer):
         settings, piece = self.settings, inputs
         model.eval()  # without dropout; gradients flow all the same
         new, written = self.family.log_probabilities(model, piece["batch"])
-        ratio = (new - piece["old"]).exp()
+        ratio = (new - piece.get("old", new.detach())).exp()
         advantages = piece["advantages"][:, None]
         clipped = ratio.clamp(1 - settings.epsilon, 1 + settings.epsilon_high)
         loss = -torch.minimum(ratio * advantages, clipped * advantages)
@@ -197,23 +243,12 @@ class ReinforcementTrainer(StageTrainer):
         examples = self.eval_dataset
         earlier = [row.prior_study_id is not None for row in examples.rows[: len(drafts)]]
         worth = self.rewards(references, drafts, earlier)
-        profile = output_profile(align(references, drafts))
-        sentences = {part.strip().lower() for text in drafts for part in text.split(".")}
         scores = score(
             references, drafts, self.settings.watch, language=examples.dataset.card.language
         )
         measured = super().draft_measures(references, drafts)
-        return (
-            measured
-            | {name: one.value for name, one in scores.items()}
-            | {
-                "reward": float(worth.total.mean()),
-                "words": profile.words,
-                "distinct": len(set(drafts)) / len(drafts),
-                "distinct-sentences": float(len(sentences)),
-                "repetition": profile.repetition,
-            }
-        )
+        scored = {name: one.value for name, one in scores.items()}
+        return measured | scored | {"reward": float(worth.total.mean())}
 
     def _draft_scores(self) -> dict[str, float]:
         found = super()._draft_scores()
@@ -236,15 +271,36 @@ class ReinforcementTrainer(StageTrainer):
         first = seen[0]
         if (now.get("reward") or 0) <= (first.get("reward") or 0):
             return
-        counted = {"step", "reward", "repetition", *self.rewards.weights}
-        fallen = [
-            f"{name} {first[name]:.3g} → {value:.3g}"
-            for name, value in now.items()
-            if name not in counted and value is not None and first.get(name)
-            and value < _FALLS * first[name]
-        ]  # fmt: skip
+        fallen = gamed(first, now, self.rewards.weights)
         if fallen:
+            stop = self.settings.when_gamed == "stop"
             self.warn(
                 f"step {self.state.global_step}: the reward rises ({first['reward']:.3f} → "
                 f"{now['reward']:.3f}) while {', '.join(fallen)}: it may be gamed"
+                + ("; the stage stops here" if stop else "")
             )
+            self.control.should_training_stop |= stop
+
+
+def gamed(first: Mapping[str, Any], now: Mapping[str, Any], rewarded: Collection[str]) -> list[str]:
+    """Return what has become worse of all that is not rewarded, in words.
+
+    Args:
+        first: what was measured of validation drafts at the first check, by name.
+        now: what is measured now.
+        rewarded: names of rewards, which are left out.
+    """
+    worse = []
+    for name, value in now.items():
+        before = first.get(name)
+        if before is None or value is None or name in ("step", "reward", *rewarded):
+            continue
+        if name in REWARDS:
+            bad = value > before + _RISES
+        elif name == "template-sentences":
+            bad = False  # a better writer may have more of them or fewer
+        else:
+            bad = before > 0 and value < _FALLS * before
+        if bad:
+            worse.append(f"{name} {before:.3g} → {value:.3g}")
+    return worse

@@ -18,7 +18,7 @@ import json
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -31,7 +31,7 @@ from accelerate import PartialState
 
 from plainfilm import __version__
 from plainfilm.core import Pixels, Provenance, TrainingError, write_atomically
-from plainfilm.data import Dataset
+from plainfilm.data import Dataset, Row
 from plainfilm.data.examples import Examples, Films, frontal_index, readable, teachable
 from plainfilm.models.family import Built, Family
 from plainfilm.pipeline import DOMAIN_FILE
@@ -161,7 +161,7 @@ def train(
 
 
 def _examples(recipe: Recipe, dataset: Dataset, split: str, films: Films) -> Examples:
-    rows = teachable(dataset.split(split), recipe.data.target)
+    rows = teachable(_learned_from(recipe, dataset, split), recipe.data.target)
     limit = recipe.data.limit if split == "train" else None
     return Examples(
         dataset, rows[:limit], recipe.data.target, films, recipe.seed, recipe.data.views
@@ -170,7 +170,8 @@ def _examples(recipe: Recipe, dataset: Dataset, split: str, films: Films) -> Exa
 
 def _left_out(recipe: Recipe, dataset: Dataset) -> str:
     """Return, in words, how many studies can't be learned from, and why."""
-    rows = [row for split in ("train", "validate") for row in dataset.split(split)]
+    every = [row for split in ("train", "validate") for row in dataset.split(split)]
+    rows = [row for row in every if row.institution not in recipe.data.leave_out]
     seen = readable(rows)
     blind = len(rows) - len(seen)
     empty = len(seen) - len(teachable(seen, recipe.data.target))
@@ -179,7 +180,28 @@ def _left_out(recipe: Recipe, dataset: Dataset) -> str:
         said.append(f"{blind} without a frontal film")
     if empty:
         said.append(f"{empty} whose report has no {recipe.data.target.replace('+', ' or ')}")
+    if len(rows) < len(every):
+        said.append(f"{len(every) - len(rows)} of {', '.join(recipe.data.leave_out)}")
     return f"; {' and '.join(said)} are left out" if said else ""
+
+
+def _learned_from(recipe: Recipe, dataset: Dataset, split: str) -> Sequence[Row]:
+    """Return the rows of a split without those of institutions that are left out.
+
+    Raises:
+        TrainingError: an institution to leave out has no study.
+    """
+    out = recipe.data.leave_out
+    if not out:
+        return dataset.split(split)
+    there = {row.institution for row in dataset.rows}
+    if unknown := [name for name in out if name not in there]:
+        known = ", ".join(sorted(name for name in there if name)) or "none"
+        raise TrainingError(
+            f"data.leave_out: no study of {', '.join(unknown)} in {dataset.path}; its "
+            f"institutions: {known}"
+        )
+    return [row for row in dataset.split(split) if row.institution not in out]
 
 
 def _check_fingerprint(run: Path, dataset: Dataset) -> None:

@@ -88,6 +88,7 @@ def run_stage(
         ddp_find_unused_parameters=True,  # a family may have heads that a stage has no use for
         max_grad_norm=stage.clip_norm,
         eval_strategy="steps",
+        eval_on_start=stage.reinforcement is not None,  # what drafts were like before
         eval_steps=stage.check_every,
         save_strategy="steps",
         save_steps=stage.check_every,

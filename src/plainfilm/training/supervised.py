@@ -26,10 +26,11 @@ from transformers import (
 )
 
 from plainfilm.core import TrainingError
-from plainfilm.metrics import score
+from plainfilm.metrics import align, score
 from plainfilm.models.family import Batch, Built, Family, whole_loss
 from plainfilm.training.recipe import Precision, Stage, watches_loss
 from plainfilm.training.sampling import EpochSampler
+from plainfilm.training.variety import template_sentences, variety
 
 HISTORY = "history.json"
 """Losses and rates of a stage by step, in its folder."""
@@ -134,6 +135,8 @@ class StageTrainer(Trainer):
         self.sampler = sampler
         self.terms: dict[str, list[torch.Tensor]] = {}
         """Name of a loss → its total and count since they were last logged."""
+        self.templates: frozenset[str] | None = None
+        """Sentences that many training reports have, once they were counted."""
         super().__init__(model=built.model, **kwargs)
         names = [name for name, _ in self.model.named_parameters()]
         rates = part_rates(names, family.parts(self.model), stage.learning_rate)
@@ -290,12 +293,19 @@ class StageTrainer(Trainer):
 
     def draft_measures(self, references: Sequence[str], drafts: Sequence[str]) -> dict[str, float]:
         """Return what is measured of validation drafts at a check, by name."""
+        examples = self.eval_dataset
         metrics = dict.fromkeys(DRAFT_METRICS)
         if not watches_loss(self.stage.watch):
             metrics[self.stage.watch] = None
-        language = self.eval_dataset.dataset.card.language
+        language = examples.dataset.card.language
         scores = score(references, drafts, list(metrics), language=language)
-        return {name: one.value for name, one in scores.items()}
+        earlier = [row.prior_study_id is not None for row in examples.rows[: len(drafts)]]
+        if self.templates is None:
+            self.templates = template_sentences([one.text for one in self.train_dataset.reports])
+        pairs = align(references, drafts, language=language)
+        return {name: one.value for name, one in scores.items()} | variety(
+            pairs, earlier, self.templates
+        )
 
 
 def _frozen_modules(model: torch.nn.Module) -> Iterator[torch.nn.Module]:

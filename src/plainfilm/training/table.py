@@ -5,7 +5,8 @@ The folder that is filled:
     plan.json                what was asked for; a folder belongs to one table, size and data set
     runs/ROW/seed-0/         the run folder of each row and seed
     runs/ROW/seed-0/test/    its reports on the test split, and their scores
-    references/              the reports of the rows that need no model
+    runs/ROW/seed-0/NAME/    the same on the test split of another data set
+    references/              the reports of the rows that need no model; references-NAME/ likewise
     frozen/                  what frozen parts give, for all rows and seeds
     table.json               the results: what the Markdown and the plots are made from
 
@@ -14,30 +15,39 @@ Stopped at any moment, the same command goes on where it stood.
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from math import prod
 from pathlib import Path
-from typing import Any
+from statistics import fmean
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from safetensors import safe_open
 
 from plainfilm.core import MissingDependencyError, TrainingError, write_atomically
-from plainfilm.data import Dataset
-from plainfilm.data.examples import target_report, teachable
+from plainfilm.data import Dataset, Row
+from plainfilm.data.examples import frontal_index, target_report, teachable
 from plainfilm.evaluation.baselines import INDICATION, TABLE, VISION, VISION_ELSEWHERE
 from plainfilm.evaluation.evaluate import OTHER_CONTEXT, evaluate, save_predictions
 from plainfilm.evaluation.references import NEAREST, reference_rows
-from plainfilm.metrics import score
+from plainfilm.metrics import align, score
+from plainfilm.metrics.breakdown import groups_of, score_by
 from plainfilm.metrics.files import RUN_FILE, SCORES_FILE, read_run, read_systems
 from plainfilm.metrics.outputs import MOST_COMMON
+from plainfilm.metrics.registry import resolve
 from plainfilm.metrics.runs import Runs, difference, over_runs
 from plainfilm.metrics.significance import holm
 from plainfilm.pipeline import load_card, load_model
-from plainfilm.training.recipe import Recipe, parse_recipe
+from plainfilm.training.best_of import BEST, CONSENSUS, best_of
+from plainfilm.training.recipe import Data, Recipe, parse_recipe
 from plainfilm.training.run import train
-from plainfilm.training.table_plan import Plan, Question
+from plainfilm.training.supervised import HISTORY
+from plainfilm.training.table_plan import AGREED, BEST_OF, Plan, Question
+from plainfilm.training.variety import template_sentences, variety
 
 RESULTS = "table.json"
+TEST = "test"
+"""The test split of the data set that is trained on."""
 REFERENCES = {
     "most-common": MOST_COMMON,
     "nearest": NEAREST,
@@ -55,11 +65,20 @@ ROUNDING = 1e-9
 """A difference that is no larger comes from the order of a sum."""
 
 
+class TestSet(NamedTuple):
+    """Studies that every row answers."""
+
+    dataset: Dataset
+    split: str = "test"
+    """Or ``all``: all its studies, since nothing is learned from them."""
+
+
 def fill_table(
     plan: Plan,
     dataset: Dataset,
     out: Path,
     *,
+    elsewhere: Mapping[str, TestSet] = MappingProxyType({}),
     progress: bool = True,
     say: Callable[[str], None] = print,
 ) -> dict[str, Any]:
@@ -67,6 +86,14 @@ def fill_table(
 
     What is there already is not made again. Every test report is drafted once, by the finished
     model.
+
+    Args:
+        plan: what to train.
+        dataset: to train and test on.
+        out: the folder to fill.
+        elsewhere: name → other studies that every row answers as well: other institutions.
+        progress: whether to show progress.
+        say: told what is being done.
 
     Raises:
         TrainingError: ``out`` belongs to another table, size or data set; a run failed; or several
@@ -77,7 +104,12 @@ def fill_table(
         raise TrainingError(
             "a table is filled by one process: leave out torchrun, or train a row by itself with it"
         )
-    asked = _claim(plan, dataset, out)
+    taken = {"test", "best-of", "stages", "model", "start", "frozen", "data"}
+    if wrong := [name for name in elsewhere if name in taken or not name]:
+        raise TrainingError(f"{', '.join(wrong)}: choose another name for a test set elsewhere")
+    asked = _claim(plan, dataset, out) | {
+        "elsewhere": {name: [one.dataset.fingerprint, one.split] for name, one in elsewhere.items()}
+    }
     done = out / RESULTS
     if done.is_file():
         stored: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
@@ -89,7 +121,12 @@ def fill_table(
     if len(targets) > 1:
         raise TrainingError(f"the rows write different parts of a report: {', '.join(targets)}")
     target = targets.pop()
-    _write_references(dataset, target, out / "references", progress)
+    sets = {TEST: TestSet(dataset), **elsewhere}
+    learned = [row for row in dataset.split("train") if row.institution not in _left_out(plan)]
+    learned = teachable(learned, target)
+    for name, one in sets.items():
+        _write_references(one, dataset, learned, target, out / _references(name), progress)
+    templates = [target_report(row, target).text for row in learned]
     count, total = 0, len(plan.seeds) * len(plan.recipes)
     for seed in plan.seeds:
         for row, recipe in plan.recipes.items():
@@ -100,13 +137,28 @@ def fill_table(
                 _seeded(plan, row, recipe, seed, out), run, frozen=out / "frozen",
                 progress=progress, say=say,
             )  # fmt: skip
-            if not (run / "test" / SCORES_FILE).is_file():
-                evaluate(
-                    load_model(run), dataset, metrics=metrics, templates=False,
-                    other_context=plan.table.other_context, output=run / "test",
-                    progress=progress,
-                )  # fmt: skip
-    results = {"asked": asked, "notes": notes, **_results(plan, dataset, out, metrics, target)}
+            for name, one in sets.items():
+                if not (run / name / SCORES_FILE).is_file():
+                    evaluate(
+                        load_model(run), one.dataset, split=one.split, metrics=metrics,
+                        templates=False, other_context=plan.table.other_context,
+                        output=run / name, progress=progress,
+                    )  # fmt: skip
+                settings, folder = plan.table.best_of, run / "best-of" / name
+                if settings and row in settings.rows and not (folder / RUN_FILE).is_file():
+                    model = load_model(run)
+                    found = best_of(
+                        settings,
+                        model,
+                        one.dataset,
+                        templates,
+                        split=one.split,
+                        seed=seed,
+                        progress=progress,
+                    )
+                    save_predictions(folder, *found)
+    results = {"asked": asked, "notes": notes}
+    results |= _results(plan, sets, out, metrics, target, template_sentences(templates))
     write_atomically(done, json.dumps(results, indent=1, ensure_ascii=False))
     return results
 
@@ -132,7 +184,7 @@ def _claim(plan: Plan, dataset: Dataset, out: Path) -> dict[str, Any]:
                 f"{out} holds another table (they differ in {', '.join(differing)}): "
                 "choose another --output, or remove that folder"
             )
-    elif out.exists() and any(out.iterdir()):
+    elif out.exists() and any(one.name != "runs" for one in out.iterdir()):
         raise TrainingError(f"{out} is not empty and holds no table: choose another --output")
     out.mkdir(parents=True, exist_ok=True)
     write_atomically(plan_file, json.dumps(claim, indent=1))
@@ -155,17 +207,31 @@ def _computable(names: Sequence[str]) -> tuple[list[str], list[str]]:
     return found, notes
 
 
-def _write_references(dataset: Dataset, target: str, folder: Path, progress: bool) -> None:
+def _references(name: str) -> str:
+    return "references" if name == TEST else f"references-{name}"
+
+
+def _left_out(plan: Plan) -> tuple[str, ...]:
+    """Return the institutions that the rows learn nothing from; the start may know them."""
+    data: Data = list(plan.recipes.values())[-1].data
+    return data.leave_out
+
+
+def _write_references(
+    asked: TestSet, source: Dataset, training: list[Row], target: str, folder: Path,
+    progress: bool,
+) -> None:  # fmt: skip
     if (folder / RUN_FILE).is_file():
         return
-    rows, training = (teachable(dataset.split(split), target) for split in ("test", "train"))
+    dataset = asked.dataset
+    rows = teachable(dataset.split(asked.split), target)
     if not rows or not training:
         raise TrainingError(
-            f"{dataset.path} has {len(training)} training and {len(rows)} test studies; at least "
-            "one of each is needed"
+            f"{source.path} has {len(training)} training and {dataset.path} {len(rows)} test "
+            "studies; at least one of each is needed"
         )
     references = {row.study_id: target_report(row, target).text for row in rows}
-    texts = reference_rows(dataset, rows, dataset, training, target, progress=progress)
+    texts = reference_rows(dataset, rows, source, training, target, progress=progress)
     save_predictions(folder, references, texts)
 
 
@@ -187,46 +253,124 @@ def _seeded(plan: Plan, row: str, recipe: Recipe, seed: int, out: Path) -> Recip
 
 
 def _results(
-    plan: Plan, dataset: Dataset, out: Path, metrics: Sequence[str], target: str
+    plan: Plan,
+    sets: Mapping[str, TestSet],
+    out: Path,
+    metrics: Sequence[str],
+    target: str,
+    template: Collection[str],
 ) -> dict[str, Any]:
     """Return the numbers of the table, from the reports in ``out``."""
-    protocol: dict[str, Any] = {
-        "metrics": list(metrics),
-        "section": target,
-        "split": "test",
-        "language": dataset.card.language,
-    }
-    scored: dict[str, dict[str, Runs]] = {}
-    rows: dict[str, dict[str, Any]] = {}
-    for row in plan.table.rows:
-        if row not in plan.recipes:
-            continue
-        runs = [run_folder(out, row, seed) for seed in plan.seeds]
-        read = [read_run(run / "test", load_card(run).name) for run in runs]
-        scored[row] = over_runs(read[0][0], [said for _, said in read], **protocol)
-        rows[row] = {"name": plan.table.rows[row], "parameters": _parameters(runs[0])}
-        if plan.table.other_context:
-            columns = [f"{load_card(run).name}, {OTHER_CONTEXT}" for run in runs]
-            confused = [
-                read_run(run / "test", column)[1] for run, column in zip(runs, columns, strict=True)
-            ]
-            scored[row + CONTEXT] = over_runs(read[0][0], confused, **protocol)
-            rows[row + CONTEXT] = rows[row] | {"name": f"{plan.table.rows[row]}, {OTHER_CONTEXT}"}
-    _, answered = read_systems(out / "references")
-    for row, column in REFERENCES.items():
-        if column not in answered:
-            continue  # it does not apply to this data set
-        references, said = read_run(out / "references", column)
-        scored[row] = over_runs(references, [said], **protocol)
-        rows[row] = {"name": column, "parameters": 0}
-    for row, found in scored.items():
-        rows[row]["metrics"] = {name: _entry(one) for name, one in found.items()}
+    dataset = sets[TEST].dataset
+    whole = _scores(plan, sets[TEST], out, TEST, metrics, target, template)
+    parts = []
+    left_out = _left_out(plan)
+    if left_out:
+        rows = teachable(dataset.split("test"), target)
+        for name, inside in (("institutions learned from", False), ("left out", True)):
+            ids = {row.study_id for row in rows if (row.institution in left_out) is inside}
+            found = _scores(plan, sets[TEST], out, TEST, metrics, target, template, ids)
+            parts.append({"name": name, **found})
+    for name, one in sets.items():
+        if name != TEST:
+            found = _scores(plan, one, out, name, metrics, target, template)
+            parts.append({"name": name, **found})
     return {
         "studies": {
             split: len(teachable(dataset.split(split), target))
             for split in ("train", "validate", "test")
         },
         "simulated": dataset.card.simulated,
+        **whole,
+        "parts": parts,
+    }
+
+
+def _answered(
+    plan: Plan, out: Path, name: str
+) -> dict[str, tuple[str, Mapping[str, str], list[Mapping[str, str]]]]:
+    """Return, of every row, its printed name, the references and what each run wrote."""
+    found: dict[str, tuple[str, Mapping[str, str], list[Mapping[str, str]]]] = {}
+    for row, printed in plan.table.rows.items():
+        if row not in plan.recipes:
+            continue
+        runs = [run_folder(out, row, seed) for seed in plan.seeds]
+        cards = [load_card(run).name for run in runs]
+
+        def column(
+            folder: str, names: Sequence[str], runs: Sequence[Path] = runs
+        ) -> tuple[Mapping[str, str], list[Mapping[str, str]]]:
+            read = [read_run(run / folder, one) for run, one in zip(runs, names, strict=True)]
+            return read[0][0], [said for _, said in read]
+
+        found[row] = (printed, *column(name, cards))
+        if plan.table.other_context:
+            names = [f"{card}, {OTHER_CONTEXT}" for card in cards]
+            found[row + CONTEXT] = (f"{printed}, {OTHER_CONTEXT}", *column(name, names))
+        best = plan.table.best_of
+        if best and row in best.rows:
+            for suffix, which in ((BEST_OF, BEST), (AGREED, CONSENSUS)):
+                printed_too = f"{printed}, {best.number} drafts, {which}"
+                found[row + suffix] = (printed_too, *column(f"best-of/{name}", [which] * len(runs)))
+    folder = out / _references(name)
+    _, answered = read_systems(folder)
+    for row, written in REFERENCES.items():
+        if written in answered:  # else it does not apply to this data set
+            references, said = read_run(folder, written)
+            found[row] = (written, references, [said])
+    return found
+
+
+def _scores(
+    plan: Plan,
+    asked: TestSet,
+    out: Path,
+    name: str,
+    metrics: Sequence[str],
+    target: str,
+    template: Collection[str],
+    only: Collection[str] | None = None,
+) -> dict[str, Any]:
+    """Return rows, answers and breakdown on one test split, or on some of its studies."""
+    dataset = asked.dataset
+    protocol: dict[str, Any] = {
+        "metrics": list(metrics),
+        "section": target,
+        "split": asked.split,
+        "language": dataset.card.language,
+    }
+    studies = {row.study_id: row for row in teachable(dataset.split(asked.split), target)}
+    scored: dict[str, dict[str, Runs]] = {}
+    rows: dict[str, dict[str, Any]] = {}
+    groups: dict[str, dict[str, dict[str, float | None]]] = {}
+    texts: dict[str, str] = {}
+    for row, (printed, references, runs) in _answered(plan, out, name).items():
+        keys = [key for key in references if only is None or key in only]
+        texts = {key: references[key] for key in keys}
+        written = [{key: said[key] for key in keys} for said in runs]
+        scored[row] = over_runs(texts, written, **protocol)
+        rows[row] = {"name": printed, "parameters": 0}
+        if row in plan.recipes:
+            folders = [run_folder(out, row, seed) for seed in plan.seeds]
+            rows[row] |= {
+                "parameters": _parameters(folders[0]),
+                "minutes": fmean(_minutes(folder) for folder in folders),
+            }
+        rows[row]["metrics"] = {key: _entry(one) for key, one in scored[row].items()}
+        earlier = [studies[key].prior_study_id is not None for key in keys]
+        pairs = [align(texts, said, language=dataset.card.language) for said in written]
+        rows[row]["variety"] = _mean([variety(one, earlier, template) for one in pairs])
+        if plan.table.by is not None and only is None:
+            values = [_column(studies[key], plan.table.by) for key in keys]
+            chosen = resolve(plan.table.by_metrics)
+            each = [score_by(one, chosen, values) for one in pairs]
+            groups[row] = {
+                group: _mean(
+                    [{key: one.value for key, one in found[group].items()} for found in each]
+                )
+                for group in each[0]
+            }
+    found: dict[str, Any] = {
         "rows": rows,
         "answers": [
             answer
@@ -235,6 +379,33 @@ def _results(
             if metric in metrics and (answer := _answer(question, metric, scored))
         ],
     }
+    if only is not None or name != TEST:
+        found["studies"] = len(texts)
+    if groups:
+        values = [_column(studies[key], plan.table.by or "") for key in texts]
+        counts = {key: len(places) for key, places in groups_of(values, len(values)).items()}
+        found["groups"] = {"by": plan.table.by, "studies": counts, "rows": groups}
+    return found
+
+
+def _column(row: Row, by: str) -> Any:
+    if by == "prior":
+        return "with an earlier study" if row.prior_study_id else "without"
+    if by == "view":
+        return row.views[frontal_index(row)]
+    return row.institution if by == "institution" else row.table.get(by)
+
+
+def _mean(found: Sequence[Mapping[str, float]]) -> dict[str, float | None]:
+    return {name: _defined(fmean(one[name] for one in found)) for name in found[0]}
+
+
+def _minutes(run: Path) -> float:
+    """Return how long a run's stages trained, each since its last start."""
+    logs = [
+        json.loads(path.read_text(encoding="utf-8")) for path in run.glob(f"stages/*/{HISTORY}")
+    ]
+    return float(sum(entry.get("train_runtime", 0.0) for log in logs for entry in log)) / 60
 
 
 def _entry(runs: Runs) -> dict[str, Any]:

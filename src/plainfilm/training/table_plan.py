@@ -16,9 +16,12 @@ from pydantic import Field, ValidationError, model_validator
 import plainfilm
 from plainfilm.core import RecipeError, Word, describe
 from plainfilm.metrics.registry import resolve
+from plainfilm.training.best_of import BestOf
 from plainfilm.training.recipe import Recipe, load_recipe, read_yaml
 
 TABLE = "table.yaml"
+BEST_OF, AGREED = "-best", "-consensus"
+"""Behind a row's name: the draft chosen from several (:mod:`.best_of`)."""
 
 
 class Question(Word):
@@ -56,6 +59,13 @@ class Table(Word):
     questions: tuple[Question, ...] = ()
     other_context: bool = False
     """Whether each model also answers with another patient's context, as a row of its own."""
+    best_of: BestOf | None = None
+    """Rows that also answer with the best of several drafts, as rows of their own."""
+    by: str | None = None
+    """What scores are broken down by: ``institution``, ``view``, ``prior``, or a name of the
+    studies' tables."""
+    by_metrics: tuple[str, ...] = ()
+    """Of the breakdown."""
     sizes: dict[str, Size]
 
 
@@ -128,10 +138,14 @@ def make_plan(
     if seeds < 1:
         raise RecipeError(f"seeds must be at least 1, got {seeds}")
     resolve(table.metrics)
+    if table.by is not None:
+        resolve(table.by_metrics)
     starts = table.sizes[size].starts
     wanted = list(table.rows) if rows is None else list(rows)
-    named = [*wanted, *starts, *starts.values(), *_asked(table)]
-    unknown = dict.fromkeys(row for row in named if row not in table.rows)
+    chosen = table.best_of.rows if table.best_of else ()
+    derived = [row + suffix for row in chosen for suffix in (BEST_OF, AGREED)]
+    named = [*wanted, *starts, *starts.values(), *chosen, *_asked(table)]
+    unknown = dict.fromkeys(row for row in named if row not in (*table.rows, *derived))
     if unknown:
         raise RecipeError(f"no row {', '.join(unknown)}: choose from {', '.join(table.rows)}")
     chains = {row: _chain(row, starts) for row in wanted}

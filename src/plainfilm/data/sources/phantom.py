@@ -14,7 +14,7 @@ from plainfilm.data.dataset import Dataset, Row
 from plainfilm.data.films.own_png import png_bytes
 from plainfilm.data.masks import pack_masks
 from plainfilm.data.prepare import prepare
-from plainfilm.data.splits import split_of
+from plainfilm.data.splits import SPLITS, split_of
 from plainfilm.phantom import INSTITUTIONS, PhantomStudy, simulate
 from plainfilm.phantom.disease.prevalence import chances_of
 from plainfilm.phantom.film.case import has_prior
@@ -44,6 +44,7 @@ def prepare_phantom(
     views: Sequence[str] = ("frontal",),
     priors: float = 0.0,
     language: str = "en",
+    split: str | None = None,
     workers: int | None = None,
     progress: bool = True,
 ) -> Dataset:
@@ -64,6 +65,7 @@ def prepare_phantom(
         views: of each study: ``frontal`` alone, or ``frontal`` and ``lateral``.
         priors: share of the patients who have an earlier study too, in a row of its own.
         language: of the reports, and of what stands around them.
+        split: of all studies; by patient, 80, 10 and 10 %, where left out.
         workers: processes; as many as there are cores where left out.
         progress: whether to show a progress bar.
     """
@@ -75,6 +77,8 @@ def prepare_phantom(
     if film_format not in FORMATS:
         raise InputError(f"no film format {film_format!r}; choose from {', '.join(FORMATS)}")
     check_views(views)
+    if split is not None and split not in SPLITS:
+        raise InputError(f"no split {split!r}; choose from {', '.join(SPLITS)}")
     check_language(language)
     if isinstance(priors, bool) or not isinstance(priors, int | float) or not 0 <= priors <= 1:
         raise InputError(f"priors must lie in [0, 1], got {priors!r}")
@@ -86,6 +90,7 @@ def prepare_phantom(
     source |= {"views": list(views)} if len(views) > 1 else {}
     source |= {"priors": priors} if priors else {}
     source |= {"language": language} if language != "en" else {}
+    source |= {"split": split} if split else {}
     items: dict[str, tuple[int, bool]] = {}
     for index in range(studies):
         paired = has_prior(seed, index, priors)
@@ -96,7 +101,7 @@ def prepare_phantom(
     return prepare(
         out,
         items,
-        partial(_build, options, film_format, structures),
+        partial(_build, options, film_format, structures, split),
         source=source,
         description=f"{len(items)} simulated chest studies, {' and '.join(views)}, series {seed}, "
         f"{size} x {size}",
@@ -133,6 +138,7 @@ def _build(
     options: Options,
     film_format: str,
     structures: bool,
+    split: str | None,
     study_id: str,
     item: tuple[int, bool],
 ) -> tuple[Row, dict[str, bytes]]:
@@ -148,7 +154,7 @@ def _build(
     row = Row(
         study_id=study_id,
         patient_id=patient_id,
-        split=split_of(patient_id),
+        split=split or split_of(patient_id),
         prior_study_id=None if simulated.prior is None else simulated.prior.study.id,
         images=tuple(films),
         views=tuple(str(image.view) for image in study.images),
