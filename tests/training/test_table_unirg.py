@@ -11,7 +11,7 @@ from plainfilm.data.sources.phantom import prepare_phantom
 from plainfilm.evaluation.markdown import table_markdown
 from plainfilm.training.best_of import BEST, CONSENSUS
 from plainfilm.training.recipe import load_recipe
-from plainfilm.training.table import TestSet, fill_table, run_folder
+from plainfilm.training.table import Scored, fill_table, run_folder
 from plainfilm.training.table_plan import make_plan, table_path
 
 TOWER = {"model_type": "plainfilm_resnet", "embedding_size": 4, "hidden_sizes": [4, 8],
@@ -59,7 +59,7 @@ def test_rows_on_institutions_that_nothing_was_learned_from(table: Path, tmp_pat
     plan = make_plan(table, dataset.path, seeds=1, changes=changes)
     said: list[str] = []
     results = fill_table(
-        plan, dataset, tmp_path / "out", elsewhere={"unseen": TestSet(unseen, "all")},
+        plan, dataset, tmp_path / "out", elsewhere={"unseen": Scored(unseen, "all")},
         progress=False, say=said.append,
     )  # fmt: skip
     rows = list(results["rows"])

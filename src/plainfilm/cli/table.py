@@ -62,7 +62,7 @@ def table(
     from plainfilm.core import InputError, check_folder, write_atomically
     from plainfilm.data import Dataset
     from plainfilm.evaluation.markdown import table_markdown
-    from plainfilm.training.table import TestSet, fill_table
+    from plainfilm.training.table import Scored, fill_table
     from plainfilm.training.table_plan import make_plan, table_path
 
     path = table_path(name)
@@ -74,14 +74,11 @@ def table(
     check_folder(out)
     others = {}
     for given in elsewhere or ():
-        other, equals, folder = given.partition("=")
+        other, equals, place = given.partition("=")
         if not equals or not re.fullmatch(r"[a-z0-9][a-z0-9-]*", other):
             raise InputError(f"--elsewhere must read NAME=DATASET, a-z, 0-9 and -: got {given!r}")
-        path, colon, split = folder.rpartition(":")
-        whole = bool(colon) and split == "all"
-        others[other] = TestSet(
-            Dataset(Path(path if whole else folder)), split if whole else "test"
-        )
+        split = "all" if place.endswith(":all") else "test"
+        others[other] = Scored(Dataset(Path(place.removesuffix(":all"))), split)
     results = fill_table(
         plan, Dataset(dataset), out, elsewhere=others, progress=not quiet, say=typer.echo
     )

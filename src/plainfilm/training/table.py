@@ -65,7 +65,7 @@ ROUNDING = 1e-9
 """A difference that is no larger comes from the order of a sum."""
 
 
-class TestSet(NamedTuple):
+class Scored(NamedTuple):
     """Studies that every row answers."""
 
     dataset: Dataset
@@ -78,7 +78,7 @@ def fill_table(
     dataset: Dataset,
     out: Path,
     *,
-    elsewhere: Mapping[str, TestSet] = MappingProxyType({}),
+    elsewhere: Mapping[str, Scored] = MappingProxyType({}),
     progress: bool = True,
     say: Callable[[str], None] = print,
 ) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def fill_table(
     if len(targets) > 1:
         raise TrainingError(f"the rows write different parts of a report: {', '.join(targets)}")
     target = targets.pop()
-    sets = {TEST: TestSet(dataset), **elsewhere}
+    sets = {TEST: Scored(dataset), **elsewhere}
     learned = [row for row in dataset.split("train") if row.institution not in _left_out(plan)]
     learned = teachable(learned, target)
     for name, one in sets.items():
@@ -218,7 +218,7 @@ def _left_out(plan: Plan) -> tuple[str, ...]:
 
 
 def _write_references(
-    asked: TestSet, source: Dataset, training: list[Row], target: str, folder: Path,
+    asked: Scored, source: Dataset, training: list[Row], target: str, folder: Path,
     progress: bool,
 ) -> None:  # fmt: skip
     if (folder / RUN_FILE).is_file():
@@ -254,7 +254,7 @@ def _seeded(plan: Plan, row: str, recipe: Recipe, seed: int, out: Path) -> Recip
 
 def _results(
     plan: Plan,
-    sets: Mapping[str, TestSet],
+    sets: Mapping[str, Scored],
     out: Path,
     metrics: Sequence[str],
     target: str,
@@ -323,7 +323,7 @@ def _answered(
 
 def _scores(
     plan: Plan,
-    asked: TestSet,
+    asked: Scored,
     out: Path,
     name: str,
     metrics: Sequence[str],
