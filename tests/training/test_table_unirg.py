@@ -38,7 +38,8 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
         recipe = load_recipe(shipped.parent / "small" / f"{row}.yaml").to_dict()
         recipe["model"] |= {"image_size": 32, "max_report_tokens": 12}
         if row == "start":
-            recipe["model"] |= {"vision": TOWER, "text": TEXT, "vocabulary_size": 300}
+            recipe["model"] |= {"vision": TOWER, "text": TEXT, "token_grid": None,
+                                "vocabulary_size": 300}  # fmt: skip
         for stage in recipe["stages"]:
             stage |= {"epochs": 1, "batch_size": 4, "check_every": 4, "check_drafts": 2}
             if stage["reinforcement"]:

@@ -184,7 +184,7 @@ def _claim(plan: Plan, dataset: Dataset, out: Path) -> dict[str, Any]:
                 f"{out} holds another table (they differ in {', '.join(differing)}): "
                 "choose another --output, or remove that folder"
             )
-    elif out.exists() and any(one.name != "runs" for one in out.iterdir()):
+    elif out.exists() and any(one.name not in ("runs", "frozen") for one in out.iterdir()):
         raise TrainingError(f"{out} is not empty and holds no table: choose another --output")
     out.mkdir(parents=True, exist_ok=True)
     write_atomically(plan_file, json.dumps(claim, indent=1))
