@@ -21,7 +21,7 @@ class LanguageWarning(UserWarning):
 _LITTLE_WORDS = {
     "en": "the is are and of with without there or was were has have been this that for to at from "
           "which may not be as on both within seen noted identified unchanged",
-    "es": "el los las hay sin y con del una se observa observan está están pulmones tamaño ningún "
+    "es": "el los las hay sin con del una se observa observan está están pulmones tamaño ningún "
           "ninguna signos derrame silueta",
     "fr": "le les des et est sont sans avec une aux du il absence épanchement pas dans au droit "
           "gauche poumons",

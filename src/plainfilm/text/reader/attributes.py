@@ -290,7 +290,11 @@ def _listed(near: list[int], mentions: Sequence[Mention], stops: Sequence[Item])
     found = near[:1]
     for one, other in pairwise(near):
         earlier, later = sorted((mentions[one], mentions[other]), key=lambda m: m.start)
-        kinds = {stop.cue for stop in stops if earlier.end <= stop.start < later.start}
+        kinds = {
+            "or" if "joins" in stop.roles else stop.cue
+            for stop in stops
+            if earlier.end <= stop.start < later.start
+        }
         kinds.discard("article")
         same = bool(set(earlier.tokens) & set(later.tokens))
         if not same and not (kinds and kinds <= {"and", "comma", "or"}):
@@ -315,12 +319,15 @@ def combine(items: Sequence[Item]) -> list[Attributes]:
         if "beside" in roles and "place" in groups[-1]:
             continue
         located = {k: v for k, v in fresh.items() if k in ("side", "place")}
+        if _overrules(fresh, groups[-1]):
+            groups[-1]["change"] = fresh["change"]
+            continue
         clash = any(k in groups[-1] and groups[-1][k] != v for k, v in fresh.items())
         general = Side.BILATERAL in (fresh.get("side"), groups[-1].get("side"))
         if clash and not (general and set(fresh) == {"side"}):
             if not located and not _opens_group(items, item):
-                if _goes_on_changing(items, item):
-                    groups[-1]["change"] = fresh["change"]
+                if "change" in fresh and groups[-1].get("change") is Change.STABLE:
+                    groups[-1]["change"] = fresh["change"]  # "remains on the left but is smaller"
                 continue
             groups.append({})
         for key, value in fresh.items():
@@ -336,12 +343,12 @@ def combine(items: Sequence[Item]) -> list[Attributes]:
     return _merged(groups)
 
 
-def _goes_on_changing(items: Sequence[Item], item: Item) -> bool:
-    """Return whether a change comes after a verb of lasting ("persists but has shrunk")."""
-    return "change" in item.roles and any(
-        other.roles.get("change") is Change.STABLE and other.cue == "copula"
-        for other in items
-        if other.end <= item.start
+def _overrules(fresh: Mapping[str, Any], group: Mapping[str, Any]) -> bool:
+    """Return whether a change comes after a lasting, at no place yet ("persistent but smaller")."""
+    return (
+        set(fresh) == {"change"}
+        and group.get("change") is Change.STABLE
+        and not {"side", "place"} & set(group)
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from plainfilm.core import Change, Observation, Severity, Side
 from plainfilm.text.reader.lexicon import Item
 
-_HELPERS = {"when", "organ", "each", "opening", "spared", "list_of", "not_so"}
+_HELPERS = {"when", "organ", "each", "opening", "spared", "list_of", "not_so", "prefers"}
 """Roles that nothing after this module asks for."""
 OTHER = "other"
 """The side that is not the one told before."""
@@ -106,13 +106,18 @@ def _settled(item: Item, after: Item | None, before: Sequence[Item]) -> list[Ite
     if roles.get("side") == SAME:  # "the left lung, with a nodule in its apex"
         known = [one.roles["side"] for one in before if one.roles.get("side") in _OTHER_SIDE]
         roles = {name: value for name, value in roles.items() if name != "side"}
-        if known and after is not None and adjacent and "place" in after.roles:
+        placed = after is not None and adjacent and "place" in after.roles
+        if known and (placed or item.end - item.start > 1):
             roles = {"side": known[-1]}
     if roles.get("anatomy") == SAME:
         named = [one.roles["anatomy"] for one in before if "anatomy" in one.roles]
         roles = {name: value for name, value in roles.items() if name != "anatomy"}
         if named:
             roles = {**roles, "anatomy": named[-1]}
+    if "prefers" in roles:  # "favor atelectasis over pneumonia"
+        hedged = any(one.cue and one.cue.startswith("uncertainty") for one in before)
+        choice = before and "rules" in before[-1].roles and after is not None
+        return [item._replace(roles={"cue": "versus"})] if hedged and choice else []
     if "not_so" in roles and not any("change" in one.roles for one in before):
         return []  # "have healed, those on the left have not"
     if "opening" in roles and item.start == 0:
@@ -212,9 +217,10 @@ def _by_numbers(items: Sequence[Item], words: Sequence[str]) -> list[Item]:
     if not was and len(measured) > 1 and measured[-1][0] in told["now"]:
         was = measured[:-1]  # "measured 3 cm, now 1 cm"
     now = [(at, size) for at, size in measured if (at, size) not in was]
-    if not was or not now or was[0][1] == now[-1][1]:
+    if not was or not now:
         return []
-    change = Change.WORSE if now[-1][1] > was[0][1] else Change.IMPROVED
+    then, size = was[0][1], now[-1][1]
+    change = Change.STABLE if size == then else Change.WORSE if size > then else Change.IMPROVED
     at = min(was[0][0], now[-1][0])
     return [Item(at, at + 1, {"change": change})]
 

@@ -17,7 +17,7 @@ _BRIEF = ("comparison", "technique")
 """Sections of one sentence, whatever follows it."""
 _CLOSING = "recommendation"
 """Sections after which no text about the film comes."""
-_FIRST_STOP = re.compile(r"(?<=[a-z\d)])[.?][ \t]+(?=[A-Z])")
+_FIRST_STOP = re.compile(r"(?:(?<=[a-z\d)])|(?<=[A-Z]{2}))[.?][ \t]+(?=[A-Z])")
 
 
 class Part(NamedTuple):

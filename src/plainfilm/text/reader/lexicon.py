@@ -167,6 +167,7 @@ def load_lexicon(language: str = "en") -> Lexicon:
                 for state, detail in finding.get("refined", {}).items():
                     refined[rule.detail or "", state] = detail
     _mark_predicates(vocabulary)
+    _mark_answers(vocabulary)
     meant = {**{word: word for word in words_of(vocabulary)}, **meanings(terms)}
     return Lexicon(
         terms,
@@ -210,6 +211,13 @@ def _mark_predicates(trie: Trie) -> None:
                     after["predicate"] = True
 
 
+def _mark_answers(trie: Trie) -> None:
+    """Mark the denials that stand after a colon, which answer all that is listed before it."""
+    for node in trie.get(":", {}).values():
+        if "cue" in node.get("\0", {}):
+            node["\0"]["answers"] = True
+
+
 def _add_words(trie: Trie, words: Mapping[str, Mapping[str, Iterable[str]]]) -> None:
     """Add ``role → value → phrases``."""
     for role, values in words.items():
@@ -222,6 +230,8 @@ def _add_words(trie: Trie, words: Mapping[str, Mapping[str, Iterable[str]]]) -> 
                         roles.update(side=_SIDED_PLACES[role], place=meant)
                     else:
                         roles[role] = meant
+                    if role == "through_list":
+                        roles["change"] = Change(value)
                     if meant is Change.STABLE:
                         roles["state"] = "stable"
                     if role == "cue" and value.startswith("resolution"):

@@ -85,7 +85,9 @@ def _relate(
     if alternative or cause or joint or pair or inside or listed:
         placed = any(one.location for one in later[0].attributes)
         sized = earlier[0].attributes[0].severity in _SIZES
-        graded = (pair and not (placed and sized)) or (alike and "article" not in kinds)
+        graded = (pair and not (placed and sized)) or (
+            alike and "article" not in kinds and not sized
+        )
         _inherit(earlier, later, graded=graded)
     if alike or "slash" in kinds:
         _inherit(later, earlier, graded=False)

@@ -7,6 +7,7 @@ before it ("heart and mediastinum are normal").
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from plainfilm.core import Observation, Status
 from plainfilm.text.reader.lexicon import Item, Lexicon, Rule
@@ -100,7 +101,9 @@ def _anaphors(
         rules, start, end = named, item.start, item.end
         told = _DESCRIPTION & item.roles.keys()
         if item.cue == "none":
-            fits = before is None or before.cue in ("boundary", "comma")
+            sided = before is not None and "side" in before.roles and before.end == start
+            fits = sided or before is None or before.cue in ("boundary", "comma")
+            start = before.start if before and sided else start
         elif item.cue == "ellipsis":
             fits = before is not None and "side" in before.roles and before.end == start
             start = before.start if before and fits else start
@@ -172,7 +175,8 @@ class _Pairing:
                 subjects, told = [], False
             if "rules" in item.roles:
                 continue
-            if "anatomy" in item.roles and index > taken and not self._before_term(index):
+            named = "anatomy" in item.roles and index > taken
+            if named and not (self._before_term(index) or self._is_place_of_term(index)):
                 if told:
                     subjects, told = [], False
                 subjects.append(item)
@@ -192,7 +196,8 @@ class _Pairing:
         """Return whether what was named before the item is no subject of what comes after it."""
         item = self.items[index]
         heading = item.cue == "colon" and any(
-            {"anatomy", "rules"} & set(later.roles) for later in self.items[index + 1 :]
+            {"anatomy", "rules"} & set(later.roles)
+            for later in takewhile(lambda one: one.cue != "boundary", self.items[index + 1 :])
         )
         boundary = item.cue == "boundary" and not self._goes_on(index)
         return boundary or "rules" in item.roles or heading
@@ -208,6 +213,16 @@ class _Pairing:
             and self.items[at].start - self.items[index].end <= _GAP
             and not self._before_term(at)
             and not self._following(at, predicate=False)
+        )
+
+    def _is_place_of_term(self, index: int) -> bool:
+        """Return whether the item is where the term before it is ("atelectasis at the base")."""
+        item, before = self.items[index], self.items[index - 1] if index else None
+        return (
+            before is not None
+            and "rules" in before.roles
+            and "place" in item.roles
+            and 0 < item.start - before.end < _GAP
         )
 
     def _before_term(self, index: int) -> bool:

@@ -30,8 +30,14 @@ _OF_ABSENT = (Change.RESOLVED, Change.STABLE)
 """What an absent finding may have done ("the lungs remain clear")."""
 _ALIKE = ({Severity.MILD, Severity.SMALL}, {Severity.MILD, Severity.TRACE})
 """Severities that do not contradict each other."""
+_OF_LUNGS = {Observation.LUNG_OPACITY, Observation.LUNG_LESION, Observation.EDEMA}
+_ELSEWHERE = {"axilla", "neck", "abdomen", "upper quadrant", "shoulder", "humerus", "scapula"}
+"""Places where what is called opacity, nodule or edema is none of the lung."""
+_OUTSIDE = "mass outside the lung"
 _WHOLE = "whole"
 """The place of what is all over its side, which is as good as none."""
+_REFERRING = ("pronoun", "differential")
+"""Cues with which a sentence opens that speaks of the one before ("Differential includes …")."""
 REMEMBERED = 8192
 """Sentences whose reading is remembered."""
 _RIGHT_BEFORE = 5
@@ -313,10 +319,10 @@ def _hear(sentence: str, language: str) -> Heard:
 def _leans(items: Sequence[Item]) -> bool:
     """Return whether a sentence may speak of what the one before it named."""
     return bool(items) and (
-        (items[0].start == 0 and items[0].cue == "pronoun")
+        (items[0].start == 0 and items[0].cue in _REFERRING)
         or any(
             item.cue in ("anaphor", "none", "ellipsis", "not_on")
-            or item.roles.get("side") == OTHER
+            or item.roles.get("side") in (OTHER, SAME)
             or item.roles.get("anatomy") == SAME
             for item in items
         )
@@ -349,7 +355,7 @@ def _understand(heard: Heard, lexicon: Lexicon, before: Said | None) -> Said:
     readings = _without_void(readings, scopes)
     readings = _of_now(link(readings, scopes), context.past)
     _place_anaphors(readings)
-    if opener == "pronoun" and before is not None:
+    if opener in _REFERRING and before is not None:
         refer(before.readings, readings)
     return Said(readings, items, spans, opener, _stated(readings, lexicon))
 
@@ -431,6 +437,11 @@ def _without_void(readings: list[Reading], scopes: Scopes) -> list[Reading]:
     ]
 
 
+def _lasts(item: Item) -> bool:
+    """Return whether a verb says that something lasts; denied, it is gone ("no fluid remains")."""
+    return item.cue == "copula" and item.roles.get("change") is Change.STABLE
+
+
 def _statement(reading: Reading, attributes: Attributes, lexicon: Lexicon) -> Stated:
     rule, status = reading.rule, reading.status
     side, location, severity, change = attributes
@@ -442,6 +453,8 @@ def _statement(reading: Reading, attributes: Attributes, lexicon: Lexicon) -> St
     side = rule.side or side or _IMPLIED_SIDES.get(location or "")
     if location == _WHOLE:
         location = None
+    if location in _ELSEWHERE and rule.observation in _OF_LUNGS:
+        rule = rule._replace(observation=Observation.OTHER, detail=_OUTSIDE, code=None)
     detail = rule.detail
     for item in reading.qualifiers:
         detail = lexicon.refined.get((detail or "", item.roles.get("state", "")), detail)
@@ -449,7 +462,9 @@ def _statement(reading: Reading, attributes: Attributes, lexicon: Lexicon) -> St
     change = rule.change or change
     if status is Status.ABSENT:
         severity = None
-        prior = any("prior" in item.roles for item in reading.qualifiers)
+        prior = any("prior" in item.roles for item in reading.qualifiers) or (
+            rule.status is Status.PRESENT and any(map(_lasts, reading.qualifiers))
+        )
         change = Change.RESOLVED if prior else change if change in _OF_ABSENT else None
     elif change is Change.RESOLVED:
         change = None

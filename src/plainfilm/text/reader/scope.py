@@ -15,6 +15,8 @@ _FORWARD = {
     "negation", "uncertainty", "differential", "history", "advice", "presupposed", "disclaimer",
     "no_claim",
 }  # fmt: skip
+_THROUGH = {"advice", "history", "disclaimer", "no_claim"}
+"""Those that reach a state through its subject ("it cannot be assumed that the lungs are clear")."""
 _BACKWARD = {"negation_after", "uncertainty_after", "left_out_after"}
 _LIST = {"comma", "and", "with"}
 _AHEAD = 10
@@ -143,7 +145,7 @@ class Scopes:
                 continue
             if kind in ("boundary", "paren"):
                 break
-            if cue.start < low and not (kind in ("advice", "history") or "refutes" in cue.roles):
+            if cue.start < low and kind not in _THROUGH and "refutes" not in cue.roles:
                 continue
             if kind in ("copula", "verb") and self._ends_list(index):
                 blocked |= {"negation", "uncertainty", "history", "differential"}
@@ -232,6 +234,8 @@ class Scopes:
             if kind in _BACKWARD:
                 if kind == "uncertainty_after" and comma < 0 and clause < 0:
                     comma = self._second_clause(mention, index)
+                if "answers" in cue.roles:
+                    comma = -1  # "effusion, pneumothorax, consolidation: none"
                 edges = [edge for edge in (comma, clause) if edge >= 0]
                 apart = any(min(edges, default=cue.start) <= s < cue.start for s, _ in self.heads)
                 return [] if apart else [index]
