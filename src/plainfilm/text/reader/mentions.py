@@ -137,6 +137,8 @@ def _without_headings(mentions: list[Mention], items: Sequence[Item]) -> list[Me
         return mentions  # "consolidation and air bronchograms: pneumonia"
     if colon is None or not any(mention.start > colon for mention in mentions):
         return mentions
+    if all(mention.anaphor for mention in mentions if mention.start > colon):
+        return mentions  # "effusions: right: small, left: none"
     before = [item for item in items if item.start < colon]
     if any(item.cue in ("copula", "negation") for item in before):
         return mentions

@@ -16,7 +16,7 @@ _FORWARD = {
     "no_claim",
 }  # fmt: skip
 _THROUGH = {"advice", "history", "disclaimer", "no_claim"}
-"""Those that reach a state through its subject ("it cannot be assumed that the lungs are clear")."""
+"""Those that reach a state through its subject ("it cannot be said that the lungs are clear")."""
 _BACKWARD = {"negation_after", "uncertainty_after", "left_out_after"}
 _LIST = {"comma", "and", "with"}
 _AHEAD = 10
