@@ -104,6 +104,12 @@ class ReportModel:
         digests = [file_digest(file) for file in files]
         return digests[0] if len(files) == 1 else sha256("".join(digests).encode()).hexdigest()
 
+    @property
+    def own_maps(self) -> str | None:
+        """The source of the segmentation maps that the model reads; None where it reads none."""
+        reads = sorted(self.family.reads(self.processor))
+        return next((one.removeprefix("maps/") for one in reads if one.startswith("maps/")), None)
+
     @classmethod
     def load(
         cls, folder: Path, *, device: str | None = None, dtype: torch.dtype | None = None
@@ -126,6 +132,7 @@ class ReportModel:
         *,
         saliency: str = "classifier",
         blank_indication: bool = True,
+        ground: str | None = None,
         **generation: Any,
     ) -> Report:
         """Draft the report of one study.
@@ -135,6 +142,7 @@ class ReportModel:
             saliency: how the maps of the evidence are made, one of
                 :data:`plainfilm.grounding.saliency.METHODS`.
             blank_indication: see :meth:`reports`.
+            ground: see :meth:`reports`.
             generation: passed to ``generate()`` (``num_beams`` and the like).
 
         Raises:
@@ -142,8 +150,9 @@ class ReportModel:
                 apply to this model.
         """
         drafts = self.reports(
-            [study], saliency=saliency, blank_indication=blank_indication, **generation
-        )
+            [study], saliency=saliency, blank_indication=blank_indication, ground=ground,
+            **generation,
+        )  # fmt: skip
         return next(drafts)
 
     def reports(
@@ -153,6 +162,7 @@ class ReportModel:
         batch_size: int = 16,
         saliency: str = "classifier",
         blank_indication: bool = False,
+        ground: str | None = None,
         **generation: Any,
     ) -> Iterator[Report]:
         """Draft the reports of several studies, in their order, ``batch_size`` at a time.
@@ -163,6 +173,9 @@ class ReportModel:
             saliency: see :meth:`report`.
             blank_indication: whether each study that has an indication is drafted without it too,
                 so that the report says which of its statements hang on it.
+            ground: the source of the maps that its statements are held against (``segmenter`` for
+                the shipped one's, which are made where a study has none); None holds them against
+                none. :attr:`own_maps` are those that the model reads itself.
             generation: passed to ``generate()``.
         """
         check_method(saliency)
@@ -177,6 +190,8 @@ class ReportModel:
                 blank = dict(zip(told, found, strict=True))
             for place, (study, draft) in enumerate(zip(batch, drafts, strict=True)):
                 report = self._report(study, draft, saliency)
+                if ground is not None:
+                    report = _grounded(report, study, ground)
                 yield self._against_blank(report, blank[place]) if place in blank else report
 
     def _against_blank(self, report: Report, blank: Draft) -> Report:
@@ -271,6 +286,19 @@ class ReportModel:
             warnings.append("the view is not known; the film was read as a frontal one")
         told = (warning for film in films for warning in film.warnings)
         return tuple(dict.fromkeys((*warnings, *told)))
+
+
+def _grounded(report: Report, study: Study, source: str) -> Report:
+    """Return a report whose statements were held against maps of the film that was read."""
+    from plainfilm.grounding.maps import choose_maps, ground
+    from plainfilm.vision.segmenter import SHIPPED as SEGMENTER
+    from plainfilm.vision.segmenter import shipped
+
+    source = SEGMENTER.name if source == "segmenter" else source
+    if source == SEGMENTER.name and all(one.source != source for one in study.maps):
+        study = shipped().describe(study)
+    maps = choose_maps(study, source, next(iter(report.images_read), None))
+    return ground(report, maps, shape=study.images[maps.image].shape)
 
 
 def _claim(finding: Finding) -> tuple[str | None, ...]:

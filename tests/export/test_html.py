@@ -1,9 +1,11 @@
 import base64
 import hashlib
 import io
+import json
 import math
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +22,10 @@ from plainfilm.core import (
     Signature,
     Study,
 )
+from plainfilm.core.study import Maps
 from plainfilm.export import DISCLAIMER, Entry, report_page
+from plainfilm.export.plain import report_text, report_values
+from plainfilm.grounding.maps import ground
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;{{ 7 * 7 }}"
 
@@ -333,3 +338,26 @@ def test_evidence_on_an_image_that_is_not_there_is_refused(study: Study) -> None
     report = Report(evidence=(Evidence(observation="Edema", image=1),))
     with pytest.raises(InputError, match="Edema points to image 1, but the study has 1"):
         report_page([Entry(study=study, report=report)], title="A title")
+
+
+def test_statements_stand_beside_what_maps_say_of_them(study: Study, report: Report) -> None:
+    weights = np.zeros((3, 8, 8), np.float32)
+    weights[0, 5:7, 1:3] = weights[2, 1, 6] = 1.0
+    maps = Maps(classes=("Effusion", "Pneumothorax", "Nodule"), values=weights, source="truth")
+    grounded = ground(report, maps, shape=study.images[0].shape)
+    page = report_page([Entry(study=study, report=grounded)], title="Maps")
+    assert "<b>supported</b> Effusion on the right" in page
+    assert "<b>supported</b> the map of Pneumothorax shows nothing" in page
+    assert "Possibly missed" in page
+    layers = dict(re.findall(r'data-layer="(\w+)"> (\w+)</label>', page))
+    assert sorted(layers.values()) == ["Effusion", "Nodule"]
+    assert all(f'class="heat" id="{layer}"' in page for layer in layers)
+    values = report_values(study, grounded)
+    assert [one["grounding"]["verdict"] for one in values["statements"]] == [
+        "supported", "supported", "not checkable",
+    ]  # fmt: skip
+    assert values["possibly_missed"][0]["map_class"] == "Nodule"
+    assert "possibly missed: Nodule on the left" in report_text(study, grounded)
+    jsonschema = pytest.importorskip("jsonschema", reason="the dev extra brings it")
+    schema = Path(__file__).parents[2] / "docs" / "report.schema.json"
+    jsonschema.validate(json.loads(json.dumps(values)), json.loads(schema.read_text("utf-8")))

@@ -19,6 +19,7 @@ from plainfilm.cli.derived import features, maps
 from plainfilm.cli.doctor import doctor
 from plainfilm.cli.evaluate import evaluate
 from plainfilm.cli.extras import extra_of
+from plainfilm.cli.grounding import counterfactual, grounding
 from plainfilm.cli.metrics import metrics
 from plainfilm.cli.read import read
 from plainfilm.cli.report import report
@@ -59,7 +60,21 @@ def _root(
     pass
 
 
-for command in (report, read, train, evaluate, table, score, compare, maps, features, demo, doctor):
+for command in (
+    report,
+    read,
+    train,
+    evaluate,
+    table,
+    score,
+    compare,
+    maps,
+    features,
+    grounding,
+    counterfactual,
+    demo,
+    doctor,
+):
     app.command()(command)
 app.add_typer(metrics, name="metrics")
 app.add_typer(data_app)

@@ -100,6 +100,14 @@ def report(
         Saliency,
         typer.Option(help="How the maps are made (docs/saliency.md); drawn by --format html."),
     ] = Saliency.CLASSIFIER,
+    ground: Annotated[
+        str | None,
+        typer.Option(
+            help="Hold every statement against segmentation maps: segmenter for the shipped one's. "
+            "A model that reads maps is held against these by itself.",
+            metavar="SOURCE",
+        ),
+    ] = None,
     audience: Annotated[
         Audience, typer.Option(help="patient: the same statements in plain words, as text.")
     ] = Audience.RADIOLOGIST,
@@ -125,6 +133,7 @@ def report(
         plainfilm report pa.dcm lateral.dcm --together --indication "Cough and fever."
         plainfilm report films/*.png --format html -o reports.html
         plainfilm report chest.dcm --format dicom-sr --identified -o chest.sr.dcm
+        plainfilm report chest.dcm --ground segmenter --format html -o report.html
         plainfilm report chest.dcm --model FOLDER --preset unirg-cxr
         torchrun --nproc-per-node 8 -m plainfilm report films/*.dcm --format json -o reports.json
     """
@@ -155,10 +164,10 @@ def report(
 
     place, others = processes()
     if others > 1:
-        drafts = _shared(groups, refused, opened, saliency, indication)
+        drafts = _shared(groups, refused, opened, saliency, ground, indication)
     else:
         studies = _studies(groups, refused, indication=indication, identified=identified)
-        drafts = _drafts(studies, opened, saliency)
+        drafts = _drafts(studies, opened, saliency, ground)
     written = 0
     if place == 0:
         written = _write(drafts, format, audience, output, several=len(groups) > 1)
@@ -200,7 +209,10 @@ def _studies(
 
 
 def _drafts(
-    studies: Iterator[Study], opened: "Callable[[], ReportModel]", saliency: Saliency
+    studies: Iterator[Study],
+    opened: "Callable[[], ReportModel]",
+    saliency: Saliency,
+    ground: str | None,
 ) -> Iterator[tuple[Study, Report]]:
     """Draft one study after the other; the model is opened when there is a first one."""
     first = next(studies, None)
@@ -213,7 +225,9 @@ def _drafts(
             waiting.append(study)
             yield study
 
-    for draft in opened().reports(feed(), saliency=str(saliency)):
+    model = opened()
+    ground = ground or model.own_maps
+    for draft in model.reports(feed(), saliency=str(saliency), ground=ground):
         yield waiting.popleft(), draft
 
 
@@ -222,6 +236,7 @@ def _shared(
     refused: list[str],
     opened: "Callable[[], ReportModel]",
     saliency: Saliency,
+    ground: str | None,
     indication: str | None,
 ) -> Iterator[tuple[Study, Report]]:
     """Draft whole batches in each of torchrun's processes; all get all of them, in order.
@@ -236,7 +251,7 @@ def _shared(
     for start in starts[place::others]:
         faults: list[str] = []
         studies = _studies(groups[start : start + BATCH], faults, indication=indication)
-        found[start] = list(_drafts(studies, opened, saliency)), faults
+        found[start] = list(_drafts(studies, opened, saliency, ground)), faults
     for theirs in gathered(found):
         found |= theirs
     for start in starts:

@@ -29,7 +29,7 @@ from plainfilm.core.observation import (
     UncertaintyPolicy,
     binarize,
 )
-from plainfilm.core.report import Evidence, Finding, Report, Span
+from plainfilm.core.report import Evidence, Finding, Grounding, MapReading, Report, Span, Verdict
 from plainfilm.core.score import Score, Signature
 from plainfilm.core.study import Study
 from plainfilm.core.word import Word, describe
@@ -41,10 +41,12 @@ __all__ = [
     "DatasetError",
     "Evidence",
     "Finding",
+    "Grounding",
     "GrowingFile",
     "Image",
     "ImageError",
     "InputError",
+    "MapReading",
     "MetricError",
     "MissingDependencyError",
     "ModelError",
@@ -67,6 +69,7 @@ __all__ = [
     "Study",
     "TrainingError",
     "UncertaintyPolicy",
+    "Verdict",
     "View",
     "Word",
     "binarize",

@@ -1,6 +1,7 @@
 """Report, Finding and Evidence: what is said about a study, and the evidence for it."""
 
-from typing import Annotated
+from enum import StrEnum
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -9,6 +10,14 @@ from plainfilm.core.word import Word
 
 Span = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
 """Character offsets (start, end) into a text; end is exclusive."""
+
+
+class Verdict(StrEnum):
+    """What segmentation maps say of a statement."""
+
+    SUPPORTED = "supported"
+    CONTRADICTED = "contradicted"
+    NOT_CHECKABLE = "not checkable"
 
 
 class Evidence(Word):
@@ -22,6 +31,38 @@ class Evidence(Word):
     """Coarse attention map ``(rows, columns)`` over the whole film, scaled to a maximum of 1."""
     method: str = ""
     """The saliency method that made the heatmap."""
+
+
+class MapReading(Word):
+    """What a segmentation map shows of one class, in words."""
+
+    map_class: str
+    """The map's name."""
+    source: str
+    """Where the maps come from: ``truth``, a segmenter's name, a file's."""
+    image: Annotated[int, Field(ge=0)] = 0
+    """Index into ``Study.images``."""
+    sides: tuple[Side, ...] = ()
+    """The patient's sides on which it shows something."""
+    zones: tuple[str, ...] = ()
+    """Of the lungs, where most of it lies: ``upper``, ``mid``, ``lower``."""
+    share: Annotated[float, Field(ge=0)] = 0.0
+    """How large it is, as a share of ``share_of``."""
+    share_of: Literal["lungs", "film"] = "film"
+    confidence: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Its greatest value on the side that is spoken of: for a segmenter's map how sure it is."""
+    heatmap: tuple[tuple[float, ...], ...] = ()
+    """The map ``(rows, columns)`` over the whole film, in [0, 1]."""
+
+
+class Grounding(Word):
+    """A statement held against segmentation maps."""
+
+    verdict: Verdict
+    reason: str
+    """Why, in a line."""
+    maps: tuple[MapReading, ...] = ()
+    """The maps that it was held against and that show something."""
 
 
 class Finding(Word):
@@ -76,6 +117,10 @@ class Report(Word):
     """Indices into ``Study.images`` of the films that the draft was made from."""
     hangs_on_indication: tuple[int, ...] = ()
     """Indices into ``statements`` of those that disappear when the indication is withheld."""
+    grounding: tuple[Grounding, ...] = ()
+    """Of each statement, in their order; empty where none was held against maps."""
+    possibly_missed: tuple[MapReading, ...] = ()
+    """What maps show and no statement mentions."""
     model: str | None = None
     """Name of the model that drafted the report; None for a person's report."""
     weights: str | None = None

@@ -11,8 +11,10 @@ import numpy as np
 from plainfilm.core import (
     Evidence,
     Finding,
+    Grounding,
     Image,
     InputError,
+    MapReading,
     Observation,
     Pixels,
     Report,
@@ -29,6 +31,7 @@ from plainfilm.export.plain import (
     probability_of,
     without_folders,
 )
+from plainfilm.grounding.maps import describe
 from plainfilm.grounding.overlay import upsample
 from plainfilm.text.matching import WORDS, Mark, compare
 
@@ -56,6 +59,14 @@ class Heat:
     uri: str
 
 
+@dataclass(frozen=True)
+class Layer:
+    """A segmentation map that can be switched on over a film."""
+
+    id: str
+    name: str
+
+
 @dataclass
 class Film:
     """A film as the page shows it."""
@@ -73,6 +84,7 @@ class Film:
     """Length of the scale bar, in percent of the film's width."""
     warnings: list[str]
     heats: list[Heat] = field(default_factory=list)
+    layers: list[Layer] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -90,6 +102,7 @@ class Statement:
     mark: Mark | None
     hangs: bool = False
     """Whether the draft says it only with the indication."""
+    grounding: Grounding | None = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +125,8 @@ class Column:
     sections: dict[str, list[Piece]]
     statements: list[Statement]
     unmentioned: list[Statement]
+    missed: list[Statement] = field(default_factory=list)
+    """What segmentation maps show and the report does not mention."""
 
     @property
     def tally(self) -> dict[str, int]:
@@ -211,6 +226,18 @@ class _Heats:
                 shown[item.image] = np.maximum(weights, shown.get(item.image, weights))
         return " ".join(self._embed(image, weights) for image, weights in shown.items())
 
+    def add_maps(self, readings: Sequence[MapReading]) -> str:
+        """Embed segmentation maps as layers of their film, and return their ids for the page."""
+        ids = []
+        for one in readings:
+            evidence = Evidence(observation=Observation.OTHER, image=one.image, heatmap=one.heatmap)
+            key = self.add([evidence])
+            film = self._films[one.image]
+            if key and all(layer.name != one.map_class for layer in film.layers):
+                film.layers.append(Layer(key, one.map_class))
+            ids.append(key)
+        return " ".join(filter(None, ids))
+
     def _embed(self, image: int, weights: Pixels) -> str:
         key = (image, weights.tobytes())
         if key not in self._ids:
@@ -254,12 +281,16 @@ def _column(
     def piece(passage: Passage) -> Piece:
         findings = [report.statements[i] for i in passage.statements]
         evidence = [item for finding in findings for item in evidence_of(finding, report)]
+        shown, looked = heats.add(evidence), _looked([f.observation for f in findings], evidence)
+        held = [report.grounding[i] for i in passage.statements] if report.grounding else []
+        if not shown and held:
+            shown, looked = _held(held, heats)
         statuses = {_status(finding) for finding in findings}
         return Piece(
             text=passage.text,
             keys=" ".join(f"{prefix}{index}" for index in passage.statements),
-            heats=heats.add(evidence),
-            looked=_looked([finding.observation for finding in findings], evidence),
+            heats=shown,
+            looked=looked,
             status=next((status for status in _STATUSES if status in statuses), ""),
             mark=_gravest([marks[index] for index in passage.statements]),
         )
@@ -269,6 +300,7 @@ def _column(
         sections={name: list(map(piece, parts)) for name, parts in sections(report).items()},
         statements=list(_statements(report, prefix, marks, heats)),
         unmentioned=list(_unmentioned(report, prefix, heats)),
+        missed=list(_missed(report, prefix, heats)),
     )
 
 
@@ -282,16 +314,45 @@ def _statements(
     for indices in mentions.values():
         finding = report.statements[indices[0]]
         evidence = evidence_of(finding, report)
+        held = report.grounding[indices[0]] if report.grounding else None
+        shown, looked = heats.add(evidence), _looked([finding.observation], evidence)
+        if held is not None:
+            maps, said = _held([held], heats)
+            shown, looked = (shown, looked) if shown else (maps, said)
         yield Statement(
             keys=" ".join(f"{prefix}{index}" for index in indices),
             status=_status(finding),
             observation=finding.observation,
             finding=finding,
             probability=probability_of(evidence),
-            heats=heats.add(evidence),
-            looked=_looked([finding.observation], evidence),
+            heats=shown,
+            looked=looked,
+            grounding=held,
             mark=marks[indices[0]],
             hangs=any(index in report.hangs_on_indication for index in indices),
+        )
+
+
+def _held(grounding: Sequence[Grounding], heats: _Heats) -> tuple[str, str]:
+    """Return the ids of the maps behind statements, and the line under the film."""
+    maps = [reading for one in grounding for reading in one.maps]
+    said = "; ".join(dict.fromkeys(f"{one.verdict}: {one.reason}" for one in grounding))
+    source = next((f" (map of {one.source})" for one in maps), "")
+    return heats.add_maps(maps), said + source
+
+
+def _missed(report: Report, prefix: str, heats: _Heats) -> Iterator[Statement]:
+    """Yield a row for each map that shows something and that no statement mentions."""
+    for index, reading in enumerate(report.possibly_missed):
+        yield Statement(
+            keys=f"{prefix}m{index}",
+            status="not mentioned",
+            observation=reading.map_class,
+            finding=None,
+            probability=None,
+            heats=heats.add_maps([reading]),
+            looked=f"{describe(reading)} (map of {reading.source})",
+            mark=None,
         )
 
 

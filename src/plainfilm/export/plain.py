@@ -12,6 +12,7 @@ from typing import Any
 
 import plainfilm
 from plainfilm.core import Evidence, Finding, Image, Report, Status, Study
+from plainfilm.grounding.maps import describe
 
 DISCLAIMER = "Draft for a radiologist. Not a diagnosis."
 """Stands on every form of a drafted report."""
@@ -58,7 +59,10 @@ def report_values(
             rests_on = list(range(len(evidence), len(evidence) + len(finding.evidence)))
             evidence += finding.evidence
         values = finding.to_dict() | {"evidence": rests_on}
+        if report.grounding:
+            values["grounding"] = report.grounding[index].to_dict()
         statements.append(values | {"needs_indication": index in report.hangs_on_indication})
+    missed = [one.to_dict() for one in report.possibly_missed]
     return {
         "schema_version": SCHEMA_VERSION,
         "badges": list(report.badges),
@@ -75,6 +79,7 @@ def report_values(
         "impression": report.impression,
         "statements": statements,
         "evidence": [one.to_dict() for one in evidence],
+        **({"possibly_missed": missed} if report.grounding or missed else {}),
         "warnings": [without_folders(warning, study.images) for warning in report.warnings],
         "model": report.model,
         "weights_sha256": report.weights,
@@ -127,9 +132,23 @@ def report_text(study: Study, report: Report) -> str:
         _section("FINDINGS", report.findings),
         _section("IMPRESSION", report.impression),
         _statements(report),
+        _maps(report),
     ]
     text = "\n\n".join(block for block in blocks if block)
     return "".join(c for c in text if c == "\n" or c.isprintable()) + "\n"
+
+
+def _maps(report: Report) -> str:
+    """Return what maps say against the report, where it was held against some."""
+    lines = [
+        f"{one.verdict}: {describe_finding(finding)}: {one.reason}"
+        for finding, one in zip(report.statements, report.grounding, strict=False)
+    ]
+    lines += [f"possibly missed: {describe(one)}" for one in report.possibly_missed]
+    if not lines:
+        return ""
+    wrapped = (_wrap(line, first="  ", then="    ") for line in dict.fromkeys(lines))
+    return "HELD AGAINST SEGMENTATION MAPS\n" + "\n".join(wrapped)
 
 
 def not_read(study: Study, report: Report) -> list[Image]:

@@ -46,6 +46,13 @@ for (const article of document.querySelectorAll("article")) {
   });
 }
 
+// A segmentation map stays over its film while its box is ticked.
+for (const box of document.querySelectorAll("[data-layer]")) {
+  box.addEventListener("change", () => {
+    document.getElementById(box.dataset.layer).classList.toggle("kept", box.checked);
+  });
+}
+
 // So that a whole film fits the height of the window.
 for (const ray of document.querySelectorAll(".ray")) {
   ray.closest("figure").style.setProperty("--aspect", ray.getAttribute("width") / ray.getAttribute("height"));
