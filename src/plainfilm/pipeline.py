@@ -7,6 +7,7 @@ the model's classifier looked; its warnings say what a radiologist must know bef
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
 from itertools import islice
@@ -36,6 +37,7 @@ from plainfilm.data.films import file_digest
 from plainfilm.grounding.saliency import check_method, saliency_maps
 from plainfilm.models.family import (
     Built,
+    Candidate,
     Draft,
     Explainable,
     Family,
@@ -43,7 +45,8 @@ from plainfilm.models.family import (
     family_of,
     find_family,
 )
-from plainfilm.text import read
+from plainfilm.text import labels, read
+from plainfilm.text.agreement import agreement
 from plainfilm.text.readability import unreadable
 from plainfilm.vision.familiarity import Domain
 from plainfilm.vision.preparation import maps_on_film
@@ -181,18 +184,22 @@ class ReportModel:
         check_method(saliency)
         waiting = iter(studies)
         while batch := list(islice(waiting, batch_size)):
-            drafts = self.family.draft(self.model, self.processor, batch, **generation)
+            drafts = self._drafts(batch, **generation)
             blank: dict[int, Draft] = {}
             told = [place for place, study in enumerate(batch) if study.indication]
             if told and blank_indication:
                 again = [batch[at].model_copy(update={"indication": None}) for at in told]
-                found = self.family.draft(self.model, self.processor, again, **generation)
+                found = self._drafts(again, **generation)
                 blank = dict(zip(told, found, strict=True))
             for place, (study, draft) in enumerate(zip(batch, drafts, strict=True)):
                 report = self._report(study, draft, saliency)
                 if ground is not None:
                     report = _grounded(report, study, ground)
                 yield self._against_blank(report, blank[place]) if place in blank else report
+
+    def _drafts(self, studies: Sequence[Study], **generation: Any) -> list[Draft]:
+        drafts = self.family.draft(self.model, self.processor, studies, **generation)
+        return [_chosen(draft, self.card.language) for draft in drafts]
 
     def _against_blank(self, report: Report, blank: Draft) -> Report:
         """Return the report with what changes in it when the indication is left out."""
@@ -316,6 +323,19 @@ def _listed(findings: Iterable[Finding]) -> str:
     return ", ".join(dict.fromkeys(said))
 
 
+def _chosen(draft: Draft, language: str) -> Draft:
+    """Return a draft with the one of its candidates whose score and agreement are highest."""
+    if not draft.candidates:
+        return draft
+
+    def worth(one: Candidate) -> float:
+        said = labels(one.report.text, language=language)
+        return one.score + draft.agreement * agreement(said, draft.probabilities)
+
+    best = max(draft.candidates, key=worth)
+    return replace(draft, report=best.report, warnings=best.warnings)
+
+
 def _unreadable(text: str, statements: Sequence[Finding], language: str) -> Iterator[str]:
     """Yield a warning where a draft is empty, loops, or can't be read for another reason."""
     if why := unreadable(text, statements, language=language):
@@ -355,6 +375,20 @@ def load_model(
         f"no model {str(name_or_path)!r}: expected a shipped name ({shipped or 'none here'}), a "
         "finished run folder, or a checkpoint directory with config.json"
     )
+
+
+def merge_adapter(folder: Path, out: Path) -> None:
+    """Write the model of a folder with an adapter, merged into its base, into the folder ``out``.
+
+    Raises:
+        ModelError: the base is not there, or another.
+        InputError: the folder holds no adapter.
+    """
+    family = _family(folder, load_card(folder))
+    transformers.utils.logging.disable_progress_bar()
+    with loading(folder):
+        built = family.merge(folder)
+    family.save(out, built)
 
 
 def load_card(folder: Path) -> Card:

@@ -7,7 +7,7 @@ from plainfilm.core import DatasetError, InputError
 from plainfilm.core.classes import SUPERCLASSES
 from plainfilm.data import Dataset
 from plainfilm.data.dataset import Row
-from plainfilm.data.derived import ALL, make_features, make_maps
+from plainfilm.data.derived import ALL, make_features, make_maps, make_table
 from plainfilm.data.films.own_png import png_bytes
 from plainfilm.data.masks import pack_masks
 from plainfilm.data.prepare import prepare
@@ -87,3 +87,38 @@ def test_what_is_missing_is_told(dataset, tmp_path):
     (lacking.path / "maps" / "truth.arrow").write_bytes(b"ARROW1")
     with pytest.raises(DatasetError, match="make it again"):
         Dataset(lacking.path).study(lacking.rows[0], derived=["maps/truth"])
+
+
+def _csv(folder, text):
+    path = folder / "labs.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_table_of_ones_own_stands_in_place_of_the_studies(dataset, tmp_path):
+    file = _csv(tmp_path, "study_id,bnp_pg_per_ml,sex\ns1,812.5,F\ns0,,M\n")
+    assert make_table(dataset, file) == ("labs", 2)
+    first, second, third = (
+        dataset.study(row, derived=["tables/labs", "prior"]).table for row in dataset.rows
+    )
+    assert first == {"bnp_pg_per_ml": None, "sex": "M"}
+    assert second == {"bnp_pg_per_ml": 812.5, "sex": "F"}
+    assert third == {"bnp_pg_per_ml": None, "sex": None}  # has no row
+    assert dataset.study(dataset.rows[1]).table == {}
+    with pytest.raises(DatasetError, match=r"no tables from 'vitals' .it has: labs.: .*values"):
+        dataset.study(dataset.rows[0], derived=["tables/vitals"])
+
+
+@pytest.mark.parametrize(("text", "told"), [
+    ("study_id,bnp\ns0,1\n", "unknown columns bnp: end each name in its unit"),
+    ("study_id,sex\ns9,F\n", "line 2: study 's9' is no study of"),
+    ("study_id,sex\ns0,F\ns0,F\n", "line 3: study 's0' comes twice"),
+    ("study_id,sex\ns0\n", "line 2: expected 2 cells"),
+    ("study_id,sex,sex\ns0,F,F\n", "a column comes twice"),
+    ("id,sex\ns0,F\n", "expected the column study_id"),
+    ("study_id,sex\n", "expected the column study_id, one for each value, and rows"),
+])  # fmt: skip
+def test_a_wrong_table_is_told_in_one_line(text, told, dataset, tmp_path):
+    with pytest.raises(InputError, match=told):
+        make_table(dataset, _csv(tmp_path, text), "wrong")
+    assert not (dataset.path / "tables" / "wrong.arrow").exists()

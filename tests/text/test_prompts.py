@@ -10,12 +10,8 @@ from plainfilm.text.prompts import (
     film_mark,
     split_films,
     study_fields,
-    table_text,
     without,
 )
-
-TABLE = {"temperature_c": 38.5, "white_cells_10e9_per_l": None, "heart_rate_per_min": 112.0,
-         "sex": "F", "d_dimer_ng_per_ml": 12345678.0}  # fmt: skip
 
 
 def _film() -> Image:
@@ -41,27 +37,6 @@ def test_an_unknown_field_is_refused_with_the_known_ones(template: str) -> None:
 def test_a_single_brace_is_refused_in_one_line() -> None:
     with pytest.raises(InputError, match=r"write \{\{ and \}\}"):
         check_template("{indication")
-
-
-def test_tables_keep_units_and_name_what_is_missing() -> None:
-    assert table_text(TABLE, "key-value").splitlines() == [
-        "temperature: 38.5 °C", "white cells: not measured", "heart rate: 112 /min", "sex: F",
-        "D-dimer: 12345678 ng/mL",
-    ]  # fmt: skip
-    markdown = table_text(TABLE, "markdown").splitlines()
-    assert markdown[2:4] == [
-        "| temperature | 38.5 | °C |",
-        "| white cells | not measured | 10^9/L |",
-    ]
-    assert table_text(TABLE, "prose") == (
-        "Temperature 38.5 °C, white cells not measured, heart rate 112 /min, sex F, "
-        "D-dimer 12345678 ng/mL."
-    )
-    assert table_text({}, "prose") == ""
-
-
-def test_a_cell_breaks_no_row() -> None:
-    assert "| a/b | c d |" in table_text({"a|b": "c\nd"}, "markdown")
 
 
 def test_the_prior_report_is_read_only_if_asked_for() -> None:

@@ -15,11 +15,12 @@ import plainfilm
 from plainfilm.cli.compare import compare
 from plainfilm.cli.data import data_app
 from plainfilm.cli.demo import demo
-from plainfilm.cli.derived import features, maps
+from plainfilm.cli.derived import features, maps, values
 from plainfilm.cli.doctor import doctor
 from plainfilm.cli.evaluate import evaluate
 from plainfilm.cli.extras import extra_of
 from plainfilm.cli.grounding import counterfactual, grounding
+from plainfilm.cli.merge import merge
 from plainfilm.cli.metrics import metrics
 from plainfilm.cli.read import read
 from plainfilm.cli.report import report
@@ -72,6 +73,8 @@ for command in (
     features,
     grounding,
     counterfactual,
+    values,
+    merge,
     demo,
     doctor,
 ):

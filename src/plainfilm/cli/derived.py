@@ -1,4 +1,4 @@
-"""``plainfilm maps`` and ``plainfilm features``: what is kept beside a dataset."""
+"""``plainfilm maps``, ``features`` and ``values``: what is kept beside a dataset."""
 
 from pathlib import Path
 from typing import Annotated
@@ -45,3 +45,30 @@ def features(
 
     name = make_features(Dataset(dataset), source, progress=True)
     typer.echo(f"{dataset}/features/{name}.arrow")
+
+
+def values(
+    dataset: Folder,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CSV",
+            help="study_id, and a column for each value, its unit in its name (bnp_pg_per_ml); an "
+            "empty cell was not measured.",
+            show_default=False,
+        ),
+    ],
+    name: Annotated[
+        str | None, typer.Option(help="What recipes call it; the file's name if left out.")
+    ] = None,
+) -> None:
+    """Keep a clinical table of your own beside a dataset, for models that read it.
+
+    plainfilm values mimic/ laboratory.csv
+    """
+    from plainfilm.data import Dataset
+    from plainfilm.data.derived import make_table
+
+    opened = Dataset(dataset)
+    kept, rows = make_table(opened, file, name)
+    typer.echo(f"{dataset}/tables/{kept}.arrow: values of {rows} of {len(opened.rows)} studies")

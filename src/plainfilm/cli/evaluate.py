@@ -50,14 +50,14 @@ def evaluate(
     uncertain: UncertainOption = Uncertain.POSITIVE,
     metric_model: Models = None,
     by: By = None,
-    other_context: Annotated[
-        bool,
+    condition: Annotated[
+        list[str] | None,
         typer.Option(
-            "--other-context",
-            help="Also draft every study with another patient's indication, table and earlier "
-            "study: what hangs on them, and what on the film.",
+            help="Also draft every study with something changed: other-context, no-table, "
+            "other-table, table-only, moved-value (one value crosses its reference range), "
+            "agreement (beams ranked by agreement with the classifier). May be repeated.",
         ),
-    ] = False,
+    ] = None,
     preset: PresetOption = None,
     device: DeviceOption = None,
     threads: ThreadsOption = None,
@@ -91,7 +91,8 @@ def evaluate(
     result = carry_out(
         loaded, opened, split=split, limit=limit,
         metrics=chosen.scored, training=Dataset(training) if training else None,
-        other_context=other_context, by=by, output=output, progress=not quiet, **chosen.options,
+        conditions=tuple(condition or ()), by=by, output=output, progress=not quiet,
+        **chosen.options,
     )  # fmt: skip
     if processes()[0] > 0:
         return  # the first process speaks
@@ -106,6 +107,8 @@ def evaluate(
         out.print(tables.group_table(groups, chosen.metrics, by or "", name))
     if chosen.by_observation:
         out.print(tables.observation_table(result.scores, chosen.by_observation))
+    for sheet in (*tables.consistency_tables(result), *tables.condition_tables(result)):
+        out.print(sheet)
     out.print(tables.error_table(result.error_shares))
     first, shares = (next(iter(rows.values())) for rows in (result.scores, result.error_shares))
     tables.print_signatures(out, [first[name] for name in chosen.metrics])

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -10,6 +10,9 @@ from rich.progress import track as progress
 
 from plainfilm.core import OBSERVATIONS, Score
 from plainfilm.evaluation.tables import Sheet, Value
+
+if TYPE_CHECKING:
+    from plainfilm.evaluation.evaluate import Evaluation
 
 
 class Form(StrEnum):
@@ -131,6 +134,57 @@ def group_table(
         f"by {column}: {system}",
         _methods(groups, metrics),
     )
+
+
+def consistency_tables(result: "Evaluation") -> list[Sheet]:
+    """Return how classifier and text agree, whole and by observation; none without a classifier."""
+    from plainfilm.evaluation.consistency import observations_table
+
+    found = result.consistency
+    if found is None:
+        return []
+    rows: list[list[str | Value]] = [[name, Value.of(one)] for name, one in found.scores.items()]
+    rows.append(["mean AUC", "–" if found.auc is None else f"{found.auc:.3f}"])
+    caption = _methods({"": found.scores}, list(found.scores))
+    columns = ["observation", "positives", "AUC", "F1, classifier", "F1, text", "agreement",
+               "known but unsaid"]  # fmt: skip
+    return [
+        Sheet(["classifier and text", "value"], rows, caption=caption),
+        Sheet(columns, observations_table(found.observations)),
+    ]
+
+
+def condition_tables(result: "Evaluation") -> list[Sheet]:
+    """Return what each condition changed, by observation."""
+    from plainfilm.evaluation.conditions import CONDITIONS, largest_changes
+
+    sheets = []
+    for condition, told in result.conditions.items():
+        name = CONDITIONS[condition]
+        if "values" not in told:
+            rows = [[one, *map(_change, row.items())] for one, row in told["observations"].items()]
+            columns = ["observation", "before", "after", "added", "removed", "chance"]
+            sheets.append(Sheet(columns, rows, f"{name}: share of reports"))
+            continue
+        rows = [
+            [
+                one["value"],
+                one["to"],
+                str(one["studies"]),
+                ", ".join(f"{seen} {by:+.1%}" for seen, by in largest_changes(one["observations"])),
+            ]
+            for one in told["values"]
+        ]
+        columns = ["value", "moved to", "studies", "share of reports that state it"]
+        sheets.append(Sheet(columns, rows, name))
+    return sheets
+
+
+def _change(entry: tuple[str, float | None]) -> str:
+    name, value = entry
+    if value is None:
+        return "–"
+    return f"{value:+.3f}" if name == "chance" else f"{value:.1%}"
 
 
 def _methods(rows: Mapping[str, Mapping[str, Score]], metrics: Sequence[str]) -> str:

@@ -325,8 +325,8 @@ class Dataset:
             film: where films come from; read from disk where left out.
             views: only the films that a model of so many views reads; all where left out.
             prior: whether to read the earlier study.
-            derived: which maps and features to read, ``maps/NAME`` and ``features/NAME``
-                (:mod:`plainfilm.data.derived`); other words are not looked at.
+            derived: which maps, features and table to read, ``maps/NAME``, ``features/NAME`` and
+                ``tables/NAME`` (:mod:`plainfilm.data.derived`); other words are not looked at.
 
         Raises:
             DatasetError: they were not made.
@@ -346,19 +346,22 @@ class Dataset:
         from plainfilm.data.derived import Derived
 
         maps, features = [], {}
+        fields: dict[str, Any] = {}
         for name in sorted(names):
             kind, _, source = name.partition("/")
             if not source:
                 continue
             if name not in self._kept:
                 self._kept[name] = Derived(self.path, name)
+            if kind == "tables":
+                fields["table"] = self._kept[name].clinical(study_id)
             if kind == "features" and (feature := self._kept[name].feature(study_id)) is not None:
                 features[source] = feature
             if kind == "maps" and (found := self._kept[name].maps(study_id)) is not None:
                 image, of_film = found
                 if image in chosen:
                     maps.append(of_film.model_copy(update={"image": chosen.index(image)}))
-        return {"maps": tuple(maps), "features": features}
+        return fields | {"maps": tuple(maps), "features": features}
 
     def _row(self, study_id: str) -> Row:
         if self._places is None:
@@ -383,9 +386,8 @@ class Dataset:
             comparison=row.comparison,
             technique=row.technique,
             style=row.style,
-            table=dict(row.table),
             prior=prior,
-            **self._derived(row.study_id, chosen, derived),
+            **{"table": dict(row.table)} | self._derived(row.study_id, chosen, derived),
             report=Report(
                 findings=row.findings,
                 impression=row.impression,

@@ -1,14 +1,18 @@
-"""What is computed from a dataset's films and kept beside it: maps and specialists' features.
+"""What is kept beside a dataset: maps and specialists' features of its films, clinical tables.
 
     maps/NAME.arrow       a row a film: study_id, image, values (uint8, packed by zlib)
     features/NAME.arrow   a row a study: study_id, values (float32)
+    tables/NAME.arrow     a row a study: study_id, values (JSON)
 
-Both are Arrow files that are read in place: a study costs a look-up, whatever the number of
+All are Arrow files that are read in place: a study costs a look-up, whatever the number of
 studies. Maps are pooled before they are kept, 212 of 16 × 16 cells in some kilobytes. The dataset
 itself, and its fingerprint, stay as they are.
 """
 
+import csv
 import json
+import math
+import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,10 +25,13 @@ import pyarrow as pa
 from plainfilm.core import DatasetError, Image, InputError, errors_as
 from plainfilm.core.classes import ADDED, CLASSES, SUPERCLASSES
 from plainfilm.core.study import Maps
-from plainfilm.data.dataset import Dataset, Row
+from plainfilm.data.dataset import Dataset, Row, study_ids
 from plainfilm.data.examples import frontal_index, readable
 from plainfilm.data.masks import Mask, pool_masks, to_square
+from plainfilm.text.clinical_table import check_columns, value_columns
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_COMMANDS = {"maps": "maps", "features": "features", "tables": "values"}
 SIDE = 16
 """Cells along each side of kept maps."""
 TRUTH, SEGMENTER = "truth", "segmenter"
@@ -105,12 +112,76 @@ def make_features(dataset: Dataset, source: str, *, progress: bool = False) -> s
     return name
 
 
+def make_table(dataset: Dataset, file: Path, name: str | None = None) -> tuple[str, int]:
+    """Keep a clinical table of one's own beside a dataset.
+
+    Args:
+        dataset: the dataset.
+        file: a CSV file, UTF-8, with the columns ``study_id`` and one for each value, named as
+            :mod:`plainfilm.text.clinical_table` says; an empty cell was not measured.
+        name: what it is called; the file's name where left out.
+
+    Returns:
+        Its name, and how many of the dataset's studies it has a row of; the others have no value.
+
+    Raises:
+        InputError: the file can't be read, has no row, an unknown column, an unknown study, or one
+            twice.
+    """
+    name = name or file.stem
+    if not _NAME.fullmatch(name):
+        raise InputError(f"{name!r} is no name of a table: give letters, digits, '-', '_' or '.'")
+    with (
+        errors_as(InputError, f"cannot read {file}", "give a CSV file in UTF-8"),
+        file.open(encoding="utf-8-sig", newline="") as opened,
+    ):
+        reader = csv.DictReader(opened, strict=True)
+        heads = list(reader.fieldnames or ())
+        lines = list(reader)
+    if "study_id" not in heads or len(heads) < 2 or not lines:
+        raise InputError(f"{file}: expected the column study_id, one for each value, and rows")
+    columns = [head for head in heads if head != "study_id"]
+    if len(set(heads)) < len(heads):
+        raise InputError(f"{file}: a column comes twice: {', '.join(heads)}")
+    check_columns(columns, str(file))
+    known, seen = set(study_ids(dataset.rows)), set()
+    for place, line in enumerate(lines, start=2):
+        study = line["study_id"]
+        if None in line or None in line.values():
+            raise InputError(f"{file}, line {place}: expected {len(heads)} cells")
+        if study not in known or study in seen:
+            why = "comes twice" if study in seen else f"is no study of {dataset.path}"
+            raise InputError(f"{file}, line {place}: study {study!r} {why}")
+        seen.add(study)
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for line in lines:
+            values = {column: _table_value(line[column]) for column in columns}
+            yield {"study_id": line["study_id"], "values": json.dumps(values, ensure_ascii=False)}
+
+    fields = [("study_id", pa.string()), ("values", pa.string())]
+    schema = pa.schema(fields, metadata={"source": name, "columns": json.dumps(columns)})
+    _write(dataset.path / "tables" / f"{name}.arrow", rows(), schema)
+    return name, len(lines)
+
+
+def _table_value(text: str) -> float | str | None:
+    text = text.strip()
+    if not text:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return number if math.isfinite(number) else text
+
+
 class Derived:
-    """One file of kept maps or features, read in place.
+    """One file of kept maps, features or tables, read in place.
 
     Args:
         folder: the dataset's.
-        name: ``maps/NAME`` or ``features/NAME``.
+        name: ``maps/NAME``, ``features/NAME`` or ``tables/NAME``.
 
     Raises:
         DatasetError: it is not there, or damaged.
@@ -123,9 +194,11 @@ class Derived:
             known = sorted(one.stem for one in (folder / kind).glob("*.arrow"))
             raise DatasetError(
                 f"{folder} has no {kind} from {source!r} (it has: {', '.join(known) or 'none'}): "
-                f"make them with plainfilm {kind}"
+                f"make them with plainfilm {_COMMANDS[kind]}"
             )
-        with errors_as(DatasetError, f"cannot read {path}", f"make it again by plainfilm {kind}"):
+        with errors_as(
+            DatasetError, f"cannot read {path}", f"make it again by plainfilm {_COMMANDS[kind]}"
+        ):
             self.table: pa.Table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
             self._places = {
                 study: place for place, study in enumerate(self.table["study_id"].to_pylist())
@@ -137,6 +210,9 @@ class Derived:
             if kind == "maps":
                 self._classes = tuple(json.loads(meta["classes"]))
                 self._side = int(meta["side"])
+            columns = json.loads(meta["columns"]) if kind == "tables" else ()
+            self.columns = tuple(value_columns(columns))
+            """Of a clinical table, by name."""
 
     def maps(self, study_id: str) -> tuple[int, Maps] | None:
         """Return the image and the maps of a study; None where it has none."""
@@ -150,6 +226,14 @@ class Derived:
         image = int(self.table["image"][place].as_py())
         values = cells.astype(np.float32) / np.float32(255)
         return image, Maps(classes=self._classes, values=values, source=self.source)
+
+    def clinical(self, study_id: str) -> dict[str, float | str | None]:
+        """Return the clinical table of a study; nothing was measured where it has none."""
+        place = self._places.get(study_id)
+        if place is None:
+            return dict.fromkeys(self.columns)
+        values: dict[str, float | str | None] = json.loads(self.table["values"][place].as_py())
+        return values
 
     def feature(self, study_id: str) -> npt.NDArray[np.float32] | None:
         """Return the feature of a study; None where it has none."""

@@ -1,7 +1,7 @@
 """Training examples: the studies of a split, each with the report to learn and its labels."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from torch.utils.data import Dataset as TorchDataset
 from plainfilm.core import Image, Report, Study, View
 from plainfilm.core.study import films_to_read
 from plainfilm.data.dataset import Dataset, Row
-from plainfilm.data.labels import observation_labels
+from plainfilm.data.labels import Statuses, binary_labels, observation_statuses
 from plainfilm.data.targets import TARGETS, target_report
 from plainfilm.vision.preparation import letterbox
 
@@ -42,6 +42,8 @@ class Example:
     places: torch.Tensor | None = None
     """``(observations, side, side)``, true where an observation lies in the frontal film; None
     where no stage asks for it."""
+    statuses: Statuses = field(default_factory=dict)
+    """What the report says of the observations that it mentions."""
 
 
 class Films:
@@ -111,7 +113,8 @@ class Examples(TorchDataset[Example]):
         self.reads = reads
         self.epoch = 0
         self.reports = [target_report(row, target) for row in rows]
-        self.labels = observation_labels(dataset, rows, target)
+        self.statuses = observation_statuses(dataset, rows, target)
+        self.labels = binary_labels(self.statuses)
 
     def set_epoch(self, epoch: int) -> None:
         """Let what is drawn for each example differ from that of other epochs."""
@@ -122,7 +125,10 @@ class Examples(TorchDataset[Example]):
 
     def __getitem__(self, index: int) -> Example:
         rng = self.rng(index)
-        return Example(self.study(index), self.reports[index], self.labels[index], rng)
+        return Example(
+            self.study(index), self.reports[index], self.labels[index], rng,
+            statuses=self.statuses[index],
+        )  # fmt: skip
 
     def rng(self, index: int) -> np.random.Generator:
         """Return the random numbers of an example, from seed, epoch and place."""

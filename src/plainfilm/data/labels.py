@@ -1,6 +1,6 @@
-"""Observation labels of a dataset's reports, read once and kept with it."""
+"""What a dataset's reports say of the 14 observations, read once and kept with it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +8,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from plainfilm.core import OBSERVATIONS, UncertaintyPolicy, binarize, write_atomically
+from plainfilm.core import (
+    OBSERVATIONS,
+    Observation,
+    Status,
+    UncertaintyPolicy,
+    binarize,
+    write_atomically,
+)
 from plainfilm.data.dataset import Dataset, Row, study_ids
 from plainfilm.data.targets import target_report
 from plainfilm.metrics.clinical import labeler
@@ -19,12 +26,18 @@ KEPT = "labels"
 study; it can be deleted, and is made again."""
 
 
-def observation_labels(dataset: Dataset, rows: Sequence[Row], target: str) -> torch.Tensor:
-    """Return the labels of each study's report, ``(rows, observations)`` in {0, 1}.
+Statuses = Mapping[Observation, Status]
+"""What a report says of the observations that it mentions."""
+_CODES = (None, *Status)
+"""The status of each code in the file; the first is that of an observation not mentioned."""
 
-    An uncertain mention counts as positive. The labels of a whole dataset are kept in its folder,
-    for this version of the reader, where the folder can be written; reading 100,000 reports again
-    at each start would take a minute in every process.
+
+def observation_statuses(dataset: Dataset, rows: Sequence[Row], target: str) -> list[Statuses]:
+    """Return what each study's report says of the observations that it mentions.
+
+    What the reports of a whole dataset say is kept in its folder, for this version of the reader,
+    where the folder can be written; reading 100,000 reports again at each start would take a minute
+    in every process.
 
     Args:
         dataset: the dataset.
@@ -32,24 +45,36 @@ def observation_labels(dataset: Dataset, rows: Sequence[Row], target: str) -> to
         target: the part of the report that is read (see ``plainfilm.data.targets``).
     """
     reader = labeler(dataset.card.language).rpartition("+")[2]
-    path = dataset.path / KEPT / f"{target}-{reader}-{dataset.fingerprint[:12]}.parquet"
+    path = dataset.path / KEPT / f"{target}-{reader}-{dataset.fingerprint[:12]}-statuses.parquet"
     kept = _read(path) if path.is_file() else {}
     ids = study_ids(rows)
     if not all(one in kept for one in ids):
-        kept = {row.study_id: _labels(dataset, row, target) for row in dataset.rows}
+        kept = {row.study_id: _codes(dataset, row, target) for row in dataset.rows}
         _keep(path, kept)
-    return torch.tensor(np.array([kept[one] for one in ids], dtype=np.float32))
+    return [
+        {name: status for name, code in zip(OBSERVATIONS, kept[one], strict=True)
+         if (status := _CODES[code]) is not None}
+        for one in ids
+    ]  # fmt: skip
 
 
-def _labels(dataset: Dataset, row: Row, target: str) -> list[int]:
+def binary_labels(statuses: Sequence[Statuses]) -> torch.Tensor:
+    """Return ``(reports, observations)`` in {0, 1}; an uncertain mention counts as positive."""
+    found = [binarize(one, UncertaintyPolicy.POSITIVE, OBSERVATIONS) for one in statuses]
+    return torch.tensor(found, dtype=torch.float32).reshape(len(statuses), len(OBSERVATIONS))
+
+
+def _codes(dataset: Dataset, row: Row, target: str) -> list[int]:
     found = labels(target_report(row, target).text, language=dataset.card.language)
-    return [int(value) for value in binarize(found, UncertaintyPolicy.POSITIVE, OBSERVATIONS)]
+    return [_CODES.index(found.get(name)) for name in OBSERVATIONS]
 
 
 def _read(path: Path) -> dict[str, list[int]]:
     try:
         table = pq.read_table(path)
         values = np.stack([table[str(name)].to_numpy() for name in OBSERVATIONS], axis=1)
+        if not np.isin(values, range(len(_CODES))).all():
+            return {}
         return dict(zip(table["study_id"].to_pylist(), values.tolist(), strict=True))
     except (OSError, KeyError, pa.ArrowException):
         return {}  # damaged: it is made again

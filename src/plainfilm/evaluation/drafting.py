@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.markup import escape
@@ -24,6 +24,7 @@ def draft_all(
     count: int,
     *,
     progress: bool = False,
+    **generation: Any,
 ) -> list[Report]:
     """Return the draft of every study, in order, without the maps of its evidence.
 
@@ -35,6 +36,7 @@ def draft_all(
         study: returns the study of a place.
         count: how many studies there are.
         progress: whether to show a progress bar.
+        generation: passed to ``generate()``.
     """
     place, others = processes()
     batches = [range(start, min(start + BATCH, count)) for start in range(0, count, BATCH)]
@@ -46,7 +48,7 @@ def draft_all(
         disable=not progress or place > 0,
         transient=True,
     ):
-        reports = model.reports((study(index) for index in batch), batch_size=BATCH)
+        reports = model.reports((study(index) for index in batch), batch_size=BATCH, **generation)
         found |= {index: _without_maps(one) for index, one in zip(batch, reports, strict=True)}
     for theirs in gathered(found):
         found |= theirs

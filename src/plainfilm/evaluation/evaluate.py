@@ -1,13 +1,12 @@
 """Evaluation: a model on the test split, beside the rows that no table goes without.
 
 :mod:`plainfilm.evaluation.references` says what those rows are. A test set without a training split
-takes them from another dataset, or goes without and says so. *The model with another patient's
-context* reads each film with the indication, table and earlier study of another patient: what it
-then writes differently hangs on the context, and what stays right is seen.
+takes them from another dataset, or goes without and says so. Further rows draft each study once
+more with something changed (:mod:`plainfilm.evaluation.conditions`).
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,15 @@ from plainfilm.core import (
 from plainfilm.core.processes import processes
 from plainfilm.data import Dataset, Row
 from plainfilm.data.examples import frontal_index, readable, target_report, teachable
+from plainfilm.evaluation.conditions import (
+    CONDITIONS,
+    DECODING,
+    Mover,
+    by_value,
+    changed_study,
+    changes,
+)
+from plainfilm.evaluation.consistency import Consistency, consistency
 from plainfilm.evaluation.drafting import draft_all, mixed_contexts
 from plainfilm.evaluation.references import NAMES, NEAREST, reference_rows
 from plainfilm.metrics import align, score
@@ -36,7 +44,7 @@ from plainfilm.pipeline import ReportModel
 
 __all__ = ["MOST_COMMON", "NEAREST", "Evaluation", "evaluate", "save_predictions"]
 
-OTHER_CONTEXT = "another patient's context"
+CONSISTENCY_FILE, CONDITIONS_FILE = "consistency.json", "conditions.json"
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,11 @@ class Evaluation:
     earlier study."""
     groups: dict[str, dict[str, dict[str, Score]]] = field(default_factory=dict)
     """Row → group → metric → score, where a breakdown was asked for."""
+    conditions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Condition → ``observations``, what it changed by observation; of ``moved-value`` also
+    ``values``, by the value that moved and where it went."""
+    consistency: Consistency | None = None
+    """How the model's classifier and its text agree, where it classifies."""
     notes: tuple[str, ...] = ()
     """What is missing from the table, and why."""
 
@@ -71,7 +84,8 @@ class Evaluation:
         ``predictions.jsonl`` holds a line a study: its id, the reference, the text of each row;
         ``per_report.jsonl`` a line for each study and row, with the report's own values;
         ``studies.jsonl`` a line a study, with what scores can be broken down by;
-        ``scores.json``, ``errors.json`` and ``outputs.json`` are objects by row.
+        ``scores.json``, ``errors.json`` and ``outputs.json`` are objects by row. Where there is
+        something to tell, ``consistency.json`` and ``conditions.json`` hold it.
         """
         save_predictions(folder, self.references, self.predictions)
         lines = (
@@ -88,11 +102,15 @@ class Evaluation:
         }
         errors = {row: found.to_dict(self.error_shares[row]) for row, found in self.errors.items()}
         outputs = {row: profile.to_dict() for row, profile in self.outputs.items()}
+        agreed = None if self.consistency is None else self.consistency.to_dict()
         for name, values in (
             ("errors.json", errors),
             ("outputs.json", outputs),
+            (CONSISTENCY_FILE, agreed),
+            (CONDITIONS_FILE, self.conditions),
         ):
-            write_atomically(folder / name, json.dumps(values, indent=1))
+            if values:
+                write_atomically(folder / name, json.dumps(values, indent=1))
         write_atomically(folder / "per_report.jsonl", "".join(self._per_report()))
         # Last, since a table takes it for the mark of a run that is scored.
         write_atomically(folder / SCORES_FILE, json.dumps(scores, indent=1))
@@ -134,7 +152,7 @@ def evaluate(
     models: Mapping[str, Any] | None = None,
     training: Dataset | None = None,
     templates: bool = True,
-    other_context: bool = False,
+    conditions: Sequence[str] = (),
     by: str | None = None,
     output: Path | None = None,
     progress: bool = True,
@@ -155,7 +173,8 @@ def evaluate(
         training: the dataset whose training split feeds the rows without a model, where it is not
             ``dataset``.
         templates: whether to add the rows without a model.
-        other_context: whether to draft every study once more with another patient's context.
+        conditions: under which every study is drafted once more
+            (:data:`plainfilm.evaluation.conditions.CONDITIONS`).
         by: what scores are broken down by: ``institution``, ``view``, ``prior``, or a column of the
             studies' tables.
         output: a folder, where everything is saved: the drafts before they are scored.
@@ -173,6 +192,9 @@ def evaluate(
     }
     target = model.card.target
     rows, source, known = _studies(model, dataset, split, limit, training)
+    unknown = [one for one in conditions if one not in CONDITIONS]
+    if unknown:
+        raise InputError(f"no condition {', '.join(unknown)}: choose from {', '.join(CONDITIONS)}")
     columns = {row.study_id: _columns(row, by) for row in rows}
     if by is not None and not any(by in values for values in columns.values()):
         there = sorted({name for values in columns.values() for name in values})
@@ -189,19 +211,32 @@ def evaluate(
         return found.model_copy(update={"report": None})
 
     name = model.card.name
-    drafted = draft_all(model, study, len(rows), progress=progress)
-    reports = {row.study_id: report for row, report in zip(rows, drafted, strict=True)}
+
+    def drafts(change: Callable[[int], Study], **generation: Any) -> dict[str, Report]:
+        drafted = draft_all(model, change, len(rows), progress=progress, **generation)
+        return {row.study_id: report for row, report in zip(rows, drafted, strict=True)}
+
+    reports = drafts(study)
     predictions = {name: {key: report.text for key, report in reports.items()}}
-    if other_context:
-        given = mixed_contexts([row.study_id for row in rows], [row.patient_id for row in rows])
+    given = mixed_contexts([row.study_id for row in rows], [row.patient_id for row in rows])
+    tables = {row.study_id: row.table for row in rows} if "moved-value" in conditions else {}
+    mover = Mover(list(tables.values()))
+    told: dict[str, dict[str, Any]] = {}
+    for condition in conditions:
 
-        def confused(index: int) -> Study:
-            return _with_context(study(index), study(given[index]))
+        def changed(index: int, condition: str = condition) -> Study:
+            return changed_study(condition, study(index), study(given[index]), mover)
 
-        drafted = draft_all(model, confused, len(rows), progress=progress)
-        predictions[f"{name}, {OTHER_CONTEXT}"] = {
-            row.study_id: report.text for row, report in zip(rows, drafted, strict=True)
+        after = drafts(changed, **DECODING.get(condition, {}))
+        predictions[f"{name}, {CONDITIONS[condition]}"] = {
+            key: report.text for key, report in after.items()
         }
+        language = dataset.card.language
+        told[condition] = {"observations": changes(reports, after, language)}
+        if condition == "moved-value":
+            found = {key: mover.move(key, table) for key, table in tables.items()}
+            moves = {key: moved[1] for key, moved in found.items() if moved is not None}
+            told[condition]["values"] = by_value(moves, reports, after, language)
     if processes()[0] > 0:
         return Evaluation(references, predictions, {}, {}, {}, {}, reports)
     if output is not None:
@@ -216,7 +251,9 @@ def evaluate(
         )
     result = _scored(references, predictions, metrics, reports, notes, options, split, target)
     groups = {} if by is None else _grouped(result, metrics, options, columns, by)
-    result = replace(result, studies=columns, groups=groups)
+    pairs = align(references, predictions[name], section=target, split=split, **options)
+    agreed = consistency(pairs, [reports[key] for key in references])
+    result = replace(result, studies=columns, groups=groups, conditions=told, consistency=agreed)
     if output is not None:
         result.save(output)
     return result
@@ -248,10 +285,16 @@ def _columns(row: Row, by: str | None) -> dict[str, Any]:
     return found
 
 
-def _with_context(study: Study, other: Study) -> Study:
-    """Return a study with what was known around another one's films, and its own films."""
-    context = ("indication", "comparison", "technique", "table", "prior")
-    return study.model_copy(update={name: getattr(other, name) for name in context})
+def _with_tables(model: ReportModel, dataset: Dataset, rows: Sequence[Row]) -> Sequence[Row]:
+    """Return the rows with the clinical tables that the model reads, where these lie beside."""
+    from plainfilm.data.derived import Derived
+
+    reads = model.family.reads(model.processor)
+    source = next((one for one in reads if one.startswith("tables/")), None)
+    if source is None:
+        return rows
+    kept = Derived(dataset.path, source)
+    return [replace(row, table=kept.clinical(row.study_id)) for row in rows]
 
 
 def _grouped(
@@ -289,7 +332,7 @@ def _studies(
             f"a model cannot be called {model.card.name!r}, which names another column of "
             f"{RUN_FILE}: change the name in its card.json"
         )
-    return rows, source, known
+    return _with_tables(model, dataset, rows), source, _with_tables(model, source, known)
 
 
 def _scored(

@@ -1,7 +1,10 @@
 """A filled table (``table.json``) as Markdown: scores by row, what pairs of rows say, protocol."""
 
 from collections.abc import Mapping
+from statistics import fmean, stdev
 from typing import Any
+
+from plainfilm.evaluation.conditions import CONDITIONS, largest_changes
 
 Results = Mapping[str, Any]
 
@@ -42,6 +45,9 @@ def table_markdown(results: Results, command: str) -> str:
         lines += ["", *_variety_lines(part["rows"])]
         if "groups" in part:
             lines += ["", *_group_lines(part["groups"], part["rows"])]
+    for section in (_classifier_lines, _condition_lines, _gradient_lines):
+        if found := section(rows):
+            lines += ["", *found]
     lines += ["", "## Signatures", ""]
     lines += [f"- `{one['signature']}`" for one in next(iter(rows.values()))["metrics"].values()]
     return "\n".join(lines) + "\n"
@@ -134,6 +140,84 @@ def _sentence(pairs: list[Results]) -> str:
     if counts["worse"]:
         return f"No: worse in {counts['worse']} {of}, no gain shown in any."
     return f"Not shown in any {of}."
+
+
+def _classifier_lines(rows: Results) -> list[str]:
+    """Return how each row's classifier and text agree, and what is known by observation."""
+    told = {key: row for key, row in rows.items() if "classifier" in row}
+    if not told:
+        return []
+    names = list(next(iter(told.values()))["classifier"])
+    lines = ["## What the classifier knows, and the text says", ""]
+    lines += [f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+    for row in told.values():
+        cells = [_mean(row["classifier"][name]) for name in names]
+        lines.append(f"| {row['name']} | {' | '.join(cells)} |")
+    return lines
+
+
+def _condition_lines(rows: Results) -> list[str]:
+    """Return what conditions changed in the share of reports that state each observation."""
+    found = {key: row for key, row in rows.items() if "conditions" in row}
+    lines: list[str] = []
+    for row in found.values():
+        seeds = row["conditions"]
+        names = list(seeds[0])
+        observations = list(seeds[0][names[0]]["observations"])
+        words = [CONDITIONS[name] for name in names]
+        lines += ["", f"## What changes what is written: {row['name']}", ""]
+        lines += ["Share of reports in which an observation comes or goes.", ""]
+        lines += [f"| | {' | '.join(words)} |", "|---" * (len(names) + 1) + "|"]
+        for observation in observations:
+            cells = []
+            for name in names:
+                each = [one[name]["observations"][observation] for one in seeds]
+                cells.append(_mean([one["added"] + one["removed"] for one in each]))
+            lines.append(f"| {observation} | {' | '.join(cells)} |")
+        if "moved-value" in names:
+            lines += ["", *_moved_lines([one["moved-value"]["values"] for one in seeds])]
+    return lines[1:]
+
+
+def _moved_lines(seeds: list[list[Results]]) -> list[str]:
+    """Return which observations each moved value adds or takes away, mean over the seeds."""
+    lines = ["| value | moved to | studies | change in the share of reports that state it |"]
+    lines.append("|---|---|---|---|")
+    for place, one in enumerate(seeds[0]):
+        each = [found[place]["observations"] for found in seeds]
+        means = {
+            name: {
+                side: sum(found[name][side] for found in each) / len(each)
+                for side in ("before", "after")
+            }
+            for name in each[0]
+        }
+        said = ", ".join(f"{name} {by:+.3f}" for name, by in largest_changes(means))
+        lines.append(f"| {one['value']} | {one['to']} | {one['studies']} | {said or 'none'} |")
+    return lines
+
+
+def _gradient_lines(rows: Results) -> list[str]:
+    """Return what was measured of the losses' gradients while the rows trained."""
+    found = {key: row for key, row in rows.items() if "logged" in row}
+    if not found:
+        return []
+    names = sorted({name for row in found.values() for name in row["logged"]})
+    lines = ["## The losses' gradients and learned weights, mean over training", ""]
+    lines += [f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+    for row in found.values():
+        cells = [_mean(row["logged"].get(name, [])) for name in names]
+        lines.append(f"| {row['name']} | {' | '.join(cells)} |")
+    return lines
+
+
+def _mean(values: list[float | None]) -> str:
+    """Return mean ± standard deviation over the seeds."""
+    defined = [value for value in values if value is not None]
+    if not defined:
+        return "–"
+    spread = f" ± {stdev(defined):.3f}" if len(defined) > 1 else ""
+    return f"{fmean(defined):.3f}{spread}"
 
 
 def _signed(value: float | None) -> str:

@@ -77,6 +77,15 @@ def whole_loss(losses: Mapping[str, Loss]) -> torch.Tensor:
     return torch.stack([torch.as_tensor(term) for term in terms]).sum()
 
 
+class Candidate(NamedTuple):
+    """A text that was nearly written."""
+
+    report: Report
+    score: float
+    """How likely the model finds it: log-probability, averaged over its tokens."""
+    warnings: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Draft:
     """What a model wrote for one study, and what it went by."""
@@ -94,6 +103,11 @@ class Draft:
     """How the maps were made."""
     warnings: tuple[str, ...] = ()
     """What the family wants a reader of the draft to know."""
+    candidates: tuple[Candidate, ...] = ()
+    """Other texts that were nearly written, where the draft is to be chosen among them by how well
+    each agrees with the probabilities; the first is the report."""
+    agreement: float = 0.0
+    """What that agreement counts beside a candidate's score."""
 
 
 @dataclass(frozen=True)
@@ -199,6 +213,14 @@ class Family(ABC, Generic[Settings, Stage]):
         """
         built.model.save_pretrained(folder, state_dict=None if weights is None else dict(weights))
         built.processor.save_pretrained(folder)
+
+    def merge(self, folder: Path) -> Built:
+        """Open a folder with an adapter as one model, the adapter merged into its base.
+
+        Raises:
+            InputError: it holds none.
+        """
+        raise InputError(f"{self.name} has no adapters: there is nothing to merge")
 
     def parts(self, model: Any) -> Mapping[str, str]:
         """Return the parts that a recipe can train at a rate of their own.
@@ -352,8 +374,9 @@ class Family(ABC, Generic[Settings, Stage]):
         raise InputError(f"{self.name} has no presets")
 
     def reads(self, processor: Any) -> frozenset[str]:
-        """Return what is read of a study that takes time to fetch: ``prior``, ``maps/NAME``,
-        ``features/NAME`` (:mod:`plainfilm.data.derived`)."""
+        """Return what is read of a study that takes time to fetch, or lies beside its dataset:
+        ``prior``, ``maps/NAME``, ``features/NAME``, ``tables/NAME``
+        (:mod:`plainfilm.data.derived`)."""
         return frozenset()
 
     def film_size(self, processor: Any) -> int | None:

@@ -16,26 +16,19 @@ stand for braces. Where the films stand among the words can be said, too: ``{fro
 import re
 from collections.abc import Mapping, Sequence
 from string import Formatter
-from typing import Literal
+
+import numpy as np
 
 from plainfilm.core import InputError, Study
+from plainfilm.text.clinical_table import TableForm, TableFormat, table_text
 
 TEXT_FIELDS = ("indication", "technique", "comparison", "style", "prior_report", "table")
 """What a template can say of a study."""
 FILM_FIELDS = ("frontal", "lateral", "films", "prior_frontal")
 """Where films can stand in a template."""
 
-TableFormat = Literal["markdown", "key-value", "prose"]
-"""How a table is written: rows with bars, ``name: value`` lines, or one sentence."""
-
 _FILM = "\ufffc"  # Unicode's own mark for an object among text; it stands in no report
 _FILM_NUMBER = re.compile(f"{_FILM}(\\d+){_FILM}")
-_MISSING = "not measured"
-_PIECES = {"min": "min", "ml": "mL", "l": "L", "dl": "dL", "pg": "pg", "ng": "ng", "mg": "mg",
-           "g": "g", "mmol": "mmol", "10e9": "10^9", "10e12": "10^12"}  # fmt: skip
-_UNITS = {"mmhg": "mmHg", "c": "°C", "f": "°F", "percent": "%", "years": "years", "kg": "kg",
-          "cm": "cm", "bpm": "/min"}  # fmt: skip
-_NAMES = {"spo2": "SpO2", "bnp": "BNP", "crp": "CRP", "d dimer": "D-dimer"}
 
 
 def check_template(template: str) -> None:
@@ -71,7 +64,11 @@ def fill(template: str, fields: Mapping[str, str]) -> str:
 
 
 def study_fields(
-    study: Study, *, table: TableFormat = "markdown", prior: bool = False
+    study: Study,
+    *,
+    table: TableForm | TableFormat = "markdown",
+    prior: bool = False,
+    rng: np.random.Generator | None = None,
 ) -> dict[str, str]:
     """Return the texts of a study by the field's name; what is not known is absent.
 
@@ -79,13 +76,17 @@ def study_fields(
         study: the study.
         table: how its table is written.
         prior: whether its prior's report is read.
+        rng: what the order of its table is drawn from, in training.
+
+    Raises:
+        InputError: its table has a column that is not among the form's.
     """
     found = {
         "indication": study.indication,
         "technique": study.technique,
         "comparison": study.comparison,
         "style": study.style,
-        "table": table_text(study.table, table) if study.table else None,
+        "table": table_text(study.table, table, rng),
     }
     if prior and study.prior is not None and study.prior.report is not None:
         found["prior_report"] = study.prior.report.text
@@ -94,30 +95,6 @@ def study_fields(
         for name, text in found.items()
         if text and text.strip()
     }
-
-
-def table_text(table: Mapping[str, float | str | None], form: TableFormat = "markdown") -> str:
-    """Return a study's table as text: its units kept, and what was not measured said to be so.
-
-    Args:
-        table: name of a value, which ends in its unit (``temperature_c``) → the value.
-        form: how it is written.
-    """
-    rows = [(*_name_and_unit(key), value) for key, value in table.items()]
-    if form == "markdown":
-        head = ["| value | result | unit |", "| --- | --- | --- |"]
-        cells = [
-            f"| {_cell(name)} | {_cell(_value(value))} | {unit} |" for name, unit, value in rows
-        ]
-        return "\n".join([*head, *cells])
-    said = [
-        (name, _value(value) if value is None or not unit else f"{_value(value)} {unit}")
-        for name, unit, value in rows
-    ]
-    if form == "key-value":
-        return "\n".join(f"{name}: {value}" for name, value in said)
-    text = ", ".join(f"{name} {value}" for name, value in said)
-    return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
 def film_mark(*numbers: int) -> str:
@@ -164,27 +141,3 @@ def _fields(line: str) -> list[str]:
                 f"{', '.join(TEXT_FIELDS + FILM_FIELDS)}"
             )
     return named
-
-
-def _name_and_unit(key: str) -> tuple[str, str]:
-    """Return a column's name in words, and its unit; a name without a known unit is all name."""
-    parts = key.split("_")
-    unit, rest = "", parts
-    if len(parts) > 2 and parts[-2] == "per":
-        below = _PIECES.get(parts[-1], parts[-1])
-        above = _PIECES.get(parts[-3]) if len(parts) > 3 else None
-        unit, rest = (f"{above}/{below}", parts[:-3]) if above else (f"/{below}", parts[:-2])
-    elif len(parts) > 1 and parts[-1] in _UNITS:
-        unit, rest = _UNITS[parts[-1]], parts[:-1]
-    name = " ".join(rest)
-    return _NAMES.get(name, name), unit
-
-
-def _value(value: float | str | None) -> str:
-    if value is None:
-        return _MISSING
-    return f"{value:.10g}" if isinstance(value, float) else str(value)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "/").replace("\n", " ")

@@ -130,6 +130,9 @@ class Stage(Word):
     doesn't train."""
     frozen_gib: Positive = 50.0
     """The most that ``frozen/`` may hold, in GiB."""
+    compare_gradients: Annotated[int, Field(ge=1)] | None = None
+    """Every so many steps the cosine between the gradients of the stage's losses is measured and
+    logged (``gradients``); each time costs a backward pass for each loss."""
     workers: Annotated[int, Field(ge=0)] = 0
     """Processes that read films from disk and prepare them beside training."""
     oversample_below: Annotated[float, Field(gt=0, le=1)] | None = None

@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -27,7 +28,8 @@ from transformers import (
 
 from plainfilm.core import TrainingError
 from plainfilm.metrics import align, score
-from plainfilm.models.family import Batch, Built, Family, whole_loss
+from plainfilm.models.family import Batch, Built, Family, Loss, whole_loss
+from plainfilm.training.gradients import compare_gradients
 from plainfilm.training.recipe import Precision, Stage, watches_loss
 from plainfilm.training.sampling import EpochSampler
 from plainfilm.training.variety import template_sentences, variety
@@ -137,6 +139,11 @@ class StageTrainer(Trainer):
         """Name of a loss → its total and count since they were last logged."""
         self.templates: frozenset[str] | None = None
         """Sentences that many training reports have, once they were counted."""
+        self.measured: dict[str, list[float]] = {}
+        """Name of a measurement of the gradients, or of a learned weight of a loss → what was found
+        since it was last logged, in this process."""
+        self._compared = -1
+        """The step at which gradients were compared last."""
         super().__init__(model=built.model, **kwargs)
         names = [name for name, _ in self.model.named_parameters()]
         rates = part_rates(names, family.parts(self.model), stage.learning_rate)
@@ -219,7 +226,22 @@ class StageTrainer(Trainer):
                 loss = loss + one.weight * part
         else:
             loss = whole_loss(losses)
+        if model.training:
+            self._measure(losses)
         return (loss, {"losses": losses}) if return_outputs else loss
+
+    def _measure(self, losses: Mapping[str, Loss]) -> None:
+        """Note learned weights and, at the steps that the recipe asks for, compare gradients."""
+        for name, one in losses.items():
+            if isinstance(one.weight, torch.Tensor):
+                self.measured.setdefault(f"{name}_weight", []).append(float(one.weight.detach()))
+        every, step = self.stage.compare_gradients, self.state.global_step
+        if every is None or step % every or step == self._compared:
+            return
+        self._compared = step
+        trained = [one for one in self.model.parameters() if one.requires_grad]
+        for name, value in compare_gradients(losses, trained).items():
+            self.measured.setdefault(name, []).append(value)
 
     def prediction_step(
         self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any
@@ -232,7 +254,7 @@ class StageTrainer(Trainer):
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """Log, with each named loss beside their sum where there are several."""
         if "loss" in logs:
-            logs |= self._named_losses("")
+            logs |= self._named_losses("") | self._means()
         super().log(logs, *args, **kwargs)
 
     def _named_losses(self, prefix: str) -> dict[str, float]:
@@ -247,6 +269,18 @@ class StageTrainer(Trainer):
             f"{prefix}{name}_loss": total / max(count, 1)
             for name, (total, count) in zip(names, summed, strict=True)
         }
+
+    def _means(self) -> dict[str, float]:
+        """Return the mean of what was measured since the last call, over all processes."""
+        told: dict[str, list[float]] = {}
+        if PartialState().num_processes == 1:
+            told = self.measured
+        else:
+            for theirs in gather_object([self.measured]):
+                for name, values in theirs.items():
+                    told.setdefault(name, []).extend(values)
+        self.measured = {}
+        return {name: fmean(values) for name, values in sorted(told.items())}
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Return the validation losses and, where a stage learns reports, scores of drafts."""

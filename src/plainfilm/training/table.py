@@ -28,7 +28,8 @@ from plainfilm.core import MissingDependencyError, TrainingError, write_atomical
 from plainfilm.data import Dataset, Row
 from plainfilm.data.examples import frontal_index, target_report, teachable
 from plainfilm.evaluation.baselines import INDICATION, TABLE, VISION, VISION_ELSEWHERE
-from plainfilm.evaluation.evaluate import OTHER_CONTEXT, evaluate, save_predictions
+from plainfilm.evaluation.conditions import CONDITIONS
+from plainfilm.evaluation.evaluate import evaluate, save_predictions
 from plainfilm.evaluation.references import NEAREST, reference_rows
 from plainfilm.metrics import align, score
 from plainfilm.metrics.breakdown import groups_of, score_by
@@ -37,11 +38,12 @@ from plainfilm.metrics.outputs import MOST_COMMON
 from plainfilm.metrics.registry import resolve
 from plainfilm.metrics.runs import Runs, difference, over_runs
 from plainfilm.metrics.significance import holm
-from plainfilm.pipeline import load_card, load_model
+from plainfilm.pipeline import DOMAIN_FILE, load_card, load_model
 from plainfilm.training.best_of import BEST, CONSENSUS, best_of
 from plainfilm.training.recipe import Data, Recipe, parse_recipe
 from plainfilm.training.run import train
 from plainfilm.training.supervised import HISTORY
+from plainfilm.training.table_beside import beside, logged
 from plainfilm.training.table_plan import AGREED, BEST_OF, Plan, Question
 from plainfilm.training.variety import template_sentences, variety
 
@@ -57,8 +59,6 @@ REFERENCES = {
     "perfect-vision-elsewhere": VISION_ELSEWHERE,
 }
 """The rows that need no model, and the columns of their predictions."""
-CONTEXT = "-other-context"
-"""Behind a row's name: the same models, told another patient's context."""
 LEVEL = 0.05
 """Of significance, for the answers."""
 ROUNDING = 1e-9
@@ -141,7 +141,7 @@ def fill_table(
                 if not (run / name / SCORES_FILE).is_file():
                     evaluate(
                         load_model(run), one.dataset, split=one.split, metrics=metrics,
-                        templates=False, other_context=plan.table.other_context,
+                        templates=False, conditions=plan.table.conditions_of(row),
                         output=run / name, progress=progress,
                     )  # fmt: skip
                 settings, folder = plan.table.best_of, run / "best-of" / name
@@ -304,9 +304,10 @@ def _answered(
             return read[0][0], [said for _, said in read]
 
         found[row] = (printed, *column(name, cards))
-        if plan.table.other_context:
-            names = [f"{card}, {OTHER_CONTEXT}" for card in cards]
-            found[row + CONTEXT] = (f"{printed}, {OTHER_CONTEXT}", *column(name, names))
+        for condition in plan.table.conditions_of(row):
+            words = CONDITIONS[condition]
+            names = [f"{card}, {words}" for card in cards]
+            found[f"{row}-{condition}"] = (f"{printed}, {words}", *column(name, names))
         best = plan.table.best_of
         if best and row in best.rows:
             for suffix, which in ((BEST_OF, BEST), (AGREED, CONSENSUS)):
@@ -356,6 +357,9 @@ def _scores(
                 "parameters": _parameters(folders[0]),
                 "minutes": fmean(_minutes(folder) for folder in folders),
             }
+            if only is None:
+                rows[row] |= beside([folder / name for folder in folders])
+                rows[row] |= logged(folders)
         rows[row]["metrics"] = {key: _entry(one) for key, one in scored[row].items()}
         earlier = [studies[key].prior_study_id is not None for key in keys]
         pairs = [align(texts, said, language=dataset.card.language) for said in written]
@@ -455,6 +459,10 @@ def _defined(value: float) -> float | None:
 
 
 def _parameters(run: Path) -> int:
-    """Return how many parameters a run's model has."""
-    with safe_open(run / "model" / "model.safetensors", framework="pt") as weights:
-        return sum(prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118
+    """Return how many parameters a run's model has; beside a base, its adapter."""
+    total = 0
+    for path in sorted((run / "model").glob("*.safetensors")):
+        if path.name != DOMAIN_FILE:
+            with safe_open(path, framework="pt") as weights:
+                total += sum(prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118
+    return total

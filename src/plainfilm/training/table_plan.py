@@ -11,10 +11,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 import plainfilm
 from plainfilm.core import RecipeError, Word, describe
+from plainfilm.evaluation.conditions import CONDITIONS
 from plainfilm.metrics.registry import resolve
 from plainfilm.training.best_of import BestOf
 from plainfilm.training.recipe import Recipe, load_recipe, read_yaml
@@ -37,6 +38,8 @@ class Size(Word):
 
     folder: Path
     """Of the recipes, beside ``table.yaml``."""
+    without: tuple[str, ...] = ()
+    """Rows that this size doesn't have."""
     starts: dict[str, str] = Field(default_factory=dict)
     """Row → the row whose first stage makes the model that it starts from, seed for seed."""
     start_key: str = ""
@@ -57,8 +60,10 @@ class Table(Word):
     """Recipe, without its suffix → the name that is printed."""
     metrics: tuple[str, ...]
     questions: tuple[Question, ...] = ()
-    other_context: bool = False
-    """Whether each model also answers with another patient's context, as a row of its own."""
+    conditions: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Pattern of rows (``*-table``) → what each of their models also answers under
+    (:data:`plainfilm.evaluation.conditions.CONDITIONS`), as rows of their own, which a question
+    calls ``ROW-CONDITION``."""
     best_of: BestOf | None = None
     """Rows that also answer with the best of several drafts, as rows of their own."""
     by: str | None = None
@@ -67,6 +72,24 @@ class Table(Word):
     by_metrics: tuple[str, ...] = ()
     """Of the breakdown."""
     sizes: dict[str, Size]
+
+    @field_validator("conditions")
+    @classmethod
+    def _conditions_are_known(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        unknown = [name for names in value.values() for name in names if name not in CONDITIONS]
+        if unknown:
+            raise ValueError(f"unknown {', '.join(unknown)}: choose from {', '.join(CONDITIONS)}")
+        return value
+
+    def conditions_of(self, row: str) -> list[str]:
+        """Return the conditions of a row, in their order."""
+        asked = {
+            name
+            for pattern, names in self.conditions.items()
+            if fnmatchcase(row, pattern)
+            for name in names
+        }
+        return [name for name in CONDITIONS if name in asked]
 
 
 @dataclass(frozen=True)
@@ -141,13 +164,16 @@ def make_plan(
     if table.by is not None:
         resolve(table.by_metrics)
     starts = table.sizes[size].starts
-    wanted = list(table.rows) if rows is None else list(rows)
+    there = [row for row in table.rows if row not in table.sizes[size].without]
+    wanted = there if rows is None else list(rows)
     chosen = table.best_of.rows if table.best_of else ()
     derived = [row + suffix for row in chosen for suffix in (BEST_OF, AGREED)]
-    named = [*wanted, *starts, *starts.values(), *chosen, *_asked(table)]
-    unknown = dict.fromkeys(row for row in named if row not in (*table.rows, *derived))
+    derived += [f"{row}-{one}" for row in table.rows for one in table.conditions_of(row)]
+    named = [*wanted, *starts, *starts.values(), *chosen]
+    unknown = dict.fromkeys(row for row in named if row not in there)
+    unknown |= dict.fromkeys(row for row in _asked(table) if row not in (*table.rows, *derived))
     if unknown:
-        raise RecipeError(f"no row {', '.join(unknown)}: choose from {', '.join(table.rows)}")
+        raise RecipeError(f"no row {', '.join(unknown)}: choose from {', '.join(there)}")
     chains = {row: _chain(row, starts) for row in wanted}
     needed = {row for chain in chains.values() for row in chain}
     places = list(table.rows)

@@ -85,6 +85,7 @@ class Reports:
     """As much of training examples as a tokenizer is learned from."""
 
     reports = [REPORT] * 8
+    rows = ()
 
     def __len__(self):
         return len(self.reports)

@@ -147,7 +147,10 @@ class Some:
 
 def frozen_stage(**more):
     rates = {"projector": 1e-3}
-    more = {"learning_rate": rates, "objectives": ("report", "labels"), "frozen_gib": 1.0} | more
+    more = {
+        "learning_rate": rates, "objectives": ("report", "labels"), "frozen_gib": 1.0,
+        "observation_weight": 1.0,
+    } | more  # fmt: skip
     return SimpleNamespace(**more)
 
 

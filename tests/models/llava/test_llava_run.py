@@ -1,15 +1,19 @@
 """From a recipe to a report: a start, then a stage with a feature and maps beside it."""
 
+import json
+
 import numpy as np
 import pytest
 import yaml
 
+from plainfilm.core import OBSERVATIONS
 from plainfilm.core.study import Maps
 from plainfilm.data.dataset import Row
 from plainfilm.data.derived import make_features, make_maps
 from plainfilm.data.films.own_png import png_bytes
 from plainfilm.data.masks import pack_masks
 from plainfilm.data.prepare import prepare
+from plainfilm.evaluation.conditions import CONDITIONS
 from plainfilm.evaluation.evaluate import evaluate
 from plainfilm.pipeline import load_model
 from plainfilm.training.recipe import load_recipe
@@ -27,6 +31,7 @@ def _study(study_id, number):
         images=(f"images/{study_id}.png",), views=("PA",), structures=f"masks/{study_id}.npz",
         findings="The lungs are clear." if number % 2 else "Left effusion.",
         impression="Normal." if number % 2 else "Effusion.",
+        table={"bnp_pg_per_ml": 200.0 if number % 2 else 60.0, "sex": "F"},
     )  # fmt: skip
     files = {row.images[0]: png_bytes(pixels, simulated=False)}
     return row, files | {row.structures: pack_masks({"heart": half, "lung": ~half})}
@@ -85,3 +90,47 @@ def test_from_recipe_to_report(dataset, tmp_path):
     study = dataset.study(row, derived=second.family.reads(second.processor))
     assert isinstance(study.maps[0], Maps)
     assert second.report(study).model == "fused"
+
+
+def test_report_and_observations_together(dataset, tmp_path):
+    """The joint loss on a frozen tower; its gradients compared, which changes nothing."""
+    from conftest_llava import settings
+
+    small = settings(None).to_dict()
+    parts = {name: small[name] for name in ("vision", "text", "vocabulary_size", "vision_layer")}
+    rates = dict.fromkeys(("projector", "language", "classification_head"), 1e-3)
+    stage = {
+        "objectives": ["report", "observations"], "learning_rate": rates | {"balance": 1e-2},
+        "observation_weight": "learned", "keep_frozen": True, "check_drafts": 0, "epochs": 2,
+        "check_every": 2,
+    }  # fmt: skip
+    head = {"classification": {"pooling": "mean"}, "num_beams": 2, "agreement": 0.5}
+    plain, compared = (
+        _train(tmp_path, name, dataset, parts | head, stage | more)
+        for name, more in (("plain", {}), ("compared", {"compare_gradients": 1}))
+    )
+    weights = [(folder / "model.safetensors").read_bytes() for folder in (plain, compared)]
+    assert weights[0] == weights[1]
+    history = json.loads((tmp_path / "compared/stages/1-one/history.json").read_text())
+    logged = {name for line in history for name in line}
+    assert {"gradient_cosine_observations_report", "observations_weight"} <= logged
+    model = load_model(tmp_path / "plain")
+    study = dataset.study(dataset.split("test")[0])
+    report = model.report(study)
+    assert [one.observation for one in report.evidence] == list(OBSERVATIONS)
+    (draft,) = model.family.draft(model.model, model.processor, [study])
+    assert len(draft.candidates) == 2
+    assert draft.candidates[0].score >= draft.candidates[1].score
+    assert report.text in [one.report.text for one in draft.candidates]
+    first = draft.candidates[0].report
+    assert model.report(study, agreement=0.0).text == first.text
+    found = evaluate(
+        model, dataset, metrics=["bleu-4"], templates=False, conditions=list(CONDITIONS),
+        output=tmp_path / "scores", progress=False,
+    )  # fmt: skip
+    assert len(found.predictions) == 1 + len(CONDITIONS)
+    moved = found.conditions["moved-value"]["values"]
+    assert [(one["to"], one["studies"]) for one in moved] == [("high", 1), ("normal", 1)]
+    assert set(found.consistency.observations) == set(map(str, OBSERVATIONS))
+    for name in ("consistency.json", "conditions.json"):
+        assert json.loads((tmp_path / "scores" / name).read_text())

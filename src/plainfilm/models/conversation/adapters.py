@@ -83,6 +83,7 @@ def load(
     load_base: Callable[..., Any],
     trainable: bool = False,
     base: Path | None = None,
+    merged: bool = False,
 ) -> Any:
     """Open an adapter and its base.
 
@@ -92,6 +93,8 @@ def load(
             (``quantised``).
         trainable: whether the adapter goes on training.
         base: where the base lies now; where it lay, or ``base`` beside the adapter, if left out.
+        merged: whether to return one model, the adapter's matrices added to the weights; a base in
+            four bits is taken out of them first, since adding inside them would round once more.
 
     Raises:
         ModelError: the base is not there, or its weights are others than those that the adapter was
@@ -117,6 +120,10 @@ def load(
     model = load_base(place, quantised=told["four_bits"])
     if (folder / "generation_config.json").is_file():
         model.generation_config = GenerationConfig.from_pretrained(folder)
+    if merged:
+        if told["four_bits"]:
+            model = model.dequantize()
+        return peft.PeftModel.from_pretrained(model, folder).merge_and_unload()
     found = peft.PeftModel.from_pretrained(model, folder, is_trainable=trainable)
     if trainable and told["four_bits"]:
         model.enable_input_require_grads()
@@ -139,7 +146,8 @@ def four_bits(dtype: torch.dtype) -> Any:
         bnb_4bit_compute_dtype=dtype,
         llm_int8_skip_modules=["lm_head", "model.vision_tower", "model.visual",
                                "model.vision_model", "model.multi_modal_projector",
-                               "model.connector"],
+                               "model.connector", "model.fusion", "model.label_head",
+                               "model.classification_head"],
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedConf
 
 from plainfilm.core import InputError, ModelError, Report, Study, errors_as, one_line
 from plainfilm.core.model_folder import OFFLINE
+from plainfilm.data.examples import Examples
 from plainfilm.models.conversation import adapters
 from plainfilm.models.conversation.processor import (
     CONTEXT_FILE,
@@ -25,7 +26,17 @@ from plainfilm.models.conversation.processor import (
     sizes,
 )
 from plainfilm.models.conversation.settings import Asked, Context
-from plainfilm.models.family import Batch, Built, Draft, Family, Loss, Settings, Stage
+from plainfilm.models.family import (
+    Batch,
+    Built,
+    Candidate,
+    Draft,
+    Family,
+    Loss,
+    Settings,
+    Stage,
+)
+from plainfilm.text.clinical_table import value_columns
 from plainfilm.text.targets import IGNORED
 
 PARTS = {
@@ -46,13 +57,20 @@ class ConversationFamily(Family[Settings, Stage]):
 
     model_parts: Mapping[str, str] = PARTS
     """Part of a model → the beginning of its parameters' names, without an adapter."""
+    inner_parts: Mapping[str, str] = {}
+    """Part → the part that it lies in, and is saved with."""
     processor: type[ConversationProcessor] = ConversationProcessor
 
     def problems(self, values: Mapping[str, Any]) -> list[str]:
         """See the base class."""
         model = values.get("model")
         adapter = model.get("adapter") if isinstance(model, dict) else None
-        found = []
+        found = [
+            f"model.adapter.whole: this model has no part {part!r}: choose from "
+            f"{', '.join(self.model_parts)}"
+            for part in _whole(adapter)
+            if part not in self.model_parts
+        ]
         for stage in values.get("stages") or ():
             rates = stage.get("learning_rate") if isinstance(stage, dict) else None
             if not isinstance(rates, dict):
@@ -66,7 +84,11 @@ class ConversationFamily(Family[Settings, Stage]):
                     )
                 elif part == ADAPTER and not adapter:
                     found.append(f"stage {name}: learning_rate.adapter needs model.adapter")
-                elif part != ADAPTER and adapter and part not in _whole(adapter):
+                elif (
+                    part != ADAPTER
+                    and adapter
+                    and (self.inner_parts.get(part, part) not in _whole(adapter))
+                ):
                     found.append(
                         f"stage {name}: {part} is frozen beside an adapter: name it in "
                         "model.adapter.whole, or leave its rate out"
@@ -97,7 +119,10 @@ class ConversationFamily(Family[Settings, Stage]):
                 raise ValueError(f"generate() knows no {', '.join(unknown)}")
         if settings.adapter is not None and base is not None:
             torch.manual_seed(seed)
-            model = adapters.add(model, settings.adapter, self.model_parts, base)
+            parts = {
+                name: one for name, one in self.model_parts.items() if name not in self.inner_parts
+            }
+            model = adapters.add(model, settings.adapter, parts, base)
         return Built(model, processor)
 
     def load(
@@ -108,6 +133,7 @@ class ConversationFamily(Family[Settings, Stage]):
         device_map: Any = None,
         trainable: bool = False,
         base: Path | None = None,
+        merged: bool = False,
     ) -> Built:
         """See the base class.
 
@@ -117,6 +143,7 @@ class ConversationFamily(Family[Settings, Stage]):
             device_map: as transformers takes it.
             trainable: whether an adapter goes on training.
             base: where the base of an adapter lies now, if no longer where it lay.
+            merged: whether an adapter is added to its base's weights, for good.
         """
         if not (folder / CONTEXT_FILE).is_file():
             raise ModelError(
@@ -133,8 +160,15 @@ class ConversationFamily(Family[Settings, Stage]):
         more = {"dtype": dtype, "device_map": device_map, "attention": attention}
         if adapters.is_adapter(folder):
             load_base = partial(load_weights, config=self.base_config(folder), **more)
-            return Built(adapters.load(folder, load_base, trainable, base), processor)
+            found = adapters.load(folder, load_base, trainable, base, merged)
+            return Built(found, processor)
         return Built(load_weights(folder, **more), processor)
+
+    def merge(self, folder: Path) -> Built:
+        """See the base class."""
+        if not adapters.is_adapter(folder):
+            raise InputError(f"{folder} holds no adapter: there is nothing to merge")
+        return self.load(folder, merged=True)
 
     def base_config(self, folder: Path) -> PreTrainedConfig | None:
         """Return the configuration that an adapter's base is loaded with; None for its own.
@@ -200,7 +234,7 @@ class ConversationFamily(Family[Settings, Stage]):
             return self.model_parts
         # Beside an adapter only PEFT's own copies of whole parts train, and are saved.
         copies = {
-            part: rf"{name}(?=.*modules_to_save\.)" for part, name in self.model_parts.items()
+            part: rf"(?=.*modules_to_save\.){name}" for part, name in self.model_parts.items()
         }
         return copies | {ADAPTER: r".*\.lora_"}
 
@@ -210,6 +244,16 @@ class ConversationFamily(Family[Settings, Stage]):
 
     def losses(self, model: Any, batch: Batch, stage: Stage) -> dict[str, Loss]:
         """Return the cross-entropy of the reports' tokens."""
+        return {"report": self.report_loss(model, batch)[0]}
+
+    def report_loss(self, model: Any, batch: Batch, **more: Any) -> tuple[Loss, Any]:
+        """Return the cross-entropy of the reports' tokens, and the model's output.
+
+        Args:
+            model: the model.
+            batch: with ``labels``.
+            more: passed to the model.
+        """
         inputs = dict(batch)
         labels = inputs.pop("labels")
         # Logits are wanted from the token before the first that is learned: those of the films and
@@ -217,25 +261,38 @@ class ConversationFamily(Family[Settings, Stage]):
         learned = (labels != IGNORED).any(dim=0).nonzero()
         first = int(learned[0]) if len(learned) else labels.shape[1] - 1
         kept = labels.shape[1] - first + 1
-        logits = _called(model, inputs, use_cache=False, logits_to_keep=kept).logits[:, :-1]
+        output = _called(model, inputs, use_cache=False, logits_to_keep=kept, **more)
         total = cross_entropy(
-            logits.float().flatten(0, 1),
+            output.logits[:, :-1].float().flatten(0, 1),
             labels[:, first:].flatten(),
             ignore_index=IGNORED,
             reduction="sum",
         )
-        return {"report": Loss(total, (labels != IGNORED).sum())}
+        return Loss(total, (labels != IGNORED).sum()), output
 
     def draft(
         self, model: Any, processor: Any, studies: Sequence[Study], **generation: Any
     ) -> list[Draft]:
         """See the base class."""
         batch = {name: value.to(model.device) for name, value in processor(studies).items()}
-        tokens = _called(model.generate, batch, **generation)
-        answers = processor.decode(tokens[:, batch["input_ids"].shape[1] :])
+        written = self.written(model, processor, batch, **generation)
         return [
-            Draft(report, tuple(study.films_to_read(processor.views)), warnings=warnings)
-            for study, (report, warnings) in zip(studies, answers, strict=True)
+            Draft(one.report, tuple(study.films_to_read(processor.views)), warnings=one.warnings)
+            for study, one in zip(studies, written, strict=True)
+        ]
+
+    def written(
+        self, model: Any, processor: Any, batch: Batch, **generation: Any
+    ) -> list[Candidate]:
+        """Return what a model writes for a batch; the score is known for beams that return it."""
+        made = _called(model.generate, batch, **generation)
+        tokens = getattr(made, "sequences", made)
+        scores = getattr(made, "sequences_scores", None)
+        answers = processor.decode(tokens[:, batch["input_ids"].shape[1] :])
+        values = [0.0] * len(answers) if scores is None else scores.tolist()
+        return [
+            Candidate(report, score, warnings)
+            for (report, warnings), score in zip(answers, values, strict=True)
         ]
 
     def rollout(
@@ -274,12 +331,44 @@ class ConversationFamily(Family[Settings, Stage]):
 
     def reads(self, processor: Any) -> frozenset[str]:
         """See the base class."""
-        return frozenset({"prior"} if processor.context.prior else ())
+        context = processor.context
+        table = context.table.source
+        return frozenset((*["prior"] * context.prior, *[f"tables/{table}"] * (table is not None)))
 
     def film_size(self, processor: Any) -> int | None:
         """See the base class."""
         context = processor.context
         return context.image_size if context.square else None
+
+
+def known_columns(context: Context, training: Examples | None) -> Context:
+    """Return a context whose table has columns: those of the training studies, unless it names its
+    own.
+
+    Args:
+        context: the recipe's.
+        training: the studies to learn from.
+
+    Raises:
+        InputError: it names a column that no training study has.
+    """
+    form = context.table
+    if training is None or "{table}" not in context.request:
+        return context
+    if form.source is not None:
+        from plainfilm.data.derived import Derived
+
+        there = Derived(training.dataset.path, f"tables/{form.source}").columns
+    else:
+        there = tuple(value_columns(name for row in training.rows for name in row.table))
+    unknown = [name for name in form.columns if name not in there]
+    if unknown:
+        raise InputError(
+            f"model.table.columns: no training study has {', '.join(unknown)}: choose from "
+            f"{', '.join(there) or 'none'}"
+        )
+    table = form.model_copy(update={"columns": form.columns or there})
+    return context.model_copy(update={"table": table})
 
 
 def _whole(adapter: Any) -> Any:

@@ -104,7 +104,7 @@ class ConversationProcessor:
         Args:
             studies: the studies.
             reports: what is to be learned of each; None to draft.
-            rngs: not read: nothing is random here.
+            rngs: what the order of each table is drawn from; without, it is the columns' own.
 
         Returns:
             What the checkpoint's own processor returns (``input_ids``, ``attention_mask``
@@ -113,9 +113,10 @@ class ConversationProcessor:
             ``labels`` ``(batch, tokens)`` are the answer's tokens and -100 elsewhere.
 
         Raises:
-            InputError: a study has no frontal film.
+            InputError: a study has no frontal film, or a column in its table that is not read.
         """
-        asked = [self._ask(study) for study in studies]
+        drawn = [None] * len(studies) if rngs is None or reports is None else rngs
+        asked = [self._ask(study, rng) for study, rng in zip(studies, drawn, strict=True)]
         messages = [message for message, _ in asked]
         prompts = [self._render(message, len(films)) for message, films in asked]
         films = [[self._picture(film) for film in read] for _, read in asked]
@@ -185,7 +186,9 @@ class ConversationProcessor:
         context = Context.from_dict(values.pop("context"))
         return cls(load_inner(folder, config), context, **values)
 
-    def _ask(self, study: Study) -> tuple[list[Message], list[Image]]:
+    def _ask(
+        self, study: Study, rng: np.random.Generator | None = None
+    ) -> tuple[list[Message], list[Image]]:
         """Return the messages for one study and the films that they show, in order."""
         chosen = study.films_to_read(self.views)
         if not chosen:
@@ -208,7 +211,11 @@ class ConversationProcessor:
             number for name, one in marks.items() for number in one if f"{{{name}}}" in request
         }
         marks["films"] = [number for number in range(len(films)) if number not in named]
-        known = study_fields(study, table=self.context.table, prior=self.context.prior)
+        context = self.context
+        try:
+            known = study_fields(study, table=context.table, prior=context.prior, rng=rng)
+        except InputError as error:
+            raise InputError(f"study {study.id!r}: {error}") from error
         fields = {name: without(text, self.control) for name, text in known.items()}
         if self.context.missing is not None:
             fields = dict.fromkeys(TEXT_FIELDS, self.context.missing) | fields

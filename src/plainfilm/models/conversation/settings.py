@@ -7,12 +7,13 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from plainfilm.core import Word
 from plainfilm.models.family import ModelSettings
-from plainfilm.text.prompts import FILM_FIELDS, TableFormat, check_template
+from plainfilm.text.clinical_table import TableForm
+from plainfilm.text.prompts import FILM_FIELDS, check_template
 
 Sections = Literal["headings", "report", "findings", "impression"]
 """How an answer is split: at the headings ``Findings:`` and ``Impression:``, as models trained here
 write them; like any report, by the reader; or all of it is one section."""
-Part = Literal["vision", "projector", "language"]
+Part = Literal["vision", "projector", "language", "label_head", "classification_head", "fusion"]
 Attention = Literal["eager", "sdpa", "flash_attention_2", "flash_attention_3"]
 Precision = Literal["float32", "bfloat16", "float16"]
 
@@ -39,8 +40,9 @@ class Context(Word):
     words, for base models that know no chat."""
     pad_token: str | None = None
     """A token of the checkpoint's that pads, where its tokenizer names none."""
-    table: TableFormat = "markdown"
-    """How the study's table is written."""
+    table: TableForm = TableForm()
+    """How the study's table is written; a format's name alone (``key-value``) leaves the rest as it
+    is."""
     prior: bool = False
     """Whether the earlier film and its report are read."""
     image_size: Annotated[int, Field(ge=28)] | None = None
@@ -70,6 +72,11 @@ class Context(Word):
         if value is not None and field.field_name == "keep" and groups < 1:
             raise ValueError(f"{value!r} has no group: put the report's part in parentheses")
         return value
+
+    @field_validator("table", mode="before")
+    @classmethod
+    def _a_name_is_a_format(cls, value: Any) -> Any:
+        return {"form": value} if isinstance(value, str) else value
 
     @field_validator("request")
     @classmethod

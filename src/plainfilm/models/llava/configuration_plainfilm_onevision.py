@@ -14,4 +14,5 @@ class FusedOnevisionConfig(LlavaOnevisionConfig):
 
     fusion: dict[str, Any] | None = None
     label_count: int = 0
+    classification: dict[str, Any] | None = None
     auto_map: dict[str, str] = field(default_factory=dict)

@@ -8,6 +8,7 @@ encodes films ahead of the text and hands on what is named there, and nothing el
 import inspect
 import json
 import math
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
 
@@ -26,10 +27,15 @@ from transformers.conversion_mapping import (
     get_checkpoint_conversion_mapping,
     register_checkpoint_conversion_mapping,
 )
-from transformers.modeling_outputs import BaseModelOutputWithPooling, ImageClassifierOutput
+from transformers.modeling_outputs import (
+    BaseModelOutputWithPooling,
+    ImageClassifierOutput,
+    ModelOutput,
+)
 from transformers.models.llava_onevision.modeling_llava_onevision import image_size_to_num_patches
 
 from plainfilm.core import InputError
+from plainfilm.models.llava.classification import ClassificationHead, head_of
 from plainfilm.models.llava.configuration_plainfilm_llava import FusedLlavaConfig
 from plainfilm.models.llava.configuration_plainfilm_onevision import FusedOnevisionConfig
 from plainfilm.models.llava.configuration_plainfilm_resnet import ResNetTowerConfig
@@ -132,10 +138,11 @@ class _FusedModel:
         self.label_head = (
             nn.Linear(tower_width(config), config.label_count) if config.label_count else None
         )
+        self.classification_head = head_of(config, config.text_config.hidden_size)
 
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)  # type: ignore[misc]
-        if isinstance(module, Fusion):
+        if isinstance(module, Fusion | ClassificationHead):
             module.reset_parameters()
 
     def see(
@@ -373,18 +380,52 @@ def _with_extra(forward: Any) -> inspect.Signature:
     return signature.replace(parameters=[*named, *extra, rest])
 
 
-class _ClassifiesFilms:
-    """A model that can also run its tower and the classifier on it alone; first of the bases."""
+@dataclass
+class ClassifiedOutput(ModelOutput):
+    """What a model with a classification head returns where its prompt is told."""
 
-    def forward(self, *args: Any, labels_of_films: bool = False, **kwargs: Any) -> Any:
-        """Run the model, or with ``labels_of_films`` only its tower and classifier.
+    logits: torch.Tensor | None = None
+    """``(batch, tokens kept, words)``."""
+    observation_logits: torch.Tensor | None = None
+    """``(batch, observations)``."""
+    log_variances: torch.Tensor | None = None
+    """``(2,)``, of the report and of the observations."""
 
-        The output's ``logits`` are those of the labels then, ``(films, labels)``.
+
+class _Classifies:
+    """A model that can also classify: its films by the tower, or what its prompt shows by the
+    language model's states; first of the bases."""
+
+    def forward(
+        self,
+        *args: Any,
+        labels_of_films: bool = False,
+        prompt_mask: torch.Tensor | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Run the model.
+
+        Args:
+            args: as in transformers.
+            labels_of_films: run only the tower and its classifier; the output's ``logits`` are
+                those of the labels then, ``(films, labels)``.
+            prompt_mask: ``(batch, tokens)``, True on the prompt's tokens: run the classification
+                head, too, and return a :class:`ClassifiedOutput`.
+            kwargs: as in transformers.
         """
         if labels_of_films:
             inner: Any = self.model  # type: ignore[attr-defined]
             return ImageClassifierOutput(logits=inner.label_logits(inner.whole_films(kwargs)))
-        return super().forward(*args, **kwargs)  # type: ignore[misc]
+        if prompt_mask is None:
+            return super().forward(*args, **kwargs)  # type: ignore[misc]
+        config = self.config  # type: ignore[attr-defined]
+        films = kwargs["input_ids"] == config.image_token_id
+        found = super().forward(*args, output_hidden_states=True, **kwargs)  # type: ignore[misc]
+        states = found.hidden_states[config.classification["layer"]]
+        logits, log_variances = self.model.classification_head(  # type: ignore[attr-defined]
+            states, prompt_mask.bool(), films
+        )
+        return ClassifiedOutput(found.logits, logits, log_variances)
 
     def generate(self, *args: Any, **kwargs: Any) -> Any:
         """Generate as transformers does, from ``pixel_values`` or from ``image_features`` alone.
@@ -397,7 +438,7 @@ class _ClassifiesFilms:
         return super().generate(*args, **kwargs)  # type: ignore[misc]
 
 
-class FusedLlava(_ClassifiesFilms, LlavaForConditionalGeneration):
+class FusedLlava(_Classifies, LlavaForConditionalGeneration):
     """LLaVA-1.5 with more inputs to its projector (ASaRG)."""
 
     config_class = FusedLlavaConfig
@@ -414,7 +455,7 @@ class FusedLlava(_ClassifiesFilms, LlavaForConditionalGeneration):
     forward.__signature__ = _with_extra(LlavaForConditionalGeneration.forward)  # type: ignore[attr-defined]
 
 
-class FusedOnevision(_ClassifiesFilms, LlavaOnevisionForConditionalGeneration):
+class FusedOnevision(_Classifies, LlavaOnevisionForConditionalGeneration):
     """LLaVA-OneVision with more inputs to its projector."""
 
     config_class = FusedOnevisionConfig

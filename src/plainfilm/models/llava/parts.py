@@ -22,6 +22,7 @@ from plainfilm.models.llava.configuration_plainfilm_llava import FusedLlavaConfi
 from plainfilm.models.llava.modeling_llava import FusedLlava, leading_tokens
 from plainfilm.models.llava.processing_llava import FusedLlavaProcessor
 from plainfilm.models.llava.settings import LlavaSettings
+from plainfilm.text.clinical_table import table_text
 from plainfilm.text.subwords import train_tokenizer
 from plainfilm.text.targets import report_to_target
 from plainfilm.vision.backbones import backbone_features
@@ -44,6 +45,7 @@ def put_together(
     labels: int,
     training: Examples | None,
     seed: int,
+    classification: dict[str, Any] | None = None,
 ) -> tuple[FusedLlava, FusedLlavaProcessor]:
     """Return a LLaVA of a tower and a language model, and its processor.
 
@@ -54,6 +56,7 @@ def put_together(
         training: the studies from whose reports a tokenizer is learned, where the language model
             brings none.
         seed: what fresh weights are drawn from.
+        classification: of a head on the language model's states; None without one.
 
     Raises:
         InputError: a configuration is wrong, or there are no reports to learn words from.
@@ -72,7 +75,10 @@ def put_together(
         if training is None or not len(training):
             raise InputError("the language model's words are learned from reports: none were given")
         texts = [report_to_target(report) for report in training.reports]
-        tokenizer = train_tokenizer([*texts, settings.request], settings.vocabulary_size)
+        texts.append(settings.request)
+        if settings.vocabulary_tables or "{table}" in settings.request:
+            texts += [table_text(row.table, settings.table) for row in training.rows]
+        tokenizer = train_tokenizer(texts, settings.vocabulary_size)
         grown = 0
     tokenizer.add_special_tokens({"additional_special_tokens": [IMAGE]})
     if tokenizer.pad_token is None:
@@ -97,6 +103,7 @@ def put_together(
         token_grid=grid,
         fusion=fusion,
         label_count=labels,
+        classification=classification,
     )
     torch.manual_seed(seed)
     model = FusedLlava(config)

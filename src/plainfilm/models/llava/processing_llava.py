@@ -24,7 +24,7 @@ from plainfilm.models.conversation.processor import (
     ConversationProcessor,
     without_video,
 )
-from plainfilm.models.llava.settings import FusionSettings, MapInput
+from plainfilm.models.llava.settings import Classification, FusionSettings, MapInput
 from plainfilm.vision.segmenter import SHIPPED, shipped
 
 _SHUFFLE_SEED = 212
@@ -132,6 +132,9 @@ class FilmProcessor(ConversationProcessor):
         inner: the checkpoint's processor.
         context: what is said.
         fusion: what a film has beside its pixels; None for LLaVA itself.
+        classification: what the head on the language model's states learns; None without a head,
+            or with one whose defaults hold.
+        agreement: what agreement with the head counts when beams are ranked.
         more: as :class:`ConversationProcessor` takes it.
     """
 
@@ -141,12 +144,18 @@ class FilmProcessor(ConversationProcessor):
         context: Any,
         *,
         fusion: FusionSettings | Mapping[str, Any] | None = None,
+        classification: Classification | Mapping[str, Any] | None = None,
+        agreement: float = 0.0,
         **more: Any,
     ) -> None:
         super().__init__(inner, context, **more)
         if isinstance(fusion, Mapping):
             fusion = FusionSettings.model_validate(dict(fusion))
         self.fusion = fusion
+        if isinstance(classification, Mapping):
+            classification = Classification.model_validate(dict(classification))
+        self.classification = classification
+        self.agreement = agreement
         self.kept: Kept | None = None
         """Where the tower's tokens are found, while a stage trains without it; no pixels then."""
 
@@ -225,15 +234,22 @@ class FilmProcessor(ConversationProcessor):
 
     def placed(self, study: Study) -> list[tuple[Study, int]]:
         """Return the films that are read of a study, in order: whose, and which of its images."""
-        _, films = self._ask(study)
+        # Not the table: that of another source may not have been read yet.
+        _, films = self._ask(study.model_copy(update={"table": {}}))
         owners = [study] if study.prior is None else [study, study.prior]
         return [_owner(film, owners) for film in films]
 
     def save_pretrained(self, folder: Path) -> None:
-        """Write the checkpoint's processor, the context and the fusion into a folder."""
+        """Write the checkpoint's processor, the context, fusion and head into a folder."""
         super().save_pretrained(folder)
-        if self.fusion is not None:
-            values = read_json(folder / CONTEXT_FILE) | {"fusion": self.fusion.to_dict()}
+        own = {"fusion": self.fusion, "classification": self.classification}
+        told: dict[str, Any] = {
+            name: value.to_dict() for name, value in own.items() if value is not None
+        }
+        if self.agreement:
+            told["agreement"] = self.agreement
+        if told:
+            values = read_json(folder / CONTEXT_FILE) | told
             write_atomically(
                 folder / CONTEXT_FILE, json.dumps(values, indent=1, ensure_ascii=False)
             )

@@ -3,16 +3,17 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from plainfilm.core import Word
+from plainfilm.core import OBSERVATIONS, Observation, Word
 from plainfilm.core.classes import ADDED, CLASSES, SUPERCLASSES, AnatomyClass
 from plainfilm.models.conversation.settings import Asked
 from plainfilm.models.family import StageSettings
+from plainfilm.models.llava.classification import Pooling, Uncertain, Unmentioned
 from plainfilm.models.llava.fusion_values import Kind
 from plainfilm.vision.segmenter import FINDINGS
 
-Objective = Literal["report", "labels", "language"]
+Objective = Literal["report", "labels", "language", "observations"]
 
 
 def _is_finding(one: AnatomyClass) -> bool:
@@ -93,6 +94,35 @@ class FusionSettings(Word):
         }
 
 
+class Classification(Word):
+    """A head that tells observations from the language model's hidden states
+    (``classification.py``)."""
+
+    observations: Annotated[tuple[Observation, ...], Field(min_length=1)] = OBSERVATIONS
+    """Which of the 14, by name."""
+    layer: int = -1
+    """Whose hidden states it reads: 0 are the embeddings, -1 what the words are told from."""
+    pooling: Pooling = "last"
+    """Which of the prompt's states are averaged: the ``last`` one, from which the report begins;
+    the ``mean`` of all; those of the ``films``; all, by an ``attention`` for each observation."""
+    uncertain: Uncertain = "positive"
+    """What an uncertain mention counts as when the head learns."""
+    unmentioned: Unmentioned = "negative"
+    """What an observation counts as that the report doesn't mention."""
+
+    @field_validator("observations")
+    @classmethod
+    def _each_once(cls, value: tuple[Observation, ...]) -> tuple[Observation, ...]:
+        wrong = [name for name in value if name not in OBSERVATIONS or value.count(name) > 1]
+        if wrong:
+            raise ValueError(f"name each of the 14 once at most, got {', '.join(wrong)}")
+        return value
+
+    def values(self) -> dict[str, Any]:
+        """Return the configuration's values."""
+        return self.model_dump(mode="json", include={"observations", "layer", "pooling"})
+
+
 class LlavaSettings(Asked):
     """The ``model`` part of a recipe: a checkpoint, or parts to put together."""
 
@@ -112,8 +142,17 @@ class LlavaSettings(Asked):
     its own where left out."""
     vocabulary_size: Annotated[int, Field(ge=300)] = 2000
     """Of a tokenizer that is learned."""
+    vocabulary_tables: bool = False
+    """Whether it is learned from the studies' tables, too, where the request has none yet."""
     fusion: FusionSettings | None = None
     """None is LLaVA itself."""
+    classification: Classification | None = None
+    """A head on the language model's states; where left out, a checkpoint keeps that which it
+    has."""
+    agreement: Annotated[float, Field(ge=0)] = 0.0
+    """With ``num_beams`` above 1: the beams are ranked by their score and, with this weight, by how
+    well what is read from each text agrees with the head's probabilities. 0 leaves the beams' own
+    order."""
 
     @model_validator(mode="after")
     def _one_beginning(self) -> Self:
@@ -124,6 +163,8 @@ class LlavaSettings(Asked):
             raise ValueError("token_grid: a checkpoint has its own: leave it out")
         if self.adapter is not None and self.checkpoint is None:
             raise ValueError("an adapter needs a checkpoint whose weights it leaves alone")
+        if self.agreement and self.num_beams < 2:
+            raise ValueError("agreement ranks beams: set num_beams to 2 or more")
         return self
 
 
@@ -132,10 +173,16 @@ class LlavaStage(StageSettings):
 
     objectives: Annotated[tuple[Objective, ...], Field(min_length=1)] = ("report",)
     """What is learned, all at once: the report's tokens; the tower's labels, by a classifier on its
-    tokens; or ``language``, the report's tokens from the words alone, without the film."""
+    tokens; ``observations``, by the head on the language model's states (``model.classification``);
+    or ``language``, the report's tokens from the words alone, without the film."""
+    observation_weight: Annotated[float, Field(ge=0)] | Literal["learned"] = 1.0
+    """λ: what the loss of the observations counts beside the report's. With 0 it isn't computed;
+    ``learned`` weighs both losses by the variances that the model learns (part ``balance``)."""
 
     @model_validator(mode="after")
     def _with_or_without_film(self) -> Self:
         if {"report", "language"} <= set(self.objectives):
             raise ValueError("objectives: choose either report or language")
+        if {"language", "observations"} <= set(self.objectives):
+            raise ValueError("objectives: observations are told from films: leave language out")
         return self

@@ -15,7 +15,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 from plainfilm.core import ModelError, Provenance
 from plainfilm.core.model_folder import loading
 from plainfilm.data.examples import Examples
-from plainfilm.models.conversation.base import ConversationFamily
+from plainfilm.models.conversation.base import ConversationFamily, known_columns
 from plainfilm.models.family import Built
 from plainfilm.models.vlm.presets import load_preset, preset_names
 from plainfilm.models.vlm.settings import VlmSettings, VlmStage
@@ -42,7 +42,7 @@ class VlmFamily(ConversationFamily[VlmSettings, VlmStage]):
         with loading(folder, "the checkpoint"):
             built = self.open_checkpoint(
                 folder,
-                settings.context,
+                known_columns(settings.context, training),
                 views,
                 getattr(torch, settings.dtype),
                 attention=settings.attention,

@@ -1,0 +1,25 @@
+"""Whether a text says what a classifier told: labels read from the text against probabilities."""
+
+import math
+from collections.abc import Mapping
+
+from plainfilm.core import Observation, Status
+
+_LEAST = 1e-4
+"""Smallest chance that counts, so that one disagreement can't outweigh all else."""
+
+
+def agreement(
+    labels: Mapping[Observation, Status], probabilities: Mapping[Observation, float]
+) -> float:
+    """Return how likely the labels of a text are by a classifier's probabilities.
+
+    Returns:
+        The mean logarithm, over the classifier's observations, of the probability of what the text
+        says: present or uncertain count as yes, absent or unmentioned as no. At most 0.
+    """
+    said = (Status.PRESENT, Status.UNCERTAIN)
+    chances = [
+        chance if labels.get(name) in said else 1 - chance for name, chance in probabilities.items()
+    ]
+    return sum(math.log(max(chance, _LEAST)) for chance in chances) / max(len(chances), 1)
