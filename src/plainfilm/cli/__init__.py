@@ -25,6 +25,7 @@ from plainfilm.cli.metrics import metrics
 from plainfilm.cli.read import read
 from plainfilm.cli.report import report
 from plainfilm.cli.score import score
+from plainfilm.cli.serve import serve
 from plainfilm.cli.table import table
 from plainfilm.cli.train import train
 from plainfilm.core import (
@@ -75,6 +76,7 @@ for command in (
     counterfactual,
     values,
     merge,
+    serve,
     demo,
     doctor,
 ):
