@@ -29,7 +29,7 @@ from plainfilm.serve import uploads
 from plainfilm.serve.access import Audit, Rate, owner_of
 from plainfilm.serve.drafting import Drafter, reviewed
 from plainfilm.serve.queue import Queue
-from plainfilm.serve.store import ConflictError, Entry, FullError, State, Store
+from plainfilm.serve.store import ConflictError, Entry, FullError, State, Store, new_id
 from plainfilm.serve.uploads import Incoming, Limits
 
 if TYPE_CHECKING:
@@ -267,7 +267,7 @@ def make_app(service: Service) -> FastAPI:
     ) -> dict[str, Any]:
         """Accept many films, zip archives among them: a DICOM study each, other films alone."""
         given = [(file.filename, file.file) for file in files]
-        name = uploads.new_id()
+        name = new_id()
         entries = take(lambda incoming: incoming.batch(given), who, checked(key), name)
         return {"id": entries[0].batch, "studies": [_about(entry) for entry in entries]}
 
