@@ -1,4 +1,4 @@
-"""Films, studies and data sets: reading them, and one layout on disk for all of them."""
+"""Films, studies and datasets: reading them, and one layout on disk for all of them."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

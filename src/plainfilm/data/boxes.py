@@ -1,4 +1,4 @@
-"""Boxes on films, as the sources that publish them say where something lies."""
+"""Bounding boxes on films, as published by the sources."""
 
 import math
 from collections.abc import Mapping
@@ -10,17 +10,17 @@ from plainfilm.core import DatasetError
 
 @dataclass(frozen=True, kw_only=True)
 class Box:
-    """A box on one film of a study.
+    """A bounding box on one film of a study.
 
     Edges are fractions of the film's width (``left``, ``right``) and height (``top``, ``bottom``),
-    so that they hold at any size that the film is prepared at.
+    so that they are independent of the size at which the film is stored.
 
     Raises:
         DatasetError: an edge lies outside [0, 1], or the box has no area.
     """
 
     name: str
-    """What is in it, in the source's word."""
+    """Name of the box's content, as in the source."""
     image: int = 0
     """Index into the row's ``images``."""
     left: float
@@ -28,9 +28,9 @@ class Box:
     right: float
     bottom: float
     phrase: str | None = None
-    """The words of the report that it belongs to."""
+    """The phrase of the report that the box belongs to."""
     reader: str | None = None
-    """Who drew it, where the source says so."""
+    """The annotator, if the source names one."""
 
     def __post_init__(self) -> None:
         if not (0 <= self.left < self.right <= 1 and 0 <= self.top < self.bottom <= 1):
@@ -41,12 +41,12 @@ class Box:
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON values; what isn't known is left out."""
+        """Return JSON values, without unknown ones."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Box":
-        """Return the box that :meth:`to_dict` described."""
+        """Return the box from the output of :meth:`to_dict`."""
         try:
             return cls(**values)
         except TypeError as error:
@@ -58,8 +58,8 @@ def box_of(
 ) -> Box | None:
     """Return the box with ``edges`` (left, top, right, bottom) on a film of ``size``.
 
-    The size is (width, height), and edges are in its unit. What reaches over the film's border is
-    cut there; None where nothing is left.
+    The size is (width, height), and the edges have the same unit. The box is clipped to the film;
+    None if nothing is left.
     """
     width, height = size
     if not all(map(math.isfinite, (*edges, width, height))) or min(width, height) <= 0:

@@ -1,11 +1,11 @@
-"""The one layout on disk that every source is prepared into.
+"""The dataset directory: the layout on disk that every source is prepared into.
 
-    manifest.parquet   a row a study (see Row)
-    card.json          what it is, from where, under which licence, how many, its fingerprint
-    images/            the films; without it they stay where the source has them (card: linked)
-    masks/             where known: bits packed, a file a film
-    structures/        where asked for: masks in the 212-class table, in the same way
-    refused.jsonl      the studies that could not be made, a line each with the reason
+    manifest.parquet   one row per study (see Row)
+    card.json          source, licence, counts, fingerprint
+    images/            the films; absent if they stay with the source (card: linked)
+    masks/             if known: masks as packed bits, one file per film
+    structures/        on request: masks in the 212-class table, in the same format
+    refused.jsonl      studies that could not be prepared, one per line with the reason
 
 A dataset directory appears whole or not at all (see ``prepare``), and is not changed afterwards.
 """
@@ -46,9 +46,9 @@ from plainfilm.data.masks import Mask, read_masks
 from plainfilm.data.splits import SPLITS
 
 _INSIDE = re.compile(r"[^/\\\x00-\x1f][^\\\x00-\x1f]*")
-"""A relative path of the manifest; ``..`` is looked for besides."""
+"""A valid relative path in a manifest; ``..`` is checked separately."""
 _MOST_ROWS = 20_000_000
-"""Of a manifest; the largest public sets have a few hundred thousand studies."""
+"""Maximum number of rows; the largest public datasets have a few hundred thousand studies."""
 MANIFEST, CARD, REFUSED = "manifest.parquet", "card.json", "refused.jsonl"
 
 SCHEMA = pa.schema(
@@ -81,14 +81,14 @@ SCHEMA = pa.schema(
 ``boxes`` are JSON."""
 
 _LATER = ("labels", "boxes")
-"""Columns that came later: they count in a fingerprint only where they say something."""
+"""Columns added later, which enter a fingerprint only if they are not empty."""
 _BATCH = 1024
-"""Rows that are made from the table at once."""
+"""Number of rows made from the table at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A study in the manifest; paths are relative to the dataset directory."""
+    """One study of the manifest; paths are relative to the dataset directory."""
 
     study_id: str
     patient_id: str
@@ -103,24 +103,24 @@ class Row:
     technique: str | None = None
     table: Mapping[str, float | str | None] = field(default_factory=dict)
     statements: tuple[Finding, ...] | None = None
-    """What the report says, where it is known apart from the text."""
+    """The report's findings, if known independently of the text."""
     masks: str | None = None
     """File of the frontal film's masks."""
     prior_study_id: str | None = None
     truth: tuple[Finding, ...] | None = None
-    """What the film shows, said or not, where that is known (the phantom)."""
+    """All findings on the film, reported or not, if known (the phantom)."""
     measures: Mapping[str, float] | None = None
-    """Name, with side and unit, to the true size, where that is known."""
+    """Name, with side and unit → true size, if known (the phantom)."""
     structures: str | None = None
-    """File of masks in the 212 classes of ``plainfilm.core.classes``, on the frontal film."""
+    """File of the frontal film's masks in the 212 classes of ``plainfilm.core.classes``."""
     lateral_masks: str | None = None
     """File of the lateral film's masks."""
     style: str | None = None
-    """How the institution reports, in words for a prompt."""
+    """The institution's reporting style, described in words for a prompt."""
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """What the source's own labels say: labeller → name → present, absent or uncertain."""
+    """The source's own labels: labeller → name → present, absent or uncertain."""
     boxes: tuple[Box, ...] = ()
-    """Where the source says that something lies."""
+    """The source's bounding boxes."""
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
@@ -157,7 +157,7 @@ class Row:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Row":
-        """Return the row of a manifest's column values."""
+        """Return the row from the values of the manifest's columns."""
         changed = dict(values)
         changed["images"], changed["views"] = tuple(values["images"]), tuple(values["views"])
         changed["table"] = json.loads(values["table"])
@@ -177,36 +177,36 @@ class Row:
 
 
 class DataCard(Word):
-    """What a dataset is, and how it was made."""
+    """Description of a dataset and its origin."""
 
     source: dict[str, Any]
-    """The kind of source and its settings: enough to make the same dataset again."""
+    """The kind of source and its settings, from which the dataset can be made again."""
     description: str
     licence: str
     simulated: bool
     language: str = "en"
-    """Of the reports."""
+    """Language of the reports."""
     plainfilm: str
-    """The version that prepared it."""
+    """Version of plainfilm that prepared the dataset."""
     studies: dict[str, int]
-    """How many, by split."""
+    """Number of studies by split."""
     skipped: dict[str, int]
-    """How many studies of the source were left out, by reason."""
+    """Number of studies left out of the dataset, by reason."""
     fingerprint: str
-    """SHA-256 over all rows and all files; of films that are linked, over their names and sizes."""
+    """SHA-256 over all rows and files; for linked films, over their names and sizes."""
     linked: str | None = None
-    """The folder that the rows' images are relative to, where the films stay with their source."""
+    """If the films stay with their source: the folder that the rows' images are relative to."""
 
 
 class Rows(Sequence[Row]):
-    """The rows of a manifest, each made when it is asked for.
+    """The rows of a manifest, each created on access.
 
-    The manifest stays in Arrow's memory, so that some hundred thousand studies cost what their
-    texts take, and opening them takes seconds.
+    The manifest stays in Arrow's memory, so that several hundred thousand studies take little more
+    memory than their texts, and opening them takes seconds.
 
     Args:
         table: the manifest.
-        chosen: which of its rows, in which order; all where left out.
+        chosen: indices of the selected rows, in order; default: all.
     """
 
     def __init__(self, table: pa.Table, chosen: npt.NDArray[np.int64] | None = None) -> None:
@@ -232,12 +232,12 @@ class Rows(Sequence[Row]):
             yield from map(Row.from_dict, some.to_pylist())
 
     def column(self, name: str) -> list[Any]:
-        """Return one column's values, without making the rows."""
+        """Return one column's values without creating the rows."""
         values: list[Any] = self.table.column(name).take(pa.array(self._chosen)).to_pylist()
         return values
 
     def where(self, name: str, value: str) -> "Rows":
-        """Return the rows whose column ``name`` has ``value``."""
+        """Return the rows whose column ``name`` equals ``value``."""
         found = pc.fill_null(pc.equal(self.table.column(name), value), False).to_numpy()
         return Rows(self.table, self._chosen[found[self._chosen]])
 
@@ -247,12 +247,11 @@ class Dataset:
 
     Args:
         path: the directory.
-        films: where the films lie now, for one whose films stay with their source; its card says
-            where they were.
+        films: for a linked dataset whose films have moved: their present folder.
 
     Raises:
         DatasetError: the directory, its manifest or card is missing or malformed, a file is
-            missing, or a patient lies in two splits.
+            missing, or a patient is in two splits.
     """
 
     def __init__(self, path: Path | str, *, films: Path | str | None = None) -> None:
@@ -273,7 +272,7 @@ class Dataset:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over all rows and all files, from when it was prepared."""
+        """SHA-256 over all rows and files at the time of preparation."""
         return self.card.fingerprint
 
     def split(self, name: str) -> Sequence[Row]:
@@ -293,16 +292,16 @@ class Dataset:
         view = View(row.views[index])
         if self.card.linked is None or view is View.UNKNOWN:
             return image
-        return image.model_copy(update={"view": view})  # its own file may not say
+        return image.model_copy(update={"view": view})  # the file itself may not state it
 
     def masks(self, row: Row, index: int = 0) -> dict[str, Mask]:
-        """Return one film's masks by name, ``(height, width)`` each; empty where there are none."""
+        """Return one film's masks by name, ``(height, width)`` each; empty if there are none."""
         lateral = row.views[index] == View.LATERAL
         file = row.lateral_masks if lateral else row.masks
         return {} if file is None else read_masks(self.path / file)
 
     def structures(self, row: Row) -> dict[str, Mask]:
-        """Return a study's masks by class of the 212, unions with them; empty without any."""
+        """Return a study's masks in the 212 classes, including unions; empty if there are none."""
         from plainfilm.phantom.film.structures import with_unions
 
         return {} if row.structures is None else with_unions(read_masks(self.path / row.structures))
@@ -318,30 +317,30 @@ class Dataset:
     ) -> Study:
         """Return a study with its films and its true report.
 
-        Its ``prior`` is the study that ``prior_study_id`` names, without a prior of its own.
+        Its ``prior`` is the study named by ``prior_study_id``, without a prior of its own.
 
         Args:
-            row: the study's.
-            film: where films come from; read from disk where left out.
-            views: only the films that a model of so many views reads; all where left out.
+            row: the study's row.
+            film: returns a film; default: read from disk.
+            views: number of views that the model reads, to load only these films; default: all.
             prior: whether to read the earlier study.
             derived: which maps, features and table to read, ``maps/NAME``, ``features/NAME`` and
                 ``tables/NAME`` (:mod:`plainfilm.data.derived`); other words are not looked at.
 
         Raises:
-            DatasetError: they were not made.
+            DatasetError: the maps or features do not exist.
         """
         before = self._row(row.prior_study_id) if prior and row.prior_study_id else None
         earlier = None if before is None else self._study(before, None, film, views, derived)
         return self._study(row, earlier, film, views, derived)
 
     def _derived(self, study_id: str, chosen: Sequence[int], names: Collection[str]) -> Any:
-        """Return the fields of a study that are kept beside the dataset.
+        """Return the fields of a study that are stored as derived files.
 
         Args:
-            study_id: the study's.
-            chosen: which of its films are read, in their order.
-            names: which are wanted.
+            study_id: id of the study.
+            chosen: indices of the films that are read, in order.
+            names: names of maps and features to read.
         """
         from plainfilm.data.derived import Derived
 
@@ -408,17 +407,17 @@ def write_manifest(path: Path, rows: Iterable[Row]) -> None:
 
 
 class ManifestWriter:
-    """Writes the manifest of the directory ``path`` row by row, and sums up the fingerprint."""
+    """Writes the manifest of the directory ``path`` row by row, and computes the fingerprint."""
 
     def __init__(self, path: Path) -> None:
         self._file = pq.ParquetWriter(path / MANIFEST, SCHEMA)
         self._waiting: list[dict[str, Any]] = []
         self._total = hashlib.sha256()
         self.studies = dict.fromkeys(SPLITS, 0)
-        """How many, by split."""
+        """Number of studies by split."""
 
     def add(self, row: Row, digests: Mapping[str, str]) -> None:
-        """Write a row; ``digests``: name of each of its files → SHA-256, hexadecimal."""
+        """Write a row; ``digests`` maps each of its files to its SHA-256, hexadecimal."""
         values = row.to_dict()
         self._waiting.append(values)
         self.studies[row.split] += 1
@@ -442,7 +441,7 @@ class ManifestWriter:
 
 
 def check_patients(rows: Iterable[Row]) -> None:
-    """Raise DatasetError where one patient's studies lie in two splits, or a prior is no other
+    """Raise DatasetError if one patient's studies are in two splits, or if a prior is not another
     study of the same patient."""
     splits: dict[str, str] = {}
     rows = list(rows)
@@ -461,7 +460,7 @@ def check_patients(rows: Iterable[Row]) -> None:
 
 
 def files_of(row: Row) -> tuple[str, ...]:
-    """Return the files that a row names."""
+    """Return all files that a row names."""
     others = (row.masks, row.structures, row.lateral_masks)
     return (*row.images, *(file for file in others if file is not None))
 
@@ -478,14 +477,14 @@ def _read_card(path: Path) -> DataCard:
 
 
 def check_manifest(path: Path) -> None:
-    """Raise DatasetError where the manifest in the folder ``path`` isn't right."""
+    """Raise DatasetError if the manifest in the folder ``path`` is invalid."""
     check_table(path, _read_manifest(path))
 
 
 def check_table(path: Path, table: pa.Table) -> None:
-    """Raise DatasetError where a manifest's rows aren't right by themselves or contradict.
+    """Raise DatasetError if a row of the manifest is invalid, or rows contradict each other.
 
-    Looks at whole columns at once, and makes only the row that is wrong, for its message.
+    Checks whole columns at once, and creates only an invalid row, for the message.
     """
     rows = Rows(table)
     with errors_as(DatasetError, f"{path / MANIFEST} is damaged", "prepare the dataset again"):
@@ -504,13 +503,13 @@ def check_table(path: Path, table: pa.Table) -> None:
 
 
 _JSON: Mapping[str, type] = {"table": dict, "measures": dict, "labels": dict, "boxes": list}
-"""Columns of JSON → what their values must be."""
+"""JSON column → type of its values."""
 _WORDS = ("statements", "truth")
-"""Columns of JSON that only the row itself can check."""
+"""JSON columns whose content only Row can check."""
 
 
 def _check_json(rows: Rows) -> None:
-    """Raise where a value of a JSON column is damaged."""
+    """Raise DatasetError if a value of a JSON column is damaged."""
     table = rows.table
     if any(name in table.column_names and table.column(name).null_count < len(table)
            for name in _WORDS):  # fmt: skip
@@ -529,7 +528,7 @@ def _check_json(rows: Rows) -> None:
 
 
 def _wrong_rows(table: pa.Table) -> list[int]:
-    """Return the places of rows that :class:`Row` refuses."""
+    """Return the indices of rows that :class:`Row` refuses."""
     wrong = ~pc.is_in(table.column("split"), pa.array(SPLITS)).to_numpy()
     images, views = table.column("images"), table.column("views")
     counts = pc.list_value_length(images).to_numpy()
@@ -543,7 +542,7 @@ def _wrong_rows(table: pa.Table) -> list[int]:
 
 
 def _inside(names: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
-    """Tell of each name whether it is a relative path that stays in its folder."""
+    """Return for each name whether it is a relative path within the folder."""
     names = pc.fill_null(names, "")
     fits = pc.match_substring_regex(names, r"\A(?:" + _INSIDE.pattern + r")\z").to_numpy()
     leads = pc.match_substring_regex(names, r"(?:\A|/)\.\.(?:/|\z)").to_numpy()
@@ -551,7 +550,7 @@ def _inside(names: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
 
 
 def _patients_agree(table: pa.Table) -> bool:
-    """Whether all is as :func:`check_patients` wants it."""
+    """Return whether the rows satisfy :func:`check_patients`."""
     splits = table.group_by("patient_id").aggregate([("split", "count_distinct")])
     if len(splits) and pc.max(splits.column("split_count_distinct")).as_py() > 1:
         return False
@@ -569,9 +568,9 @@ def _patients_agree(table: pa.Table) -> bool:
 
 
 def _check_files(path: Path, table: pa.Table, *, linked: bool) -> None:
-    """Raise DatasetError where a file is missing, or two patients have it.
+    """Raise DatasetError if a file is missing or belongs to two patients.
 
-    Looks into each folder once, not at each file; at no film that stays with its source.
+    Lists each folder once instead of checking each file; linked films are not checked.
     """
     images = table.column("images")
     counts = pc.list_value_length(images).to_numpy()

@@ -1,7 +1,7 @@
 """What is kept beside a dataset: maps and specialists' features of its films, clinical tables.
 
-    maps/NAME.arrow       a row a film: study_id, image, values (uint8, packed by zlib)
-    features/NAME.arrow   a row a study: study_id, values (float32)
+    maps/NAME.arrow       one row per film: study_id, image, values (uint8, packed by zlib)
+    features/NAME.arrow   one row per study: study_id, values (float32)
     tables/NAME.arrow     a row a study: study_id, values (JSON)
 
 All are Arrow files that are read in place: a study costs a look-up, whatever the number of
@@ -33,7 +33,7 @@ from plainfilm.text.clinical_table import check_columns, value_columns
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _COMMANDS = {"maps": "maps", "features": "features", "tables": "values"}
 SIDE = 16
-"""Cells along each side of kept maps."""
+"""Cells along each side of stored maps."""
 TRUTH, SEGMENTER = "truth", "segmenter"
 ALL = tuple(one.name for one in (*CLASSES, *ADDED))
 """Names of the 212 classes and of plainfilm's own."""
@@ -44,19 +44,19 @@ Films = Callable[[list[Image]], Sequence[npt.NDArray[np.float32]]]
 def make_maps(
     dataset: Dataset, source: str, *, superclasses: bool = False, progress: bool = False
 ) -> str:
-    """Keep the maps of every frontal film beside a dataset; return the name that they got.
+    """Compute and store the maps of every frontal film; return their name.
 
     Args:
         dataset: the dataset.
-        source: ``truth`` (the phantom's), ``segmenter`` (the shipped one's), or the folder of
+        source: ``truth`` (the phantom's masks), ``segmenter`` (the shipped one), or the folder of
             another segmenter.
-        superclasses: of ``truth``: the 20 superclasses in place of the 212 classes; a superclass is
-            the union of its classes' masks, before pooling.
+        superclasses: with ``truth``: the 20 superclasses instead of the 212 classes; a superclass
+            is the union of its classes' masks before pooling.
         progress: whether to show a progress bar.
 
     Raises:
-        DatasetError: a study has no masks of classes.
-        InputError: superclasses are asked of a segmenter, whose classes are its own.
+        DatasetError: a study has no masks in the 212 classes.
+        InputError: superclasses were requested of a segmenter, which has its own classes.
         ModelError: there is no such segmenter.
     """
     if source == TRUTH:
@@ -88,12 +88,12 @@ def make_maps(
 
 
 def make_features(dataset: Dataset, source: str, *, progress: bool = False) -> str:
-    """Keep a specialist's feature of every frontal film; return the name that it got.
+    """Compute and store a specialist's feature of every frontal film; return its name.
 
     Args:
         dataset: the dataset.
         source: ``segmenter`` (the shipped one), the folder of another segmenter, or published
-            weights of a ResNet-50 (LVM-Med's and the like), whose last feature map is averaged.
+            weights of a ResNet-50 (such as LVM-Med's), whose last feature map is averaged.
         progress: whether to show a progress bar.
 
     Raises:
@@ -180,11 +180,11 @@ class Derived:
     """One file of kept maps, features or tables, read in place.
 
     Args:
-        folder: the dataset's.
+        folder: the dataset's folder.
         name: ``maps/NAME``, ``features/NAME`` or ``tables/NAME``.
 
     Raises:
-        DatasetError: it is not there, or damaged.
+        DatasetError: the file is missing or damaged.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -215,7 +215,7 @@ class Derived:
             """Of a clinical table, by name."""
 
     def maps(self, study_id: str) -> tuple[int, Maps] | None:
-        """Return the image and the maps of a study; None where it has none."""
+        """Return the image's index and the maps of a study; None if it has none."""
         place = self._places.get(study_id)
         if place is None:
             return None
@@ -236,7 +236,7 @@ class Derived:
         return values
 
     def feature(self, study_id: str) -> npt.NDArray[np.float32] | None:
-        """Return the feature of a study; None where it has none."""
+        """Return the feature vector of a study; None if it has none."""
         place = self._places.get(study_id)
         if place is None:
             return None
@@ -265,7 +265,7 @@ def _segmenter(source: str) -> Any:
 
 
 def _specialist(source: str) -> tuple[str, Callable[[Image], npt.NDArray[np.float32]]]:
-    """Return a specialist's name, and what gives the feature of a film."""
+    """Return a specialist's name, and a function that computes a film's feature."""
     from plainfilm.vision.segmenter import SegmenterConfig
 
     config = Path(source) / "config.json"
@@ -280,7 +280,7 @@ def _specialist(source: str) -> tuple[str, Callable[[Image], npt.NDArray[np.floa
     from plainfilm.vision.preparation import FilmImageProcessor
 
     network = load_backbone(Path(source), ResNetConfig()).eval()
-    # ImageNet's, as LVM-Med was trained.
+    # Mean and standard deviation of ImageNet, as in LVM-Med's training.
     prepare = FilmImageProcessor(
         size=224, image_mean=(0.485, 0.456, 0.406), image_std=(0.229, 0.224, 0.225)
     )
@@ -295,7 +295,7 @@ def _specialist(source: str) -> tuple[str, Callable[[Image], npt.NDArray[np.floa
 
 
 def _write(path: Path, rows: Iterator[dict[str, Any]], schema: pa.Schema) -> None:
-    """Write an Arrow file whole or not at all."""
+    """Write an Arrow file atomically."""
     path.parent.mkdir(exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     with pa.OSFile(str(part), "wb") as file, pa.ipc.new_file(file, schema) as writer:

@@ -1,4 +1,4 @@
-"""Training examples: the studies of a split, each with the report to learn and its labels."""
+"""Training examples: the studies of a split, each with its target report and labels."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -21,38 +21,38 @@ __all__ = [
 
 _KEPT_BYTES = 2**30
 _DRAWS = 100
-"""How often another study is drawn at random before all are looked through."""
+"""Number of random draws of another study before falling back to a search through all."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """A study to learn from."""
+    """A training example: a study and its target."""
 
     study: Study
-    """Without its own report, so that no model can read what it is to write."""
+    """The study without its report, so that the model cannot read its target."""
     report: Report
-    """What is to be learned."""
+    """The target report."""
     labels: torch.Tensor
-    """``(observations,)``, 1 where the report says present or possible, else 0; NaN is unknown."""
+    """``(observations,)``, 1 if the report says present or possible, else 0; NaN if unknown."""
     rng: np.random.Generator
-    """Whatever is random about this example comes from here: the same whatever the batch, the
-    process, or the step at which training was resumed."""
+    """Source of all random draws for this example; it does not depend on the batch, the process, or
+    the step at which training was resumed."""
     matched: bool = True
-    """Whether the report is the study's own."""
+    """Whether the report belongs to the study."""
     places: torch.Tensor | None = None
-    """``(observations, side, side)``, true where an observation lies in the frontal film; None
-    where no stage asks for it."""
+    """``(observations, side, side)``, true where an observation lies on the frontal film; None if
+    no stage uses it."""
     statuses: Statuses = field(default_factory=dict)
     """What the report says of the observations that it mentions."""
 
 
 class Films:
-    """The films of a dataset, read from disk once where they fit into memory.
+    """The films of a dataset, cached in memory as far as they fit.
 
     Args:
         dataset: the dataset.
-        size: side of the square into which films are fitted first, in pixels; None leaves them.
-        kept_bytes: how much memory to fill; films beyond it are read every time.
+        size: side in pixels of the square to which films are letterboxed; None keeps their size.
+        kept_bytes: size of the cache; films beyond it are read every time.
     """
 
     def __init__(
@@ -79,20 +79,20 @@ class Films:
 
 
 class Examples(TorchDataset[Example]):
-    """The studies of one split as examples.
+    """The studies of one split as training examples.
 
-    The labels are read from the true report by the reader (RadScribe's paper: "clinical labels are
+    The reader extracts the labels from the true report (RadScribe's paper: "clinical labels are
     extracted from the ground truth reports"); an uncertain mention counts as positive.
 
     Args:
         dataset: the dataset.
-        rows: its studies.
+        rows: the studies of the split.
         target: the part of the report to learn (see :func:`target_report`).
-        films: where the films come from.
-        seed: of what is drawn at random.
-        views: how many films of a study are read, at most.
-        reads: what a model reads beside these films that takes time to fetch: ``prior``,
-            ``maps/NAME``, ``features/NAME``.
+        films: the dataset's films.
+        seed: random seed.
+        views: maximum number of films of a study to read.
+        reads: additional inputs of the model that have to be fetched: ``prior``, ``maps/NAME``,
+            ``features/NAME``.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Examples(TorchDataset[Example]):
         self.labels = binary_labels(self.statuses)
 
     def set_epoch(self, epoch: int) -> None:
-        """Let what is drawn for each example differ from that of other epochs."""
+        """Set the epoch, on which the random draws of each example depend."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -131,11 +131,11 @@ class Examples(TorchDataset[Example]):
         )  # fmt: skip
 
     def rng(self, index: int) -> np.random.Generator:
-        """Return the random numbers of an example, from seed, epoch and place."""
+        """Return the random generator of an example, seeded by seed, epoch and index."""
         return np.random.default_rng([self.seed, self.epoch, index])
 
     def study(self, index: int) -> Study:
-        """Return a study with the films that are read, and without its report."""
+        """Return a study with the films that the model reads, without its report."""
         study = self.dataset.study(
             self.rows[index],
             film=self.films.film,
@@ -146,7 +146,7 @@ class Examples(TorchDataset[Example]):
         return study.model_copy(update={"report": None})
 
     def another(self, index: int, rng: np.random.Generator) -> int:
-        """Return, at random, a study whose labels differ; itself where there is none."""
+        """Return the index of a random study with other labels; ``index`` if there is none."""
         for _ in range(_DRAWS):
             chosen = int(rng.integers(len(self)))
             if (self.labels[chosen] != self.labels[index]).any():
@@ -156,24 +156,24 @@ class Examples(TorchDataset[Example]):
 
 
 def read_films(row: Row, count: int) -> list[int]:
-    """Return which films of a row are read, at most ``count``, the frontal one first."""
+    """Return the indices of the films to read, at most ``count``, the frontal one first."""
     return films_to_read([View(view) for view in row.views], count)
 
 
 def readable(rows: Sequence[Row]) -> list[Row]:
-    """Return the studies with a film that is, or may be, a frontal one: models read no other."""
+    """Return the studies with a film that is or may be frontal, which every model needs."""
     return [row for row in rows if read_films(row, 1)]
 
 
 def teachable(rows: Sequence[Row], target: str) -> list[Row]:
-    """Return the studies that can be read and whose report has the part to learn and score."""
+    """Return the :func:`readable` studies whose report has the target part."""
     return [row for row in readable(rows) if target_report(row, target).text.strip()]
 
 
 def frontal_index(row: Row) -> int:
-    """Return which of a row's images is its frontal film; one of unknown view where there is none.
+    """Return the index of a row's frontal film, or else of one of unknown view.
 
     Args:
-        row: a row that is :func:`readable`.
+        row: a :func:`readable` row.
     """
     return read_films(row, 1)[0]

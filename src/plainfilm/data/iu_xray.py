@@ -1,4 +1,4 @@
-"""Where IU X-ray's source was until the sources had a room of their own; scripts still say so."""
+"""Former location of the IU X-ray source, kept for scripts that import it from here."""
 
 from plainfilm.data.sources.iu_xray import prepare_iu_xray, read_r2gen_split, read_reports
 

@@ -1,7 +1,7 @@
-"""The journal of a preparation: a line for each study that is done, so that a killed run goes on.
+"""The journal of a preparation: one line for each finished study, so that a killed run can resume.
 
-One process writes it, the one that holds the working folder's lock. A line that a kill cut short
-is no line.
+Only the process that holds the working folder's lock writes it. A line truncated by a kill is
+ignored.
 """
 
 import json
@@ -16,31 +16,31 @@ JOURNAL = "journal.jsonl"
 
 
 class Made(NamedTuple):
-    """What became of one study."""
+    """The result of preparing one study."""
 
     study_id: str
     key: str
-    """Of what it was made from, as far as a look at the files tells."""
+    """Digest of the study's inputs by name, size and time, without reading the files."""
     row: Row | None
-    """None where it was refused."""
+    """The study's row; None if it was refused."""
     files: dict[str, str]
-    """Name of each of its files → SHA-256."""
+    """Name of each of the study's files → SHA-256."""
     films: tuple[str, ...]
-    """SHA-256 of each film's picture."""
+    """SHA-256 of each film's pixels."""
     read: str
-    """Digest of the contents of what it was made from."""
+    """Digest of the contents of the study's inputs."""
     refused: str
-    """Why it could not be made; empty where it was."""
+    """Why the study was refused; empty if it was prepared."""
     reason: str = ""
-    """What it is counted under, if it could not be made."""
+    """Category under which a refused study is counted."""
     prior: str | None = None
-    """The patient's earlier study, if it could not be made; else its row says so."""
+    """Earlier study of a refused study; that of a prepared one is in its row."""
     place: int = 0
-    """Among the studies of all shards."""
+    """Index of the study among those of all shards."""
 
 
 class Journal:
-    """The journal in the working folder ``part``, opened by the one process that may write it.
+    """The journal in the working folder ``part``, opened by the only process that may write it.
 
     Raises:
         DatasetError: the folder holds an unfinished preparation of another kind of source.
@@ -64,7 +64,7 @@ class Journal:
                 values = _values(line)
                 if not line.endswith(b"\n") or "study_id" not in values:
                     break
-                if values["row"] is not None:  # a refused study is tried again
+                if values["row"] is not None:  # refused studies are tried again
                     self._places[values["study_id"]] = values["key"], end
                 end += len(line)
         self._file.truncate(end)
@@ -73,22 +73,22 @@ class Journal:
 
     @staticmethod
     def place(part: Path) -> Path:
-        """Return the journal's file in a working folder."""
+        """Return the path of the journal in a working folder."""
         return part / JOURNAL
 
     def has(self, study_id: str, key: str) -> bool:
-        """Whether a study is done, and was made from what ``key`` stands for."""
+        """Return whether a study is done and was made from inputs with the digest ``key``."""
         return self._places.get(study_id, ("",))[0] == key
 
     def add(self, made: Made) -> None:
-        """Write the line of a study."""
+        """Write a study's line."""
         values = made._asdict() | {"row": None if made.row is None else made.row.to_dict()}
         self._file.seek(0, 2)
         self._places[made.study_id] = made.key, self._file.tell()
         self._write(values)
 
     def made(self, study_id: str) -> Made:
-        """Return what became of a study that is done."""
+        """Return the result of a finished study."""
         return made_at(self._file, self._places[study_id][1])
 
     def close(self) -> None:
@@ -102,7 +102,7 @@ class Journal:
 
 
 def made_at(file: BinaryIO, place: int) -> Made:
-    """Return what a line of a journal says that begins at byte ``place``."""
+    """Return the result in the journal's line that begins at byte ``place``."""
     file.seek(place)
     values = _values(file.readline())
     row = None if values["row"] is None else Row.from_dict(values["row"])
@@ -110,10 +110,10 @@ def made_at(file: BinaryIO, place: int) -> Made:
 
 
 def lines_of(path: Path) -> dict[str, tuple[int, int]]:
-    """Return study id → place among all shards, and first byte of its line, of a whole journal.
+    """Return study id → (index among all shards, first byte of its line) of a complete journal.
 
     Raises:
-        DatasetError: the journal is missing or cut short.
+        DatasetError: the journal is missing or truncated.
     """
     found: dict[str, tuple[int, int]] = {}
     with (

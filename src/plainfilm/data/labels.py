@@ -22,8 +22,8 @@ from plainfilm.metrics.clinical import labeler
 from plainfilm.text import labels
 
 KEPT = "labels"
-"""Folder of a dataset directory: a Parquet file for each part of the report and each reader, by
-study; it can be deleted, and is made again."""
+"""Folder in a dataset directory, with a Parquet file of labels by study for each target and version
+of the reader. It is a cache, and can be deleted."""
 
 
 Statuses = Mapping[Observation, Status]
@@ -42,7 +42,7 @@ def observation_statuses(dataset: Dataset, rows: Sequence[Row], target: str) -> 
     Args:
         dataset: the dataset.
         rows: some of its studies.
-        target: the part of the report that is read (see ``plainfilm.data.targets``).
+        target: the part of the report to read (see ``plainfilm.data.targets``).
     """
     reader = labeler(dataset.card.language).rpartition("+")[2]
     path = dataset.path / KEPT / f"{target}-{reader}-{dataset.fingerprint[:12]}-statuses.parquet"

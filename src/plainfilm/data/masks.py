@@ -1,4 +1,4 @@
-"""Masks stored small, bits packed eight to a byte, a file a study; and pooled for the models."""
+"""Masks: storage as packed bits, one file per study, and pooling for the models."""
 
 import io
 import zipfile
@@ -26,11 +26,11 @@ OBSERVED: Mapping[str, Observation] = MappingProxyType({
         Observation.SUPPORT_DEVICES,
     ),
 })  # fmt: skip
-"""Name of a dataset's mask, without its side → the observation whose place it shows."""
+"""Name of a dataset's mask, without its side → the observation that it locates."""
 
 _SHAPE = "(height, width)"
 _MOST_PIXELS, _MOST_BYTES = 100_000_000, 2**31
-"""Of a film, and of all masks of one unpacked (212 of 4096 × 4096 bits have 450 MB)."""
+"""Maximum pixels of a film, and bytes of its decompressed masks (212 of 4096² bits are 450 MB)."""
 
 
 def pack_masks(masks: Mapping[str, Mask]) -> bytes:
@@ -45,13 +45,13 @@ def pack_masks(masks: Mapping[str, Mask]) -> bytes:
 
 
 def read_masks(path: Path) -> dict[str, Mask]:
-    """Return the masks that :func:`pack_masks` packed.
+    """Return the masks in a file written from :func:`pack_masks`; nothing is unpickled.
 
     Raises:
-        DatasetError: the file is missing or damaged. It is never unpickled.
+        DatasetError: the file is missing or damaged.
     """
     with errors_as(DatasetError, f"cannot read the masks in {path}", "prepare the dataset again"):
-        with zipfile.ZipFile(path) as archive:  # before anything is unpacked
+        with zipfile.ZipFile(path) as archive:  # checked before anything is decompressed
             if sum(member.file_size for member in archive.infolist()) > _MOST_BYTES:
                 raise ValueError(f"it unpacks to more than {_MOST_BYTES >> 20} MiB")
         with np.load(path, allow_pickle=False) as packed:
@@ -70,11 +70,11 @@ def read_masks(path: Path) -> dict[str, Mask]:
 def pool_masks(
     masks: Mapping[str, Mask], names: Sequence[str], side: int = 16
 ) -> npt.NDArray[np.uint8]:
-    """Return maps for a model: how much of each cell a mask covers, 255 where all of it.
+    """Return maps for a model: the share of each cell that a mask covers, 255 for all of it.
 
     Args:
         masks: name → ``(height, width)``.
-        names: the maps' order; a name that ``masks`` lacks gets an empty map.
+        names: order of the maps; a name that ``masks`` lacks gets an empty map.
         side: cells along each side.
 
     Returns:
@@ -98,16 +98,16 @@ def pool_masks(
 def observation_places(
     masks: Mapping[str, Mask], observations: Sequence[Observation], side: int
 ) -> npt.NDArray[np.bool_]:
-    """Return where each observation lies in the square that a film is fitted into.
+    """Return the location of each observation in the letterboxed square of a film.
 
     Args:
-        masks: of one film, by the names that the dataset gives them.
-        observations: their order; one that no mask shows gets an empty map.
+        masks: the film's masks by the dataset's names.
+        observations: order of the observations; one without a mask gets an empty map.
         side: cells along each side of the square.
 
     Returns:
-        ``(observations, side, side)``, true where a mask covers a hundredth of the cell: a
-        catheter or a broken rib fills no more.
+        ``(observations, side, side)``, true where a mask covers at least a hundredth of the cell,
+        which is all that a catheter or a broken rib fills.
     """
     found: dict[str, Mask] = {}
     for name, mask in masks.items():
@@ -120,7 +120,7 @@ def observation_places(
 
 
 def to_square(mask: Mask) -> Mask:
-    """Return a mask of a film as one of the square into which the film is fitted."""
+    """Return a film's mask padded to the letterboxed square of the film."""
     height, width = mask.shape
     side = max(height, width)
     square = np.zeros((side, side), bool)

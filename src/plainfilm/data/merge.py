@@ -1,8 +1,8 @@
-"""Shards that several machines prepared, ended as one machine would have ended them.
+"""Merging of shards prepared by several machines into what one machine would have made.
 
 A shard is a dataset directory with its journal beside the manifest. The merged directory has the
-rows, the files and the fingerprint that a preparation without shards makes: a film of two patients
-in two shards is found here.
+same rows, files and fingerprint as a preparation without shards; a film shared by two patients in
+two shards is detected here.
 """
 
 import heapq
@@ -38,11 +38,11 @@ class _Part(NamedTuple):
 def merge(out: Path, shards: Sequence[Path], *, progress: bool = True) -> Dataset:
     """Merge all shards of one preparation into the dataset directory ``out``.
 
-    Films are linked (hard) where the file system can, else copied; the shards stay.
+    Films are hard-linked if the file system allows it, else copied; the shards are kept.
 
     Raises:
-        DatasetError: a folder is no shard, one is missing or given twice, or they were made from
-            different sources or settings.
+        DatasetError: a folder is not a shard, a shard is missing or given twice, or they were made
+            from different sources or settings.
         OutputError: ``out`` cannot be written.
     """
     out = Path(os.path.realpath(out))
@@ -88,7 +88,7 @@ def _part(path: Path) -> _Part:
 
 
 def _check(parts: Sequence[_Part]) -> dict[str, Any]:
-    """Return the common source of shards that belong together; raise where they don't."""
+    """Return the common source of the shards; raise DatasetError if they don't belong together."""
     if not parts:
         raise DatasetError("no shard was given")
     sources = [
@@ -118,7 +118,7 @@ def _check(parts: Sequence[_Part]) -> dict[str, Any]:
 
 
 def _take_over(shard: Path, part: Path) -> None:
-    """Link or copy a shard's files below its folders into the working folder."""
+    """Link or copy the files in a shard's subfolders into the working folder."""
     for folder, _, names in os.walk(shard):
         inside = Path(folder).relative_to(shard)
         if inside == Path():

@@ -1,7 +1,7 @@
-"""What a person wants to know of a dataset before training on it, as tables of counts.
+"""Overview of a dataset before training on it, as tables of counts.
 
-Columns of the manifest are counted as they are, so that some hundred thousand studies take seconds.
-The reader's labels come from a sample, as reading all takes a millisecond a report.
+The manifest's columns are counted directly, so that several hundred thousand studies take seconds.
+The reader's labels come from a sample, since reading takes a millisecond per report.
 """
 
 import random
@@ -16,17 +16,17 @@ from plainfilm.data.splits import SPLITS
 from plainfilm.text import labels
 
 READ = 2000
-"""Reports that the reader labels; of more, so many are drawn."""
+"""Maximum number of reports that the reader labels; of more, a random sample."""
 _QUANTILES = (5, 25, 50, 75, 95)
 _SHOWN = 12
-"""Names of a table that are shown; the rest is summed up."""
+"""Number of names shown in a table; the others are summed up."""
 _SAID, _CHARACTERS = 5, 90
-"""Of the commonest reports, and how much of each is shown."""
+"""Number of most common reports shown, and number of characters of each."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Counts: a row a name, a column a split (or what ``columns`` says)."""
+    """Counts by name (rows) and by split or ``columns``."""
 
     title: str
     columns: tuple[str, ...]
@@ -36,7 +36,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Overview:
-    """All tables of a dataset, and what speaks against training on it as it is."""
+    """All tables of a dataset, and problems to solve before training on it."""
 
     description: str
     licence: str
@@ -49,7 +49,7 @@ class Overview:
         return asdict(self)
 
     def to_text(self) -> str:
-        """Return the tables as text of aligned columns."""
+        """Return the tables as text with aligned columns."""
         lines = [self.description, f"licence: {self.licence}; fingerprint {self.fingerprint[:12]}"]
         lines += [f"warning: {text}" for text in self.warnings]
         for table in self.tables:
@@ -67,7 +67,7 @@ class Overview:
 
 @dataclass
 class _Seen:
-    """What is counted in one go over the rows."""
+    """Counters filled in one pass over the rows."""
 
     patients: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     films: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -81,16 +81,16 @@ class _Seen:
     boxes: Counter[tuple[str, str]] = field(default_factory=Counter)
     words: dict[tuple[str, str], list[int]] = field(default_factory=lambda: defaultdict(list))
     reports: dict[int, list[int]] = field(default_factory=dict)
-    """Hash of a report → [how often, first place, splits as bits]."""
+    """Hash of a report → [count, first index, bit mask of splits]."""
 
 
 def look_over(dataset: Dataset, *, read: int = READ, seed: int = 0) -> Overview:
-    """Return what a dataset holds.
+    """Return an overview of a dataset.
 
     Args:
-        dataset: an opened one.
-        read: how many reports the reader labels.
-        seed: of the draw.
+        dataset: the dataset.
+        read: maximum number of reports that the reader labels.
+        seed: random seed of the sample.
     """
     rows = dataset.rows
     seen, counts = _Seen(), Counter[str]()
@@ -162,7 +162,7 @@ def _count(seen: _Seen, place: int, row: Row) -> None:
 
 
 def _plain(row: Row) -> str:
-    """Return a report without what doesn't tell two apart: case and spacing."""
+    """Return a report with case and spacing normalised, to find duplicates."""
     return " ".join(f"{row.findings}\n{row.impression}".lower().split())
 
 
@@ -185,7 +185,7 @@ def _by(
     title: str,
     counts: Counter[str] | None = None,
 ) -> Table:
-    """Return a table of the commonest names, with shares where ``counts`` of studies are given."""
+    """Return a table of the most common names, with shares if ``counts`` of studies are given."""
     totals = Counter[str]()
     for (name, _), count in found.items():
         totals[name] += count
@@ -269,7 +269,7 @@ def _read_labels(dataset: Dataset, read: int, seed: int, splits: Sequence[str]) 
 
 
 def draw(dataset: Dataset, count: int, seed: int) -> list[Row]:
-    """Return so many rows, drawn at random; all where there are no more."""
+    """Return ``count`` randomly drawn rows, or all if there are fewer."""
     total = len(dataset.rows)
     places: Iterable[int] = range(total)
     if total > count:
@@ -280,7 +280,7 @@ def draw(dataset: Dataset, count: int, seed: int) -> list[Row]:
 def _repeated(
     dataset: Dataset, seen: _Seen, counts: Counter[str], splits: Sequence[str]
 ) -> list[Table]:
-    """Return how many reports another study has word for word, and the commonest."""
+    """Return tables of how many reports have an exact duplicate, and of the most common ones."""
     again, leaked = Counter[str](), Counter[str]()
     twice = {key for key, one in seen.reports.items() if one[0] > 1}
     train = 1 << SPLITS.index("train")

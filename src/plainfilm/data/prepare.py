@@ -1,17 +1,17 @@
-"""Any source into a dataset directory: resumable, and whole or not there at all.
+"""Preparing any source into a dataset directory: resumable and atomic.
 
-Everything is written into ``.NAME.part`` beside the directory. A study's line is written into the
-journal behind its files, so a line says that its study is complete. A run that was killed goes on
-with the studies that have no line, or whose source has changed since. At the end the lines become
-the manifest, what belongs to none of them is swept away, and the folder takes its name.
+Everything is written into ``.NAME.part`` beside the directory. A study's journal line is written
+after its files, so a line means that its study is complete. A killed run resumes with the studies
+that have no line or whose source has changed since. At the end the journal becomes the manifest,
+files that belong to no study are removed, and the folder is renamed.
 
-A study that can't be made (a film that can't be read) is left out with its reason; so is one whose
-film another patient's study shows too, as nobody can say whose it is, and it might lie in two
-splits. Whoever had it as prior gets the one before it.
+A study that can't be prepared (an unreadable film) is left out with its reason; so is one whose
+film also belongs to another patient's study, since nobody can say whose it is, and it might end up
+in two splits. Studies that had it as their prior get the study before it.
 
-Studies are looked at one after the other, also at the end, so that some hundred thousand need no
-more memory than their ids and digests take. Several machines take a shard each; ``merge`` ends what
-they made exactly as one machine would have.
+Studies are processed one by one, also at the end, so that several hundred thousand take no more
+memory than their ids and digests. Several machines can prepare a shard each; ``merge`` combines
+them into exactly what one machine would have made.
 """
 
 import hashlib
@@ -52,20 +52,20 @@ from plainfilm.data.journal import JOURNAL, Journal, Made
 Item = TypeVar("Item")
 
 _Task = tuple[str, tuple[str, Item]]
-"""Study id, and its key and item."""
+"""Study id, and (key, item)."""
 Build = Callable[[str, Item], tuple[Row, Mapping[str, bytes]]]
-"""(study id, what the source knows of it) → its row, and its files: relative path → content."""
+"""(study id, source's item) → the study's row, and its files: relative path → content."""
 
 _UNREADABLE, _SHARED = "a film cannot be read", "its film is another patient's too"
-_LONGEST_ID = 200  # bytes; names of files may have 255
+_LONGEST_ID = 200  # bytes; file names may have 255
 _CHUNK, _AHEAD = 8, 4
-"""Studies that a worker gets at once, and chunks for each worker that wait."""
+"""Number of studies in a worker's chunk, and of chunks queued per worker."""
 SHARD = "shard.json"
-"""What a shard leaves beside its journal for the merge."""
+"""File that a shard writes beside its journal for the merge."""
 
 
 class LeftOutError(DatasetError):
-    """A study that is left out; ``reason`` is what such studies are counted under."""
+    """A study that is left out; such studies are counted by ``reason``."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -98,31 +98,31 @@ def prepare(
     """Prepare a dataset directory and open it.
 
     Args:
-        out: the directory to make; it may exist if it is empty. One made from the same source is
-            opened as it is.
-        items: study id → what ``build`` needs to make the study; the ids become file names.
-        build: makes one study; a top-level function (or a partial of one) where ``workers`` > 1.
+        out: the directory to create; it may exist if it is empty. A dataset made from the same
+            source is opened as it is.
+        items: study id → the input of ``build``; the ids become file names.
+        build: prepares one study; a top-level function (or a partial of one) if ``workers`` > 1.
         source: the kind of source and its settings, JSON values.
         description: one line for the card.
-        licence: of the source.
+        licence: licence of the source.
         simulated: whether the films are simulated.
-        language: of the reports.
-        skipped: studies of the source that are not in ``items``, by reason.
-        inputs: the files that a study is made from. With it the card holds a fingerprint of
-            everything that was read, and a source that has changed since is another one.
-        facts: what else a study is made from, as JSON values.
-        linked: the folder that the rows' images are relative to, where the films stay in it. Their
-            names and sizes are looked at then, never their contents.
-        prior: the earlier study of an item, asked for one that is left out.
-        shard: ``3/16`` where ``items`` are the third of sixteen parts.
-        places: study id → its place among the items of all shards.
-        workers: processes to build with; the result does not depend on it.
+        language: language of the reports.
+        skipped: number of the source's studies that are not in ``items``, by reason.
+        inputs: returns the files that a study is made from. If given, the card holds a fingerprint
+            of everything that was read, so that a changed source counts as another one.
+        facts: returns the study's other inputs as JSON values.
+        linked: folder that the rows' images are relative to, if the films stay in it; then only
+            their names and sizes are checked, never their contents.
+        prior: returns an item's earlier study; called for studies that are left out.
+        shard: ``3/16`` if ``items`` are the third of sixteen shards.
+        places: study id → index among the items of all shards.
+        workers: number of processes; the result does not depend on it.
         progress: whether to show a progress bar.
 
     Raises:
-        DatasetError: ``out`` exists and is another dataset or no dataset, its source has changed,
-            another process prepares it, there is nothing to prepare, no study can be made, or a
-            patient lies in two splits.
+        DatasetError: ``out`` exists and is another dataset or not a dataset, its source has
+            changed, another process is preparing it, there is nothing to prepare, no study can be
+            prepared, or a patient is in two splits.
         OutputError: ``out`` cannot be written.
     """
     settings = json.loads(json.dumps(source))
@@ -182,10 +182,10 @@ def prepare(
 
 @contextmanager
 def working_folder(out: Path) -> Iterator[Path]:
-    """Make ``.NAME.part`` beside ``out``, and hold its lock.
+    """Create ``.NAME.part`` beside ``out``, and hold its lock.
 
     Raises:
-        DatasetError: another process has it.
+        DatasetError: another process holds the lock.
     """
     part = out.with_name(f".{out.name}.part")
     with saying_why(part):
@@ -207,17 +207,17 @@ def finish(
     marked: bool,
     shard: str | None = None,
 ) -> None:
-    """Make the manifest and the card of what lies in ``part``, and give it its name.
+    """Write manifest and card into ``part``, and rename it to ``out``.
 
     Args:
         part: the working folder.
-        out: its name.
-        studies: yields what became of each study, in order; asked twice.
+        out: the final folder.
+        studies: yields the result of each study, in order; called twice.
         source: the kind of source and its settings.
         card: description, licence, simulated, language and linked.
-        skipped: studies that the source left out by itself, by reason.
+        skipped: number of studies that the source itself left out, by reason.
         marked: whether the card holds a fingerprint of everything that was read.
-        shard: of which part this is; then what a merge needs is kept.
+        shard: the shard, if this is one; then the files that a merge needs are kept.
     """
     there, refused, priors = _looked_through(studies())
     reasons: Counter[str] = Counter(skipped)
@@ -268,7 +268,7 @@ def finish(
 
 
 def check_out(out: Path) -> None:
-    """Raise OutputError now where a dataset directory that isn't there can't be made."""
+    """Raise OutputError now if the dataset directory does not exist and can't be created."""
     with saying_why(out):
         if not out.exists():
             check_folder(out)
@@ -283,7 +283,7 @@ def _existing(
     facts: Callable[[Item], Any],
     contents: Callable[[str | Path], Any],
 ) -> Dataset:
-    """Open a dataset that is there, if it was made from the same source."""
+    """Open an existing dataset, if it was made from the same source."""
     if not (out / CARD).is_file():
         raise DatasetError(f"{out} exists and is no dataset: choose another directory")
     dataset = Dataset(out)
@@ -295,7 +295,7 @@ def _existing(
     if inputs is None:
         return dataset
     made_from = {name: value for name, value in settings.items() if name != "shard"}
-    for mark, of in ((seen, _seen), (read, contents)):  # looking first: reading all takes long
+    for mark, of in ((seen, _seen), (read, contents)):  # sizes and times first: reading takes long
         keys = (_key(made_from, key, item, inputs, facts, of) for key, item in items.items())
         if _total(keys) == mark:
             return dataset
@@ -313,7 +313,7 @@ def _key(
     facts: Callable[[Item], Any],
     of: Callable[[str | Path], Any],
 ) -> str:
-    """Return the digest of what a study is made from; ``of`` gives what counts of a file."""
+    """Return the digest of a study's inputs; ``of`` returns what identifies a file."""
     files = [] if inputs is None else [of(path) for path in inputs(item)]
     values = json.dumps([settings, study_id, facts(item), files], sort_keys=True)
     return hashlib.sha256(values.encode()).hexdigest()
@@ -330,7 +330,7 @@ def _seen(path: str | Path) -> tuple[int, int]:
 def _contents(path: str | Path) -> str:
     try:
         return file_digest(Path(path))
-    except OSError:  # why it can't be read is said when its film is
+    except OSError:  # the reason is reported when the film is read
         return ""
 
 
@@ -346,7 +346,7 @@ def _content_key(
 
 
 def _size(path: str | Path) -> int:
-    """Return what counts of a film that stays with its source; a copy elsewhere has it too."""
+    """Return what identifies a linked film: its size, which a copy elsewhere shares."""
     return _seen(path)[0]
 
 
@@ -362,7 +362,7 @@ def _total(digests: Iterable[str]) -> str:
 
 
 def usable_id(study_id: str) -> bool:
-    """Whether a study's id can be part of a file's name anywhere."""
+    """Return whether a study's id can be part of a file name on any system."""
     return (
         study_id.isprintable()
         and 0 < len(encoded(study_id)) <= _LONGEST_ID
@@ -374,7 +374,7 @@ def usable_id(study_id: str) -> bool:
 def _looked_through(
     studies: Iterable[Made],
 ) -> tuple[set[str], dict[str, str], dict[str, str | None]]:
-    """Return the ids of the studies that stay, why the others don't, and what those' priors are."""
+    """Return the ids of the studies to keep, and the reasons and priors of the others."""
     there: set[str] = set()
     refused: dict[str, str] = {}
     priors: dict[str, str | None] = {}
@@ -396,7 +396,7 @@ def _looked_through(
 
 
 def _with_kept_prior(row: Row, there: set[str], priors: Mapping[str, str | None]) -> Row:
-    """Return the row; for an earlier study that was left out stands the one before it, if any."""
+    """Return the row with a prior that was left out replaced by the one before it, if any."""
     prior = row.prior_study_id
     while prior is not None and prior not in there:
         prior = priors.get(prior)
@@ -404,7 +404,7 @@ def _with_kept_prior(row: Row, there: set[str], priors: Mapping[str, str | None]
 
 
 def _sweep(part: Path, named: set[str]) -> None:
-    """Remove what belongs to no study: leftovers of runs that were killed, and of other sources."""
+    """Remove files that belong to no study: leftovers of killed runs and of other sources."""
     for folder, folders, files in os.walk(part, topdown=False):
         for name in files:
             path = Path(folder, name)
@@ -418,11 +418,11 @@ def _sweep(part: Path, named: set[str]) -> None:
 def _built(
     make: Callable[[_Task[Item]], Made], tasks: Iterable[_Task[Item]], workers: int
 ) -> Iterator[Made]:
-    """Yield what becomes of each study, in order; few studies wait at a time."""
+    """Yield the result of each study, in order, with a short queue."""
     if workers == 1:
         yield from map(make, tasks)
         return
-    # Fresh processes: a fork of one that runs threads (torch, pyarrow) may lock up.
+    # Spawn, since forking a process with threads (torch, pyarrow) may deadlock.
     context = get_context("spawn")
     waiting: deque[Future[list[Made]]] = deque()
     try:
@@ -446,7 +446,7 @@ def _make_each(make: Callable[[_Task[Item]], Made], tasks: Sequence[_Task[Item]]
 
 
 def _end_with_parent() -> None:
-    """Let this worker end when the process that started it is killed; else it waits for ever."""
+    """Make this worker end when its parent process is killed, instead of waiting for ever."""
     parent = parent_process()
     if parent is None:
         return
@@ -465,7 +465,7 @@ def _make(
     content_key: Callable[[str, Item], str],
     entry: _Task[Item],
 ) -> Made:
-    """Make one study and write its files; called in a worker."""
+    """Prepare one study and write its files; called in a worker."""
     study_id, (key, item) = entry
     try:
         row, files = build(study_id, item)
@@ -477,7 +477,7 @@ def _make(
         for name, content in files.items():
             path = part / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)  # the study's line, written behind, is what makes it count
+            path.write_bytes(content)  # valid only once the study's journal line is written
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     films = tuple(_picture_digest(files[name]) for name in row.images if name in files)
     if linked is not None:
@@ -486,7 +486,7 @@ def _make(
 
 
 def _picture_digest(content: bytes) -> str:
-    """Return the digest of a film's picture: of a PNG without its text chunks, else of the file."""
+    """Return the digest of a film's pixels: a PNG's without text chunks, else the whole file's."""
     digest, at = hashlib.sha256(), 8
     if not content.startswith(b"\x89PNG"):
         return hashlib.sha256(content).hexdigest()

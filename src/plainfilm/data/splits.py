@@ -1,4 +1,4 @@
-"""Splits and shards by patient: all studies of one patient lie in one, on every machine."""
+"""Splits and shards by patient: all studies of a patient are in the same one, on any machine."""
 
 import hashlib
 import re
@@ -10,11 +10,11 @@ from plainfilm.core import InputError
 SPLITS = ("train", "validate", "test")
 
 SHARES: Mapping[str, float] = {"train": 0.8, "validate": 0.1, "test": 0.1}
-"""Of the patients, where a source has no split of its own."""
+"""Shares of the patients, for sources without a split of their own."""
 
 
 def split_of(patient_id: str, shares: Mapping[str, float] = SHARES) -> str:
-    """Return the split of a patient: decided by a hash of the id, so that it never moves."""
+    """Return the split of a patient, determined by a hash of the id, so that it never changes."""
     digest = hashlib.sha256(f"plainfilm split {patient_id}".encode()).digest()
     place = int.from_bytes(digest[:8], "big") / 2**64 * sum(shares.values())
     for name, share in shares.items():
@@ -25,7 +25,7 @@ def split_of(patient_id: str, shares: Mapping[str, float] = SHARES) -> str:
 
 
 class Shard(NamedTuple):
-    """One of several parts, from 1."""
+    """One of several shards, counted from 1."""
 
     number: int
     of: int
@@ -34,16 +34,16 @@ class Shard(NamedTuple):
         return f"{self.number}/{self.of}"
 
     def has(self, patient_id: str) -> bool:
-        """Whether a patient's studies belong to this part."""
+        """Return whether a patient's studies belong to this shard."""
         digest = hashlib.sha256(f"plainfilm shard {patient_id}".encode()).digest()
         return int.from_bytes(digest[:8], "big") % self.of == self.number - 1
 
 
 def read_shard(text: str) -> Shard:
-    """Return the shard that a text such as ``3/16`` means.
+    """Return the shard written as a text such as ``3/16``.
 
     Raises:
-        InputError: it means none.
+        InputError: the text is not a shard.
     """
     found = re.fullmatch(r"([0-9]{1,5})/([0-9]{1,5})", text.strip())
     if found is None or not 1 <= int(found[1]) <= int(found[2]):

@@ -1,4 +1,4 @@
-"""From files to a Study."""
+"""Loading a Study from image files."""
 
 import os
 from collections.abc import Iterable
@@ -21,14 +21,14 @@ def load_study(
     id: str | None = None,
     identified: bool = False,
 ) -> Study:
-    """Return the study of one or several image files, or of one folder that holds its images.
+    """Return a study from one or several image files, or from a folder of images.
 
-    Frontal films come first, else the order is kept (in a folder: by name). The id is the name of
-    the first file, or of the folder, never anything of the patient's; ``identified`` reads from
-    DICOM headers whose films they are, for exports that ask for it (``Image.reference``).
+    Frontal films come first; otherwise the order is kept (in a folder: by name). The default id is
+    the name of the first file, or of the folder, and never identifies the patient; ``identified``
+    also reads the patient's identity from DICOM headers, for exports (``Image.reference``).
 
     Raises:
-        ImageError: a file is missing, unreadable or no chest film, the folder holds no image, or
+        ImageError: a file is missing, unreadable or not a chest film, the folder has no images, or
             the DICOM files belong to several studies.
     """
     if not paths:
@@ -75,10 +75,10 @@ def _name(path: Path) -> str:
 
 
 def frontal_first(images: Iterable[Image]) -> list[Image]:
-    """Return ``images`` in their order, but frontal views first, then unknown ones.
+    """Return ``images`` with frontal views first, then unknown ones, otherwise in their order.
 
-    Of several unknown ones, those whose picture looks clearly less like a frontal chest than the
-    best of them come after it: a public set's lateral film often has no header that says so.
+    Among unknown views, images that look clearly less like a frontal chest than the best one come
+    after it: lateral films of public datasets often have no header that says so.
     """
     films = list(images)
     unknown = [film for film in films if film.view is View.UNKNOWN]

@@ -1,4 +1,4 @@
-"""The part of a report that is learned and scored."""
+"""The target: the part of a report that is learned and scored."""
 
 from plainfilm.core import Report
 from plainfilm.data.dataset import Row

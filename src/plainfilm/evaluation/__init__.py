@@ -1,1 +1,1 @@
-"""A model held against a test set: scores, tables, plots, and pages of errors."""
+"""Evaluation of a model on a test set: scores, tables, plots, and error pages."""

@@ -1,15 +1,14 @@
-"""Rows of a table that no model wrote: what can be answered blind, and what perfect vision would
-answer.
+"""Baseline rows from the clinical context alone, and from perfect vision.
 
-*Indication only* and *table only* never look at a film. Each fits one logistic regression an
-observation to the training split (words of the indication; values of the clinical table and which
-of them were measured), decides which observations to report so that the training split's F1 is
-highest, and copies the training report that reports just these. Where such a row comes near a
-model, the model may have learned to read its prompt.
+*Indication only* and *table only* never see a film. Each fits one logistic regression per
+observation on the training split (on the words of the indication; on the values of the clinical
+table and which of them were measured), thresholds its probabilities for the highest F1 on the
+training split, and copies a training report with exactly these observations. If such a row comes
+close to a model, the model may rely on its prompt instead of the film.
 
-*Perfect vision* (simulated studies alone) knows what is drawn and writes it as the institution
-does, with its own choice of words; *perfect vision, another institution* sees as well and writes
-as another one does. Between them lies what is lost by not knowing the house style.
+*Perfect vision* (simulated studies only) knows the truth and writes it in the institution's style,
+with its own choice of words; *perfect vision, another institution* knows it too but writes in
+another institution's style. The difference between them is the cost of not knowing the style.
 """
 
 import itertools
@@ -31,9 +30,9 @@ VISION, VISION_ELSEWHERE = "perfect vision", "perfect vision, another institutio
 
 Floats = npt.NDArray[np.float64]
 RAREST_WORD = 5
-"""A word or pair of words in fewer training indications is left out."""
+"""Minimum number of training indications with a word or pair of words; rarer ones are ignored."""
 PENALTY = 3.0
-"""Weight of the squared coefficients in a logistic regression on standardised features."""
+"""Weight of the L2 penalty in the logistic regressions, on standardised features."""
 
 
 def blind_answers(
@@ -43,14 +42,14 @@ def blind_answers(
     language: str = "en",
     names: Sequence[str] = (INDICATION, TABLE),
 ) -> dict[str, dict[str, str]]:
-    """Return the answers of the blind rows: name → study id → text of a training report.
+    """Return the predictions of the context-only rows: name → study id → a training report.
 
     Args:
         training: studies whose reports are learned from and copied.
-        tests: the studies to answer.
-        target: the part of the report that is scored.
-        language: of the reports.
-        names: which of :data:`FEATURES`.
+        tests: studies to predict.
+        target: the scored part of the report.
+        language: language of the reports.
+        names: rows to compute, keys of :data:`FEATURES`.
     """
     texts = [target_report(row, target).text for row in training]
     truth = report_labels(texts, language)
@@ -69,7 +68,7 @@ def blind_answers(
 def blind_chances(
     training: Sequence[Row], tests: Sequence[Row], target: str, language: str = "en"
 ) -> dict[str, Floats]:
-    """Return how likely each blind row thinks each observation: name → ``(tests, 14)``."""
+    """Return each context-only row's probabilities of observations: name → ``(tests, 14)``."""
     truth = report_labels([target_report(row, target).text for row in training], language)
     return {
         name: _chances(known, truth, asked)
@@ -80,13 +79,13 @@ def blind_chances(
 
 
 def report_labels(texts: Sequence[str], language: str = "en") -> npt.NDArray[np.bool_]:
-    """Return which observations the reports call present or possible, ``(reports, 14)``."""
+    """Return whether each report calls an observation present or possible, ``(reports, 14)``."""
     read = {text: labels(text, language=language) for text in set(texts)}
     return np.array([binarize(read[text], UncertaintyPolicy.POSITIVE) for text in texts])
 
 
 def _words(training: Sequence[Row], tests: Sequence[Row]) -> tuple[Floats, Floats]:
-    """Return which words and pairs of words the indications have."""
+    """Return indicators of the words and pairs of words in training and test indications."""
     said = [[_terms(row.indication or "") for row in rows] for rows in (training, tests)]
     counts = Counter(term for terms in said[0] for term in terms)
     often = sorted(term for term, number in counts.items() if number >= RAREST_WORD)
@@ -106,8 +105,8 @@ def _terms(text: str) -> set[str]:
 
 
 def _values(training: Sequence[Row], tests: Sequence[Row]) -> tuple[Floats, Floats]:
-    """Return the values of the tables, the mean where there is none, their squares, and which of
-    them were measured; a value that spreads over decades counts by its logarithm."""
+    """Return features of training and test tables: the values (the mean if missing), their squares,
+    and which were measured; values that span orders of magnitude enter as logarithms."""
     names = sorted({name for row in training for name in row.table})
     columns: list[list[Floats]] = [[], []]
     for name in names:
@@ -143,7 +142,7 @@ FEATURES: Mapping[str, Callable[[Sequence[Row], Sequence[Row]], tuple[Floats, Fl
     TABLE: _values,
     BOTH: _both,
 }
-"""Blind row to what it reads of training and test studies."""
+"""Name of a context-only row → its features of training and test studies."""
 
 
 def _numbers(cells: Sequence[float | str | None]) -> Floats:
@@ -157,13 +156,13 @@ def _standardised(known: Floats, asked: Floats) -> tuple[Floats, Floats]:
 
 
 def _chances(known: Floats, truth: npt.NDArray[np.bool_], asked: Floats) -> Floats:
-    """Return the chance of each observation in ``asked``, by one logistic regression each."""
+    """Return each observation's probability for ``asked``, by one logistic regression each."""
     columns = [asked @ weights + bias for weights, bias in (_fit(known, y) for y in truth.T)]
     return 1 / (1 + np.exp(-np.stack(columns, axis=1)))
 
 
 def _fit(features: Floats, present: npt.NDArray[np.bool_]) -> tuple[Floats, float]:
-    """Return weights and bias of a logistic regression with a ridge penalty, by Newton's method."""
+    """Return weights and bias of a ridge-penalised logistic regression, by Newton's method."""
     design = np.concatenate([features, np.ones((len(features), 1))], axis=1)
     penalty = np.full(design.shape[1], PENALTY)
     penalty[-1] = 1e-3
@@ -180,7 +179,7 @@ def _fit(features: Floats, present: npt.NDArray[np.bool_]) -> tuple[Floats, floa
 
 
 def _thresholds(chances: Floats, truth: npt.NDArray[np.bool_]) -> Floats:
-    """Return for each observation the chance from which it is reported: that of the best F1."""
+    """Return for each observation the probability threshold with the best F1."""
     best = np.ones(truth.shape[1])
     for column in range(truth.shape[1]):
         order = np.argsort(-chances[:, column])
@@ -193,8 +192,8 @@ def _thresholds(chances: Floats, truth: npt.NDArray[np.bool_]) -> Floats:
 def _matching(
     wanted: npt.NDArray[np.bool_], truth: npt.NDArray[np.bool_], texts: Sequence[str]
 ) -> list[int]:
-    """Return for each set of observations a report of that set, or of the one that differs least;
-    of several the commonest."""
+    """Return for each set of observations the index of a report with that set, or else with the
+    closest one; among several, of the most common text."""
     common = Counter(texts)
     order = sorted(range(len(texts)), key=lambda i: -common[texts[i]])
     known = truth[order]
@@ -207,20 +206,20 @@ def _matching(
 def vision_answers(
     rows: Sequence[Row], priors: Mapping[str, Row], target: str, language: str = "en"
 ) -> dict[str, dict[str, str]]:
-    """Return what perfect vision answers, in the institution's style and in another's.
+    """Return the predictions of perfect vision, in the institution's style and in another's.
 
-    The other institution is one of those in ``rows``, or, where these are of one alone, of all
-    that are seen. Reports are drawn anew from the truth: what one radiologist mentions another
-    leaves out, and words differ, so that even this row does not reach 1.
+    The other institution is one of those in ``rows``, or, if these have only one, of all seen
+    institutions. Reports are sampled anew from the truth: radiologists differ in what they mention
+    and in words, so that even this row does not reach 1.
 
     Args:
         rows: simulated studies, with their truth, measures and institution.
         priors: study id → row of the earlier studies that ``rows`` name.
-        target: the part of the report that is scored.
-        language: of the reports.
+        target: the scored part of the report.
+        language: language of the reports.
 
     Raises:
-        InputError: a study has no truth, or none of its own institution.
+        InputError: a study has no truth or no institution.
     """
     from plainfilm.phantom.reporting.institutions import INSTITUTIONS, SEEN
 
@@ -244,7 +243,7 @@ def vision_answers(
 def _told(
     row: Row, prior: Row | None, institution: str, target: str, language: str, seed: int
 ) -> str:
-    """Return the truth of a study in an institution's words."""
+    """Return a report of a study's truth in an institution's style."""
     from plainfilm.core import Report
     from plainfilm.phantom.reporting.change import Seen
     from plainfilm.phantom.reporting.institutions import INSTITUTIONS

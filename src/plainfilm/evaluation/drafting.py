@@ -1,4 +1,4 @@
-"""Drafts of many studies, shared between the processes that torchrun started."""
+"""Drafting of many studies, shared between the processes that torchrun started."""
 
 import zlib
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from plainfilm.pipeline import ReportModel
 Found = TypeVar("Found")
 
 BATCH = 16
-"""Studies that are drafted together."""
+"""Number of studies drafted in one batch."""
 
 
 def draft_all(
@@ -26,15 +26,16 @@ def draft_all(
     progress: bool = False,
     **generation: Any,
 ) -> list[Report]:
-    """Return the draft of every study, in order, without the maps of its evidence.
+    """Return the drafts of all studies, in order, without the heatmaps of their evidence.
 
-    Each process drafts whole batches, so that the drafts are those of one process, and gets those
-    of the others. The maps are left out since those of 100,000 studies fill ten gigabytes.
+    Each process drafts whole batches, so that the drafts equal those of a single process, and
+    receives the drafts of the others. The heatmaps are dropped, since those of 100,000 studies fill
+    ten gigabytes.
 
     Args:
         model: the model.
-        study: returns the study of a place.
-        count: how many studies there are.
+        study: returns the study with a given index.
+        count: number of studies.
         progress: whether to show a progress bar.
         generation: passed to ``generate()``.
     """
@@ -56,7 +57,7 @@ def draft_all(
 
 
 def gathered(found: Found) -> list[Found]:
-    """Return what each process has found, in their order."""
+    """Return the value of ``found`` in each process, by rank."""
     if processes()[1] == 1:
         return [found]
     import torch
@@ -74,11 +75,11 @@ def _without_maps(report: Report) -> Report:
 
 
 def mixed_contexts(studies: Sequence[str], patients: Sequence[str]) -> list[int]:
-    """Return for each study another one whose context it is to be told: of another patient.
+    """Return for each study the index of another patient's study, whose context replaces its own.
 
     Args:
-        studies: ids, which decide the order.
-        patients: the patient of each.
+        studies: study ids, which determine the pairing.
+        patients: the patient of each study.
     """
     order = sorted(range(len(studies)), key=lambda index: zlib.crc32(studies[index].encode()))
     given = [0] * len(studies)

@@ -1,8 +1,8 @@
-"""The error table as one page: rows of errors by systems, and behind each cell its reports.
+"""The error table as an HTML page: kinds of error by system, with the reports behind each cell.
 
-Each report stands beside its reference and, where it is given, its film. The statements are marked
-by the comparison that the table counts, and a chosen one lights what the other report says of it.
-The page is one file.
+Each report is shown beside its reference and, if given, its film. Statements are marked by the same
+comparison that the table counts, and selecting one highlights what the other report says about it.
+The page is a single file.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from plainfilm.text.matching import WORDS, Mark
 
 @dataclass(frozen=True)
 class Cell:
-    """A row of the table for one system."""
+    """One cell of the table: a kind of error for one system."""
 
     id: str
     share: Score
@@ -27,33 +27,33 @@ class Cell:
 
 @dataclass(frozen=True)
 class Film:
-    """A film as the page shows it."""
+    """A film on the page."""
 
     uri: str
-    """A data URI."""
+    """The picture as a data URI."""
     simulated: bool
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A passage of a text, and the word for what it says."""
+    """A passage of a report, with its mark."""
 
     text: str
     mark: Mark | None
     own: str
-    """The keys of its statements, between spaces."""
+    """Keys of the passage's statements, separated by spaces."""
     others: str
-    """The keys of what the other report says of them."""
+    """Keys of the other report's statements about the same findings."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One report of one system beside its reference."""
+    """One system's report beside its reference."""
 
     key: str
     system: str
     cells: str
-    """The ids of the table's cells that it is behind, between spaces."""
+    """Ids of the table's cells that the report counts in, separated by spaces."""
     errors: tuple[ReportError, ...]
     reference: list[Piece]
     prediction: list[Piece]
@@ -68,17 +68,17 @@ def error_page(
     films: Mapping[str, Film] | None = None,
     title: str = "What is wrong with the reports",
 ) -> str:
-    """Return the page, a complete HTML document.
+    """Return the page as a complete HTML document.
 
     Args:
         pairs: system → references and predictions.
         errors: system → its error table.
         shares: system → row of the table → share of reports.
-        films: report id → its film.
-        title: the page's heading.
+        films: report id → film.
+        title: heading of the page.
 
     Raises:
-        InputError: there is no system.
+        InputError: there are no systems.
     """
     if not pairs:
         raise InputError("a page of errors needs at least one system, got none")
@@ -139,14 +139,14 @@ def _pieces(
     counterparts: Sequence[Sequence[int]],
     letters: str,
 ) -> list[Piece]:
-    """Return the text cut where its statements begin and end; a passage has its gravest mark.
+    """Return the text split where its statements begin and end, each piece with its worst mark.
 
     Args:
         text: the report.
-        findings: what was read of it.
-        marks: of each finding.
-        counterparts: for each finding, those of the other report that are about it.
-        letters: that keys begin with, of this report's findings and of the other's.
+        findings: the findings read from it.
+        marks: the mark of each finding.
+        counterparts: for each finding, indices of the other report's findings about the same thing.
+        letters: first letters of keys, of this report's findings and of the other's.
     """
     report = Report(findings=text, statements=tuple(findings))
     order = list(WORDS)

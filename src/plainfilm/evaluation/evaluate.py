@@ -1,4 +1,4 @@
-"""Evaluation: a model on the test split, beside the rows that no table goes without.
+"""Evaluation: a model on the test split, beside the baseline rows of every table.
 
 :mod:`plainfilm.evaluation.references` says what those rows are. A test set without a training split
 takes them from another dataset, or goes without and says so. Further rows draft each study once
@@ -49,41 +49,41 @@ CONSISTENCY_FILE, CONDITIONS_FILE = "consistency.json", "conditions.json"
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was asked, what was answered, and the scores, by name of the row."""
+    """References, predictions and scores, by name of the table's row."""
 
     references: dict[str, str]
-    """Study id → the true report's target text."""
+    """Study id → target text of the true report."""
     predictions: dict[str, dict[str, str]]
     """Row → study id → text."""
     scores: dict[str, dict[str, Score]]
-    """Row → metric → score, each report's own value included."""
+    """Row → metric → score, including each report's value."""
     errors: dict[str, ErrorTable]
-    """Row → what is wrong with each report."""
+    """Row → errors of each report."""
     error_shares: dict[str, dict[str, Score]]
-    """Row → row of the error table → share of reports."""
+    """Row → kind of error → share of reports."""
     outputs: dict[str, OutputProfile]
-    """Row → duplicates and length."""
+    """Row → duplicates, repetition and length."""
     reports: dict[str, Report]
     """The model's reports by study id, with statements, probabilities and warnings."""
     studies: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Study id → what scores can be broken down by: institution, view, sex, whether there is an
-    earlier study."""
+    """Study id → columns by which scores can be broken down: institution, view, sex, whether there
+    is an earlier study."""
     groups: dict[str, dict[str, dict[str, Score]]] = field(default_factory=dict)
-    """Row → group → metric → score, where a breakdown was asked for."""
+    """Row → group → metric → score, if a breakdown was requested."""
     conditions: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Condition → ``observations``, what it changed by observation; of ``moved-value`` also
     ``values``, by the value that moved and where it went."""
     consistency: Consistency | None = None
     """How the model's classifier and its text agree, where it classifies."""
     notes: tuple[str, ...] = ()
-    """What is missing from the table, and why."""
+    """Notes on what is missing from the table, and why."""
 
     def save(self, folder: Path) -> None:
         """Write everything but the model's reports into ``folder``.
 
-        ``predictions.jsonl`` holds a line a study: its id, the reference, the text of each row;
-        ``per_report.jsonl`` a line for each study and row, with the report's own values;
-        ``studies.jsonl`` a line a study, with what scores can be broken down by;
+        ``predictions.jsonl`` has one line per study: its id, the reference, the text of each row;
+        ``per_report.jsonl`` one line per study and row, with the report's values;
+        ``studies.jsonl`` one line per study, with the columns by which scores can be broken down;
         ``scores.json``, ``errors.json`` and ``outputs.json`` are objects by row. Where there is
         something to tell, ``consistency.json`` and ``conditions.json`` hold it.
         """
@@ -112,7 +112,7 @@ class Evaluation:
             if values:
                 write_atomically(folder / name, json.dumps(values, indent=1))
         write_atomically(folder / "per_report.jsonl", "".join(self._per_report()))
-        # Last, since a table takes it for the mark of a run that is scored.
+        # Written last, since tables recognise a scored run by this file.
         write_atomically(folder / SCORES_FILE, json.dumps(scores, indent=1))
 
     def _per_report(self) -> Iterable[str]:
@@ -128,7 +128,7 @@ class Evaluation:
 def save_predictions(
     folder: Path, references: Mapping[str, str], predictions: Mapping[str, Mapping[str, str]]
 ) -> None:
-    """Write ``predictions.jsonl`` into ``folder``: a line a study."""
+    """Write ``predictions.jsonl`` into ``folder``, one line per study."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = (
         json.dumps(
@@ -157,18 +157,18 @@ def evaluate(
     output: Path | None = None,
     progress: bool = True,
 ) -> Evaluation:
-    """Draft a report for every study of ``split`` and score it beside the rows without a model.
+    """Draft a report for every study of ``split``, and score the drafts beside baseline rows.
 
-    Under torchrun the processes share the drafting; the first one alone scores and writes, and the
-    others return what was drafted.
+    Under torchrun the processes share the drafting; only the first one scores and writes, and the
+    others return the drafts.
 
     Args:
         model: the model.
         dataset: a prepared dataset.
-        split: which split to score.
-        limit: only the first so many studies.
-        metrics: names of metrics; the default set where left out.
-        policy: what an uncertain mention counts as in label metrics.
+        split: the split to score.
+        limit: maximum number of studies, taken from the beginning.
+        metrics: names of metrics; default: the default set.
+        policy: how an uncertain mention counts in label metrics.
         models: as for :func:`plainfilm.score`.
         training: the dataset whose training split feeds the rows without a model, where it is not
             ``dataset``.
@@ -181,9 +181,10 @@ def evaluate(
         progress: whether to show a progress bar.
 
     Raises:
-        InputError: the split is empty, the training split of ``training`` is, or there is nothing
-            called ``by``.
-        MetricError: a metric is unknown, or needs what is not there; nothing was drafted then.
+        InputError: the split or the training split of ``training`` is empty, or there is no column
+            ``by``.
+        MetricError: a metric is unknown, or needs something that is missing; raised before
+            drafting.
     """
     options: dict[str, Any] = {
         "policy": policy,
@@ -202,7 +203,7 @@ def evaluate(
             f"{dataset.path}: no column {by!r} to break scores down by: choose from "
             f"{', '.join(there)}, or a name of the studies' tables"
         )
-    # One pair is scored before hours of drafting: a metric that cannot be computed says so now.
+    # Score one pair before hours of drafting, so that a metric that can't be computed fails now.
     score(["No effusion."], ["No effusion."], metrics, **options)
     references = {row.study_id: target_report(row, target).text for row in rows}
 
@@ -260,7 +261,7 @@ def evaluate(
 
 
 def _left_out(rows: Sequence[Row], target: str) -> tuple[str, ...]:
-    """Return, in words, how many studies of a split can't be scored, and why."""
+    """Return notes on how many studies of a split can't be scored, and why."""
     seen = readable(rows)
     blind, empty = len(rows) - len(seen), len(seen) - len(teachable(seen, target))
     notes = []
@@ -273,7 +274,7 @@ def _left_out(rows: Sequence[Row], target: str) -> tuple[str, ...]:
 
 
 def _columns(row: Row, by: str | None) -> dict[str, Any]:
-    """Return what a study's scores can be broken down by."""
+    """Return the columns by which a study's scores can be broken down."""
     found: dict[str, Any] = {
         "institution": row.institution,
         "view": row.views[frontal_index(row)],
@@ -315,7 +316,7 @@ def _grouped(
 def _studies(
     model: ReportModel, dataset: Dataset, split: str, limit: int | None, training: Dataset | None
 ) -> tuple[Sequence[Row], Dataset, Sequence[Row]]:
-    """Return the rows to draft, and the dataset and rows that feed the rows without a model."""
+    """Return the studies to draft, and the dataset and training studies for the baselines."""
     target = model.card.target
     rows = teachable(dataset.split(split), target)[:limit]
     source = training or dataset
@@ -345,7 +346,7 @@ def _scored(
     split: str,
     section: str,
 ) -> Evaluation:
-    """Return the evaluation of every row; each text is read once for the error tables."""
+    """Return the evaluation of every row; each text is read only once for the error tables."""
     scores = {
         name: score(
             references, texts, metrics, intervals=True, per_report=True,

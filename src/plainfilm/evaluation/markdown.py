@@ -1,4 +1,4 @@
-"""A filled table (``table.json``) as Markdown: scores by row, what pairs of rows say, protocol."""
+"""A filled table (``table.json``) as Markdown: scores by row, comparisons of rows, protocol."""
 
 from collections.abc import Mapping
 from statistics import fmean, stdev
@@ -10,11 +10,11 @@ Results = Mapping[str, Any]
 
 
 def table_markdown(results: Results, command: str) -> str:
-    """Return the page of a table.
+    """Return the Markdown page of a table.
 
     Args:
-        results: what ``table.json`` holds.
-        command: the command that made it.
+        results: content of ``table.json``.
+        command: the command that made the table.
     """
     asked, rows = results["asked"], results["rows"]
     seeds, studies = len(asked["seeds"]), results["studies"]
@@ -125,7 +125,7 @@ def _answer_lines(answer: Results, rows: Results, seeds: int) -> list[str]:
 
 
 def _sentence(pairs: list[Results]) -> str:
-    """Return the answer in words, from the pairs' verdicts."""
+    """Return a sentence that answers a question from the comparisons of its pairs."""
     counts = {
         verdict: sum(pair["verdict"] == verdict for pair in pairs)
         for verdict in ("better", "worse", "not shown")

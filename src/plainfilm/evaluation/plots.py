@@ -1,7 +1,7 @@
 """Plots as SVG files: bars by row and system, metrics against report length, training curves.
 
-Drawn by matplotlib. Text stays text, so that a plot can be searched, and the same numbers make the
-same file. A plot names its systems in words and says what its whiskers are.
+Drawn by matplotlib. Text remains text, so that a plot can be searched, and the same numbers give
+the same file. A plot has a legend of its systems and says what its whiskers are.
 """
 
 import io
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 Interval = tuple[float, float]
 Bar = tuple[float, Interval | None]
-"""A value, and its interval where there is one."""
+"""A value, and its interval if there is one."""
 
-_COLOURS = (  # as many as a table of a paper has rows, its templates included
+_COLOURS = (  # enough for all rows of a paper's table, including baselines
     "#1f5f8b", "#d9822b", "#8b9298", "#00694d", "#93267e", "#b7a21f",
     "#c8352b", "#6fb3d9", "#3d3d3d",
 )  # fmt: skip
@@ -37,30 +37,30 @@ _STYLE: dict[str, Any] = {
     "axes.edgecolor": "#b9b4a7",
     "axes.axisbelow": True,
     "grid.color": "#dcd8cd",
-    "text.parse_math": False,  # "$" in a system's name is a dollar
+    "text.parse_math": False,  # "$" in a system's name is a dollar sign sign sign sign
 }
 _QUIET, _INK, _GROUND = "#5d666d", "#1f2428", "#fdfcf9"
 _WIDE = 9.0  # inches
-_COLUMNS = 2  # of panels
+_COLUMNS = 2  # panels side by side
 _PANEL = 2.7  # inches, height of a panel
 _BAR = 0.16  # inches, height of a bar
 _LEVEL = 1.96  # normal quantile of a 95 % interval
-_FEWEST = 5  # reports in a group
-_ASIDE = 0.008  # of the axis, between the whiskers of neighbouring systems
+_FEWEST = 5  # minimum number of reports in a group
+_ASIDE = 0.008  # fraction of the axis between the whiskers of neighbouring systems
 
 
 @dataclass(frozen=True)
 class Lengths:
-    """The reports of one system: how long each reference is, and the report's own values."""
+    """One system's reports: the length of each reference, and the report's values."""
 
     words: Sequence[float]
     values: Mapping[str, Sequence[float]]
-    """Metric → a value for each report, NaN where undefined."""
+    """Metric → a value for each report, NaN if undefined."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A line of a panel; curves of one name share a colour."""
+    """A line in a panel; curves with the same name share a colour."""
 
     name: str
     points: Sequence[tuple[float, float]]
@@ -73,9 +73,9 @@ def bar_chart(
 
     Args:
         title: the heading.
-        rows: row → system → value; the systems of the first row name the colours.
+        rows: row → system → value; the systems of the first row make the legend.
         note: a line under the heading.
-        percent: whether values are shares, shown as per cent.
+        percent: whether values are shares, shown in per cent.
 
     Raises:
         MissingDependencyError: matplotlib is not installed.
@@ -107,7 +107,7 @@ def length_chart(title: str, systems: Mapping[str, Lengths], *, groups: int = 6)
     Args:
         title: the heading.
         systems: name → its reports.
-        groups: into how many groups of equal size the reports are put by length.
+        groups: number of equal-sized groups into which reports are divided by length.
 
     Raises:
         MissingDependencyError: matplotlib is not installed.
@@ -144,7 +144,7 @@ def curve_chart(
     Args:
         title: the heading.
         panels: heading of the panel → its curves.
-        along: what the horizontal axis shows.
+        along: label of the horizontal axis.
         note: a line under the heading.
 
     Raises:
@@ -177,7 +177,7 @@ def _draw_bars(
     axes: "Axes", offsets: Sequence[float], bars: Sequence[Bar], colour: str, height: float,
     percent: bool,
 ) -> None:  # fmt: skip
-    """Draw the bars of one system, each with its whiskers and its value in words."""
+    """Draw the bars of one system, each with its whiskers and its value as text."""
     for y, (value, interval) in zip(offsets, bars, strict=True):
         if math.isnan(value):
             axes.annotate("undefined", (0, y), (4, 0), textcoords="offset points", va="center",
@@ -197,7 +197,7 @@ def _draw_bars(
 
 
 def _ends(rows: Mapping[str, Mapping[str, Bar]]) -> list[float]:
-    """Return every value and every end of an interval that is defined."""
+    """Return all defined values and interval bounds."""
     return [
         end
         for bars in rows.values()
@@ -208,7 +208,7 @@ def _ends(rows: Mapping[str, Mapping[str, Bar]]) -> list[float]:
 
 
 def _curve(reports: Lengths, metric: str, groups: int) -> list[tuple[float, ...]]:
-    """Return (mean length, mean value, its interval's ends) of each group with a defined value."""
+    """Return (mean length, mean value, interval bounds) of each group with a defined value."""
     words = np.array(reports.words, dtype=np.float64)
     values = np.array(reports.values[metric], dtype=np.float64)
     order = np.argsort(words, kind="stable")
@@ -224,7 +224,7 @@ def _curve(reports: Lengths, metric: str, groups: int) -> list[tuple[float, ...]
 
 
 def _style() -> Any:
-    """Return the context in which plots are drawn; a user's own settings change nothing."""
+    """Return the style context of plots, which overrides the user's own matplotlib settings."""
     try:
         import matplotlib as mpl
     except ModuleNotFoundError as error:
@@ -235,7 +235,7 @@ def _style() -> Any:
 
 
 def _figure(title: str, note: str, systems: Sequence[str], tall: float) -> "Figure":
-    """Return a figure with its heading, note and legend; ``tall`` inches are left for the rest."""
+    """Return a figure with heading, note and legend, and ``tall`` inches for the plot itself."""
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
@@ -264,7 +264,7 @@ def _figure(title: str, note: str, systems: Sequence[str], tall: float) -> "Figu
 def _panels(
     title: str, note: str, systems: Sequence[str], names: Sequence[str]
 ) -> tuple["Figure", list["Axes"]]:
-    """Return a figure and the axes of one panel for each name."""
+    """Return a figure, and axes of one panel for each name."""
     lines = math.ceil(len(names) / _COLUMNS)
     figure = _figure(title, note, systems, lines * _PANEL)
     grid = figure.subplots(lines, _COLUMNS, squeeze=False).ravel().tolist()

@@ -1,10 +1,10 @@
-"""The rows of a table that no model wrote.
+"""The baseline rows of a table.
 
-"Most common report" answers every film with the report that the training split holds most often;
-"nearest training report" copies the report of the training film that looks most alike (cosine of
-the films at 32², contrast-normalised). A model that does not beat them has learned to write, not
-to see. Two rows read the indication alone, or the clinical table alone, and look at no film. Of
-simulated studies the truth is known, and *perfect vision* says what there was to be seen
+"Most common report" predicts the most frequent report of the training split for every film;
+"nearest training report" copies the report of the most similar training film (cosine of the films
+at 32², contrast-normalised). A model that does not beat them has learned to write, not to see. Two
+rows use the indication alone or the clinical table alone, and no film. For simulated studies,
+whose truth is known, *perfect vision* reports everything visible
 (:mod:`plainfilm.evaluation.baselines`).
 """
 
@@ -30,10 +30,10 @@ from plainfilm.vision.preparation import letterbox
 
 NEAREST = "nearest training report"
 NAMES = (MOST_COMMON, NEAREST, INDICATION, TABLE, VISION, VISION_ELSEWHERE)
-"""Of all rows that no model wrote, in their order."""
+"""Names of all baseline rows, in order."""
 _THUMBNAIL = 32
 _BLOCK = 1024
-"""Studies whose distances are computed at once."""
+"""Number of studies whose distances are computed at once."""
 
 
 def reference_rows(
@@ -45,14 +45,14 @@ def reference_rows(
     *,
     progress: bool = False,
 ) -> dict[str, dict[str, str]]:
-    """Return the answers of every row that applies: name → study id → text.
+    """Return the predictions of every baseline that applies: name → study id → text.
 
     Args:
         dataset: the dataset of ``rows``.
-        rows: the studies to answer.
+        rows: studies to predict.
         source: the dataset of ``training``.
-        training: the studies whose reports are the answers.
-        target: the part of the report that is scored.
+        training: studies whose reports are learned from and copied.
+        target: the scored part of the report.
         progress: whether to show a progress bar.
     """
     language = dataset.card.language
@@ -82,7 +82,7 @@ def _with_priors(rows: Sequence[Row]) -> bool:
 
 
 def _nearest(asked: Pixels, known: Pixels) -> list[int]:
-    """Return for each film in ``asked`` which of ``known`` it is most like, block by block."""
+    """Return for each film in ``asked`` the index of the most similar one in ``known``."""
     found: list[int] = []
     for first in range(0, len(asked), _BLOCK):
         block = asked[first : first + _BLOCK]
@@ -99,7 +99,7 @@ def _nearest(asked: Pixels, known: Pixels) -> list[int]:
 
 
 def _thumbnails(dataset: Dataset, rows: Sequence[Row], what: str, progress: bool) -> Pixels:
-    """Return the films as unit vectors, ``(rows, 1024)``."""
+    """Return the films as contrast-normalised unit vectors, ``(rows, 1024)``."""
     films: Iterable[Row] = track(
         rows,
         description=f"looking at the {what}",

@@ -1,7 +1,7 @@
-"""Tables of numbers in words: as Markdown, LaTeX and CSV (the terminal draws them itself).
+"""Tables of numbers as Markdown, LaTeX, CSV, and on the terminal.
 
 A cell is a text, or a :class:`Value`, which keeps its numbers for CSV, where an interval has
-columns of its own.
+separate columns.
 """
 
 import csv
@@ -26,15 +26,15 @@ _LATEX = str.maketrans({
 
 @dataclass(frozen=True)
 class Value:
-    """A number with what belongs to it."""
+    """A number with its interval, count of undefined parts, and letters."""
 
     value: float
     interval: tuple[float, float] | None = None
     undefined: int = 0
-    """How many parts of an average were left out."""
+    """Number of parts left out of the average."""
     form: str = ".3f"
     letters: str = ""
-    """Systems that share a letter can't be told apart."""
+    """Compact letters: systems that share one do not differ significantly."""
 
     @classmethod
     def of(cls, score: Score, form: str = ".3f") -> "Value":
@@ -53,17 +53,17 @@ class Value:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A table: a heading, columns, rows, and what stands under it."""
+    """A table: heading, columns, rows, and notes."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence["str | Value"]]
     title: str = ""
     caption: str = ""
     signatures: Sequence[str] = field(default=())
-    """The protocol of each row's numbers; none where rows have no protocol of their own."""
+    """Signature of each row's numbers; empty if rows have no signatures of their own."""
 
     def __rich__(self) -> "Table":
-        """Return the table as rich draws it on a terminal; names in its first column are whole."""
+        """Return a rich table for the terminal; names in the first column are not truncated."""
         from rich.table import Column, Table
 
         first, *others = self.columns
@@ -80,7 +80,7 @@ class Sheet:
         return {"markdown": self.markdown, "latex": self.latex, "csv": self.csv}[form]()
 
     def texts(self) -> list[list[str]]:
-        """Return the rows in words."""
+        """Return the rows as text."""
         return [[str(cell) for cell in row] for row in self.rows]
 
     def markdown(self) -> str:
@@ -109,7 +109,7 @@ class Sheet:
         return "\n".join(lines) + "\n"
 
     def csv(self) -> str:
-        """Return the table as CSV, numbers in full; an interval has two columns of its own."""
+        """Return the table as CSV with unrounded numbers; an interval has two columns."""
         file = io.StringIO(newline="")
         writer = csv.writer(file, lineterminator="\n")
         wide = [
@@ -149,7 +149,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _of_markdown(text: str) -> str:
-    """Return a text whose marks say nothing to Markdown."""
+    """Return a text with Markdown's special characters escaped."""
     for mark in "\\|*_<>[]`":
         text = text.replace(mark, f"\\{mark}")
     return " ".join(text.split())

@@ -1,4 +1,4 @@
-"""Metrics: lexical and clinical scores of reports, each with the protocol that made it.
+"""Metrics: lexical and clinical scores of reports, each with a signature of its protocol.
 
 Arguments are always (references, predictions). Every metric has a card in ``docs/metrics``.
 """

@@ -1,11 +1,11 @@
-"""BERTScore by a local checkpoint: words matched by the cosine of their vectors in context.
+"""BERTScore with a local checkpoint: words matched by the cosine of their contextual embeddings.
 
-Zhang et al., "BERTScore: Evaluating Text Generation with BERT" (ICLR 2020), as its authors' package
-``bert_score`` computes it: vectors of one layer, each word matched with the nearest of the other
-side, precision and recall as means over words, and their F1. The marks at both ends of a text weigh
-nothing but may be matched. Options are IDF weights over the references and rescaling by a baseline
-file of that package. It departs in two cases, where the package gives 0: two empty texts, and a
-text whose every word weighs 0 by IDF, are undefined.
+Zhang et al., "BERTScore: Evaluating Text Generation with BERT" (ICLR 2020), as computed by its
+authors' package ``bert_score``: embeddings of one layer, each word matched with the nearest word of
+the other text, precision and recall as means over words, and their F1. The special tokens at both
+ends of a text have weight 0 but may be matched. Options are IDF weights over the references and
+rescaling with a baseline file of that package. It departs in two cases, in which the package gives
+0: two empty texts, and a text in which every word has IDF weight 0, are undefined.
 """
 
 import csv
@@ -26,30 +26,30 @@ from plainfilm.metrics.pairs import Pairs
 from plainfilm.metrics.statistics import Array, Statistics, mean_of
 
 MARKS = 2
-"""The tokens of an empty text."""
+"""Number of special tokens, the only tokens of an empty text."""
 
-Side = tuple[npt.NDArray[np.float32], Array]
-"""Vectors (tokens, width) and weights (tokens,) of a text."""
+EmbeddedText = tuple[npt.NDArray[np.float32], Array]
+"""Embeddings (tokens, width) and weights (tokens,) of one text of a pair."""
 
 
 @dataclass(frozen=True)
 class BertScorer:
-    """A loaded encoder, and how its vectors are compared."""
+    """A loaded encoder with the settings for comparing its embeddings."""
 
     name: str
-    """For signatures: folder and digest of the checkpoint, layer, IDF, rescaling."""
+    """Name in signatures: folder and digest of the checkpoint, layer, IDF, rescaling."""
     encoder: Any
     tokenizer: Any
     layer: int
     idf: bool
     baseline: float | None
-    """F1 that unrelated texts have, which rescaling makes 0."""
+    """F1 of unrelated texts, which rescaling maps to 0; None for no rescaling."""
     longest: int
-    """Tokens; the rest of a text is cut off, as ``bert_score`` does."""
+    """Maximum number of tokens; longer texts are truncated, as in ``bert_score``."""
 
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the tokens of each text by number, the marks at both ends among them."""
-        # The space makes a byte-level tokenizer see a first word as it sees the others.
+        """Return the token ids of each text, including the special tokens at both ends."""
+        # With the space, a byte-level tokenizer treats the first word like the others.
         return [
             self.tokenizer.encode(
                 f" {text.strip()}" if text.strip() else "", truncation=True, max_length=self.longest
@@ -58,7 +58,7 @@ class BertScorer:
         ]
 
     def vectors(self, tokens: Sequence[list[int]]) -> list[npt.NDArray[np.float32]]:
-        """Return the vectors of each text's tokens, (tokens, width), all of length 1."""
+        """Return the embeddings of each text's tokens, (tokens, width), with norm 1."""
         import torch
 
         device = self.encoder.device
@@ -79,7 +79,7 @@ class BertScorer:
         ]
 
     def f1(self, both: Sequence[tuple[str, str]], weights: "Weights") -> list[float]:
-        """Return F1 of each (reference, prediction), before rescaling."""
+        """Return the F1 of each (reference, prediction), before rescaling."""
         texts = list(dict.fromkeys(text for pair in both for text in pair))
         tokens = self.tokens(texts)
         vectors = dict(zip(texts, self.vectors(tokens), strict=True))
@@ -91,7 +91,7 @@ class BertScorer:
 
 
 class Weights(dict[int, float]):
-    """Token number → weight; a token that is not listed has the weight ``other``."""
+    """Token id → weight; unlisted tokens have the weight ``other``."""
 
     def __init__(self, of_listed: Mapping[int, float], other: float) -> None:
         super().__init__(of_listed)
@@ -105,7 +105,7 @@ def bertscore(pairs: Pairs) -> Statistics:
     """Return the mean over reports of BERTScore's F1.
 
     Raises:
-        MetricError: no model ``bertscore`` was given.
+        MetricError: the model ``bertscore`` was not given.
     """
     scorer: BertScorer = pairs.model("bertscore", "bertscore")
     values = bertscore_values(pairs, scorer)
@@ -116,7 +116,7 @@ def bertscore(pairs: Pairs) -> Statistics:
 def bertscore_values(pairs: Pairs, scorer: BertScorer) -> Array:
     """Return BERTScore's F1 of each pair, (pairs,).
 
-    An empty text beside one with words has 0 before rescaling; NaN where both are empty.
+    If one text is empty the value is 0 before rescaling; if both are, NaN.
     """
     weights, task = _weights(pairs, scorer)
     values = np.array(pairs.each_pair(lambda both: scorer.f1(both, weights), task))
@@ -127,7 +127,7 @@ def bertscore_values(pairs: Pairs, scorer: BertScorer) -> Array:
 
 
 def _weights(pairs: Pairs, scorer: BertScorer) -> tuple[Weights, str]:
-    """Return the weights of tokens, and the name under which what they give is kept."""
+    """Return the weights of tokens, and a name for the cache of values made with them."""
     marks = dict.fromkeys(scorer.tokens([""])[0], 0.0)
     if not scorer.idf:
         return Weights(marks, 1.0), "BERTScore"
@@ -144,7 +144,7 @@ def _weights(pairs: Pairs, scorer: BertScorer) -> tuple[Weights, str]:
     return kept[name], f"BERTScore, IDF of {name}"
 
 
-def _f1(reference: Side, prediction: Side) -> float:
+def _f1(reference: EmbeddedText, prediction: EmbeddedText) -> float:
     (of_reference, reference_weights), (of_prediction, prediction_weights) = reference, prediction
     empty = [len(weights) <= MARKS for weights in (reference_weights, prediction_weights)]
     if any(empty):
@@ -166,19 +166,18 @@ def load_bertscore(
     baseline: Path | None = None,
     device: str = "cpu",
 ) -> BertScorer:
-    """Return the scorer by the encoder in a folder.
+    """Return a scorer that uses the encoder in a folder.
 
     Args:
-        checkpoint: folder of an encoder of transformers, its weights as safetensors, with its
-            tokenizer.
-        layer: whose vectors are compared, counted from 1; ``bert_score`` takes 5 of
-            distilroberta-base, 17 of roberta-large, 9 of bert-base-uncased.
-        idf: weigh words by their rarity in the references; a pair's value then depends on the set.
-        baseline: the file of ``bert_score`` (``LAYER,P,R,F`` by line) to rescale by.
-        device: where to run it, as torch names it.
+        checkpoint: folder of a transformers encoder with weights as safetensors and its tokenizer.
+        layer: the layer whose embeddings are compared, counted from 1; ``bert_score`` uses 5 for
+            distilroberta-base, 17 for roberta-large, 9 for bert-base-uncased.
+        idf: weight words by their rarity in the references; a pair's value then depends on the set.
+        baseline: a baseline file of ``bert_score`` (lines ``LAYER,P,R,F``), for rescaling.
+        device: torch device to run it on.
 
     Raises:
-        ModelError: the folder or the file is missing, or is not what it should be.
+        ModelError: the folder or the file is missing or malformed.
         MissingDependencyError: torch or transformers is missing.
     """
     folder = Path(checkpoint)
@@ -191,7 +190,7 @@ def load_bertscore(
     layers = encoder.config.num_hidden_layers
     if not 1 <= layer <= layers:
         raise ModelError(f"the encoder in {folder} has layers 1 to {layers}, got layer {layer}")
-    # RoBERTa counts positions from 2.
+    # RoBERTa's positions start at 2.
     positions = encoder.config.max_position_embeddings - 2 * (
         "roberta" in encoder.config.model_type
     )
@@ -225,7 +224,7 @@ def _load_encoder(folder: Path) -> tuple[Any, Any]:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Return the files that decide what an encoder and its tokenizer do."""
+    """Return the files that determine the output of an encoder and its tokenizer."""
     kinds = (".safetensors", ".json", ".txt", ".model")
     return sorted(path for path in folder.iterdir() if path.suffix in kinds)
 
@@ -241,7 +240,7 @@ def _digest(files: Sequence[Path]) -> str:
 
 
 def _read_baseline(path: Path, layer: int) -> float:
-    """Return the F1 of unrelated texts in a file of ``bert_score``'s baselines."""
+    """Return the F1 of unrelated texts from a baseline file of ``bert_score``."""
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     found = [row.get("F") for row in rows if row.get("LAYER") == str(layer)]

@@ -1,22 +1,23 @@
-"""Confidence intervals from statistics: reports are drawn again, no text is read again.
+"""Confidence intervals from statistics: reports are resampled without reading any text again.
 
-*Percentile bootstrap* (Efron and Tibshirani 1993, chapter 13): draw as many reports as there are,
-with replacement, take the metric of the draw, and report the middle share of many such values.
-All metrics see the same draws. What a metric takes from the whole set stays as it is: CIDEr-D's
+*Percentile bootstrap* (Efron and Tibshirani 1993, chapter 13): resample all reports with
+replacement, compute the metric, and report the central share of many such values. All metrics use
+the same resamples. Statistics that a metric takes from the whole set do not change: CIDEr-D's
 document frequencies are those of the references given.
 
-*Smoothed bootstrap*, for counts of decisions (F1, precision, recall, error rates): each draw gets a
-random half of a decision, Gamma(½, 1), in each count, as Jeffreys' prior of a count would add. A
-class that is right in 0 of 2 reports is not certain to be always wrong; without it the percentile
-interval of macro-F1 covers the truth in 74 of 100 samples of 50 reports (``docs/metrics/
+*Smoothed bootstrap*, for counts of decisions (F1, precision, recall, error rates): each resample
+adds a random pseudo-count, Gamma(½, 1), to each count, like Jeffreys' prior for a count. A class
+that is right in 0 of 2 reports is not certain to be always wrong; without smoothing the percentile
+interval of macro-F1 covers the true value in 74 of 100 samples of 50 reports (``docs/metrics/
 intervals.md`` has the simulation).
 
-Of more than 20,000 reports, each is drawn by itself, as often as Poisson(1) says, so that no row of
-a report need be kept.
+For more than 20,000 reports, each report's count in a resample is drawn independently from
+Poisson(1), so that the statistics of single reports need not be kept.
 
 *Wilson's interval* (1927), for shares of reports (a row of the error table, exact match).
 
-Reports are drawn as if independent; several studies of one patient make the truth wider.
+Reports are resampled as if independent; with several studies per patient the true interval is
+wider.
 """
 
 import math
@@ -28,16 +29,16 @@ import numpy as np
 from plainfilm.core import MetricError
 from plainfilm.metrics.statistics import Array, Statistics
 
-_CELLS_AT_ONCE = 4_000_000  # bounds memory: weights of a chunk of draws, in float64
+_CELLS_AT_ONCE = 4_000_000  # bounds memory: float64 weights in a chunk of resamples
 
 LARGE = 20_000
-"""From more reports on, draws are summed block by block."""
-_ROUNDING = 1e-12  # what is less than that share of a value is no difference
+"""Number of reports above which resamples are summed block by block."""
+_ROUNDING = 1e-12  # relative differences below this are rounding errors
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bootstrap:
-    """How intervals are made."""
+    """Settings of confidence intervals."""
 
     samples: int = 1000
     level: float = 0.95
@@ -55,7 +56,7 @@ class Bootstrap:
 
     @property
     def _z(self) -> float:
-        """How many standard errors of a normal value the level leaves to either side."""
+        """The two-sided quantile of the standard normal distribution at the level."""
         from statistics import NormalDist
 
         return NormalDist().inv_cdf((1 + self.level) / 2)
@@ -67,13 +68,13 @@ class Bootstrap:
         )
 
     def method(self, statistics: Statistics) -> str:
-        """Return how the interval of a metric is made, in words."""
+        """Return a description of how a metric's interval is computed."""
         if statistics.share:
             return f"{self.level:.0%} Wilson interval of a share"
         return self._named("percentile" if statistics.pseudo is None else "smoothed")
 
     def intervals(self, statistics: Mapping[str, Statistics]) -> dict[str, tuple[float, float]]:
-        """Return the interval of each metric; draws in which it is undefined are left out."""
+        """Return the interval of each metric; resamples where it is undefined are left out."""
         drawn = {name: found for name, found in statistics.items() if not found.share}
         values = self.values(drawn, smooth=True) if drawn else {}
         tail = (1 - self.level) / 2
@@ -85,11 +86,11 @@ class Bootstrap:
     def values(
         self, statistics: Mapping[str, Statistics], *, smooth: bool = False
     ) -> dict[str, Array]:
-        """Return each metric's value in every draw, shape (samples,).
+        """Return each metric's value in every resample, shape (samples,).
 
         Args:
-            statistics: of each metric, on the same reports.
-            smooth: give counts of decisions their random half of one.
+            statistics: the statistics of each metric, on the same reports.
+            smooth: add the random pseudo-counts to counts of decisions.
         """
         random = np.random.default_rng([self.seed, 1])
         values = {}
@@ -102,7 +103,7 @@ class Bootstrap:
         return values
 
     def _totals(self, statistics: Mapping[str, Statistics]) -> dict[str, Array]:
-        """Return each metric's sum of rows in every draw, (samples, columns)."""
+        """Return each metric's sum of rows in every resample, (samples, columns)."""
         found = {name: one.drawn for name, one in statistics.items() if one.drawn is not None}
         kept = {name: one.rows for name, one in statistics.items() if one.drawn is None}
         if kept:
@@ -114,10 +115,10 @@ class Bootstrap:
         return {name: found[name] for name in statistics}
 
     def block_weights(self, block: int, reports: int) -> Array:
-        """Return how often each report of a block is drawn, (samples, reports): Poisson draws.
+        """Return how often each report of a block is drawn, (samples, reports): Poisson counts.
 
-        Of a large set each report is drawn about as often as if all were drawn together, and no
-        block needs to know the others (Hanley and MacGibbon 2006).
+        For a large set this approximates resampling with replacement, and blocks are independent
+        of each other (Hanley and MacGibbon 2006).
         """
         random = np.random.default_rng([self.seed, 2, block])
         return random.poisson(1.0, (self.samples, reports)).astype(np.float64)
@@ -125,16 +126,16 @@ class Bootstrap:
     def around_one_value(
         self, value: float, ends: tuple[float, float], reports: int
     ) -> tuple[float, float]:
-        """Return the interval of a value that every draw has: all reports are alike, or there is
-        one.
+        """Return the interval of a value that is the same in every resample, because all reports
+        are alike or there is only one.
 
-        No report differs from the others; by Wilson's interval of none, up to a share of
-        z² / (reports + z²) may, and these lie at an end of the range at worst.
+        No report differs from the others; by Wilson's interval for 0 of n, a share of up to
+        z² / (reports + z²) may still differ, in the worst case at an end of the range.
 
         Args:
-            value: of the metric.
-            ends: of its range, in any order.
-            reports: how many reports it was made of.
+            value: the metric's value.
+            ends: the ends of its range, in any order.
+            reports: number of reports behind the value.
         """
         z = self._z
         share = z**2 / (reports + z**2)
@@ -149,12 +150,12 @@ class Bootstrap:
         z = self._z
         middle = (yes + z**2 / 2) / (reports + z**2)
         half = z / (reports + z**2) * math.sqrt(yes * (reports - yes) / reports + z**2 / 4)
-        # Rounding must not leave the value outside.
+        # Rounding must not put the value outside the interval.
         value = yes / reports
         return min(max(0.0, middle - half), value), max(min(1.0, middle + half), value)
 
     def _draws(self, reports: int) -> Iterator[Array]:
-        """Yield how often each report is drawn, (draws, reports), a chunk of draws at a time."""
+        """Yield how often each report is drawn, (resamples, reports), in chunks of resamples."""
         random = np.random.default_rng(self.seed)
         at_once = max(1, _CELLS_AT_ONCE // reports)
         for start in range(0, self.samples, at_once):
@@ -166,7 +167,7 @@ class Bootstrap:
 
 
 def _around(found: Statistics, values: Array, tail: float) -> tuple[float, float]:
-    """Return the interval by the values of the draws; an undefined value has none."""
+    """Return the interval from the values of the resamples; an undefined value has none."""
     value = float(found.value(found.totals))
     if math.isnan(value):
         return math.nan, math.nan
@@ -175,7 +176,7 @@ def _around(found: Statistics, values: Array, tail: float) -> tuple[float, float
 
 
 def holding(interval: tuple[float, float], value: float) -> tuple[float, float]:
-    """Return the interval made as wide as needed to hold ``value``, where both are defined."""
+    """Return the interval, widened if needed to include ``value``, if both are defined."""
     low, high = interval
     if math.isnan(low) or math.isnan(value):
         return interval
@@ -183,19 +184,19 @@ def holding(interval: tuple[float, float], value: float) -> tuple[float, float]:
 
 
 def differences(second: Array, first: Array) -> Array:
-    """Return second less first, 0 where only the order of sums makes them differ."""
+    """Return second minus first, and 0 for differences within rounding error."""
     found: Array = second - first
     return np.where(np.abs(found) <= _ROUNDING * np.maximum(1, np.abs(second)), 0.0, found)
 
 
 def is_one_value(interval: tuple[float, float]) -> bool:
-    """Return whether an interval has no width but that of rounding."""
+    """Return whether an interval's width is within rounding error."""
     low, high = interval
     return high - low <= _ROUNDING * max(1, abs(low))
 
 
 def quantiles(values: Array, tail: float) -> tuple[float, float]:
-    """Return the values that cut off ``tail`` at either end; NaN among ``values`` is left out."""
+    """Return the ``tail`` and 1 - ``tail`` quantiles of ``values``, ignoring NaN."""
     defined = values[~np.isnan(values)]
     if not len(defined):
         return float("nan"), float("nan")

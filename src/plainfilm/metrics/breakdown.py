@@ -1,8 +1,8 @@
-"""Scores by group: of each institution, view, sex, or whatever column the studies have.
+"""Scores by group: for each institution, view, sex, or value of any other column of the studies.
 
-Every report is measured once, with all others; a group's value is that of its reports' rows. What
-a metric takes from the whole set (CIDEr-D's document frequencies) stays that of the whole set, so
-that groups compare.
+Every report is measured once, together with all others; a group's value is computed from the rows
+of its reports. Statistics that a metric takes from the whole set (CIDEr-D's document frequencies)
+remain those of the whole set, so that groups are comparable.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,11 +18,11 @@ from plainfilm.metrics.registry import Metric
 from plainfilm.metrics.scoring import measure, scores_of
 
 UNKNOWN = "unknown"
-"""The group of studies whose column is empty."""
+"""Name of the group of studies with an empty value."""
 
 
 def groups_of(values: Sequence[Any], reports: int) -> dict[str, list[int]]:
-    """Return the groups by name, in order, each with the places of its reports.
+    """Return the groups by name, in order, each with the positions of its reports.
 
     Raises:
         MetricError: there is not one value for each report.
@@ -51,7 +51,7 @@ def score_by(
     Args:
         pairs: all reports.
         metrics: name → metric.
-        values: of the column, one for each report in order.
+        values: the column's value for each report, in order.
         intervals: as for :func:`plainfilm.score`.
 
     Raises:
@@ -68,7 +68,7 @@ def score_by(
 
 
 def subset(pairs: Pairs, places: Sequence[int]) -> Pairs:
-    """Return the pairs at some places; what was read of the texts is shared."""
+    """Return the pairs at the given positions; what was read from the texts is shared."""
     return replace(
         pairs,
         ids=tuple(pairs.ids[place] for place in places),

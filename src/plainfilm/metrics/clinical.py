@@ -1,13 +1,14 @@
 """Label metrics: precision, recall and F1 of the 14 CheXpert observations, or of five of them.
 
-Both reports are read into labels by the same reader, and an observation counts as positive where
-it is present, or uncertain under the ``uncertain-positive`` policy. ``micro`` pools all decisions,
+Both reports are read into labels by the same reader, and an observation counts as positive if it
+is present, or uncertain under the ``uncertain-positive`` policy. ``micro`` pools all decisions,
 ``macro`` averages over classes, ``weighted`` averages them by their positives in the references,
 ``example`` averages over reports.
 
-A class (or, for ``example``, a report) without a positive on either side is undefined: it is left
-out of the average and counted. Much published code gives it 0 instead (scikit-learn's
-``zero_division=0``), which lowers a macro value on small sets; ``parts`` holds that value too.
+A class (or, for ``example``, a report) without a positive in either reference or prediction is
+undefined: it is left out of the average and counted. Much published code counts it as 0 instead
+(scikit-learn's ``zero_division=0``), which lowers a macro value on small sets; ``parts`` includes
+that value too.
 """
 
 from collections.abc import Callable, Iterable
@@ -37,13 +38,13 @@ def labeler(language: str = "en") -> str:
     """Return the reader's name for signatures: its version, and a digest of its rules and code."""
     room = files("plainfilm.text.reader")
     made_of = [*room.iterdir(), *(room / "rules" / language).iterdir()]
-    made_of.append(files("plainfilm.text") / "languages.py")  # decides whether anything is read
+    made_of.append(files("plainfilm.text") / "languages.py")  # decides whether a text is read
     return f"plainfilm-reader-{plainfilm.__version__}+{_digest(made_of)}"
 
 
 @cache
 def matcher() -> str:
-    """Return the name of the comparison of findings for signatures: a digest of its rules."""
+    """Return the findings comparison's name for signatures, with a digest of its rules."""
     room = files("plainfilm.text")
     names = ("statements.py", "matching.py", "contradictions.py", "readability.py",
              "repetition.py", "languages.py", "word_order.py", "significance.py",
@@ -86,11 +87,11 @@ def accuracy(pairs: Pairs, *, classes: Literal[14, 5]) -> Statistics:
 def error_rate(
     pairs: Pairs, *, rate: Literal["hallucination", "omission"], classes: Literal[14, 5]
 ) -> Statistics:
-    """Return how often an observation is invented, or left out: the mean over ``classes``.
+    """Return the hallucination or omission rate of observations: the mean over ``classes``.
 
-    The hallucination rate of an observation is the share of the reports without it whose
-    prediction states it; its omission rate the share of the reports with it whose prediction does
-    not. An observation is left out of the mean where no report could show the error.
+    The hallucination rate of an observation is the share of predictions that state it, among
+    references without it; its omission rate is the share of predictions that lack it, among
+    references with it. An observation is left out of the mean if no report could show the error.
     """
     references, predictions = _decisions(pairs, classes)
     open_to_it = references if rate == "omission" else ~references
@@ -121,10 +122,10 @@ def error_rate(
 
 
 def sembscore(pairs: Pairs) -> Statistics:
-    """Return SembScore: the cosine between CheXbert's CLS vectors, mean of reports.
+    """Return SembScore: the cosine between CheXbert's CLS vectors, mean over reports.
 
     Raises:
-        MetricError: no CheXbert was given.
+        MetricError: the model ``chexbert`` was not given.
     """
     chexbert = pairs.model("chexbert", "sembscore")
     return mean_of(
@@ -133,7 +134,7 @@ def sembscore(pairs: Pairs) -> Statistics:
 
 
 def sembscore_values(pairs: Pairs, chexbert: Any) -> Array:
-    """Return SembScore of each pair, (pairs,); NaN where a vector is 0."""
+    """Return the SembScore of each pair, (pairs,); NaN if a vector is 0."""
     references, predictions = (
         np.array(side, dtype=np.float64) for side in pairs.each(chexbert.embed, "CheXbert")
     )
@@ -142,14 +143,14 @@ def sembscore_values(pairs: Pairs, chexbert: Any) -> Array:
 
 
 def positives(pairs: Pairs, *, classes: Literal[14, 5] = 14) -> dict[str, int]:
-    """Return in how many references each observation counts as positive."""
+    """Return the number of references in which each observation counts as positive."""
     references, _ = _decisions(pairs, classes)
     names = map(str, _OBSERVATIONS[classes])
     return dict(zip(names, references.sum(axis=0).tolist(), strict=True))
 
 
 def _decisions(pairs: Pairs, classes: int) -> tuple[Decisions, Decisions]:
-    """Return whether each observation counts as positive, per side (reports, classes)."""
+    """Return the positives of references and of predictions, each (reports, classes)."""
     references, predictions = (
         np.array(
             [binarize(labels, pairs.policy, _OBSERVATIONS[classes]) for labels in side], dtype=bool
@@ -175,7 +176,7 @@ def from_decisions(
     names: tuple[str, ...],
     protocol: dict[str, str],
 ) -> Statistics:
-    """Return the statistics of yes-or-no decisions, each side of shape (reports, classes)."""
+    """Return the statistics of yes-or-no decisions, both arrays of shape (reports, classes)."""
     counts = np.stack(
         [references & predictions, ~references & predictions, references & ~predictions], axis=1
     ).astype(np.float64)  # (reports, [true positives, false positives, false negatives], classes)
@@ -197,7 +198,7 @@ def from_decisions(
         return ratio((np.nan_to_num(values) * weights).sum(axis=-1), weights.sum(axis=-1))
 
     def pseudo(totals: Array) -> Array:
-        if average == "micro":  # half a decision in each of the three counts together
+        if average == "micro":  # one pseudo-count in total for each of the three counts
             return np.full(3 * len(names), HALF / len(names))
         return np.tile(HALF * ~np.isnan(per_class(totals)), 3)
 
@@ -230,7 +231,7 @@ def _f1(counts: Array) -> Array:
     return ratio(2 * counts[..., 0], 2 * counts[..., 0] + counts[..., 1] + counts[..., 2])
 
 
-# Each takes (..., [true positives, false positives, false negatives]) and returns (...,).
+# Each function maps (..., [true positives, false positives, false negatives]) to (...,).
 _MEASURES: dict[Measure, Callable[[Array], Array]] = {
     "precision": _precision,
     "recall": _recall,

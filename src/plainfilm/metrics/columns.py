@@ -1,7 +1,7 @@
 """Which columns of a report file hold the references, and which the predictions.
 
 This is decided once for a whole file, by the names of its columns, and never entry by entry: an
-entry without its prediction is missing one, whatever else it holds.
+entry without its prediction lacks one, whatever else it holds.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,17 +16,17 @@ from plainfilm.metrics.sections import SECTION_NAMES
 _REFERENCE_NAMES = ("reference", "text", "report")
 PREDICTION_NAMES = ("prediction", "model_prediction")
 _EITHER_NAMES = ("text", "report")
-"""The columns under which a text may stand, in order of preference; the last two hold predictions
-only where nothing else can."""
+"""Possible column names of a text, in order of preference; the last two are taken as predictions
+only if no other column can be."""
 _SECTION_COLUMNS = frozenset(name for names in SECTION_NAMES.values() for name in names)
 
 Column = tuple[str, ...]
-"""The names under which one text stands: one, or of a section the ones in use for it."""
+"""Possible names of the column of a text: one, or all names in use for a section."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file as it was read: lines in order, or entries with their columns."""
+    """The content of a report file: lines in order, or entries with their columns."""
 
     path: Path
     lines: list[str] | None
@@ -34,10 +34,10 @@ class Source:
 
     @classmethod
     def read(cls, path: Path) -> "Source":
-        """Return what a file holds.
+        """Return the content of a file.
 
         Raises:
-            InputError: it cannot be read, or has no column of ids.
+            InputError: the file cannot be read, or has no column of ids.
         """
         if path.suffix.lower() == ".txt":
             return cls(path, read_lines(path), [])
@@ -48,11 +48,11 @@ class Source:
 
     @property
     def names(self) -> list[str]:
-        """The columns that any entry has."""
+        """Names of the columns that occur in any entry."""
         return list(dict.fromkeys(name for entry in self.entries for name in entry.cells))
 
     def reference_columns(self, section: str | None) -> list[Column]:
-        """Return the columns that make a reference: one, or those of the sections."""
+        """Return the columns that form a reference: one, or those of the sections."""
         if self.lines is not None:
             return []
         found = self._sections(section) if section else []
@@ -73,13 +73,13 @@ class Source:
         beside: Sequence[str] = (),
         references: Sequence[Column] | None = None,
     ) -> dict[str, list[Column]]:
-        """Return the columns that make a prediction, of each system by its name.
+        """Return the columns that form a prediction, for each system by its name.
 
         Args:
-            row: the column that was asked for.
-            section: the part of the report that was asked for.
-            beside: columns that hold no report.
-            references: the columns of the references, where this file holds both sides.
+            row: the requested column.
+            section: the requested section of the report.
+            beside: columns that are not reports.
+            references: the columns of the references, if this file holds both.
         """
         if self.lines is not None:
             if row is not None:
@@ -103,7 +103,7 @@ class Source:
         if not found and (references is None or references == [("reference",)]):
             found = self._first(name for name in _EITHER_NAMES if name in offered)
         if not found and "reference" in self.names and offered:
-            return {name: [(name,)] for name in offered}  # a run's file: a column is a system
+            return {name: [(name,)] for name in offered}  # in a run's file each column is a system
         if not found and references is None:
             found = self._sections(section) if section else self._sections(None)
         if not found and references is not None and references != [("reference",)]:
@@ -117,12 +117,12 @@ class Source:
         return {"predictions": found}
 
     def _first(self, wanted: Iterable[str]) -> list[Column]:
-        """Return the first of the wanted columns that the file has, in a list; none if none."""
+        """Return a list with the first of the wanted columns that the file has, or an empty one."""
         names = self.names
         return next(([(name,)] for name in wanted if name in names), [])
 
     def _sections(self, section: str | None) -> list[Column]:
-        """Return the columns of a section, or of those that there are."""
+        """Return the columns of a section, or by default of all sections in the file."""
         wanted = SECTION_NAMES if section is None else section.split("+")
         names = self.names
         found = [tuple(name for name in SECTION_NAMES[part] if name in names) for part in wanted]
@@ -139,14 +139,14 @@ class Source:
         )
 
     def described(self, systems: Iterable[Sequence[Column]]) -> str:
-        """Return where texts stand, in words."""
+        """Return a description of the columns that texts are taken from."""
         if self.lines is not None:
             return f"the lines of {self.path.name}"
         names = (repr(name) for columns in systems for column in columns for name in column)
         return f"{', '.join(names)} of {self.path.name}"
 
     def texts(self, columns: Sequence[Column]) -> Iterator[tuple[str, str, str | None]]:
-        """Yield place, id and text of each entry; None where the text is missing."""
+        """Yield position, id and text of each entry; the text is None if missing."""
         seen = set()
         [(name,)] = self._first(ID_NAMES)
         for number, (place, cells) in enumerate(self.entries):
@@ -185,7 +185,7 @@ class Source:
         return whole_characters(" ".join(written))
 
     def others(self, used: set[str]) -> dict[str, list[Any]]:
-        """Return the columns that hold no report, each with a value for each entry."""
+        """Return the columns that are not reports, each with a value for each entry."""
         return {
             name: [entry.cells.get(name) for entry in self.entries]
             for name in self.names
@@ -194,7 +194,7 @@ class Source:
 
 
 def are_sections(columns: Sequence[Column], section: str | None = None) -> bool:
-    """Return whether the columns are those of sections, or of ``section``, by their names."""
+    """Return whether the columns' names are those of sections, or of ``section``."""
     names = [set(column) for column in columns]
     if section is None:
         return bool(names) and set.union(*names) <= _SECTION_COLUMNS

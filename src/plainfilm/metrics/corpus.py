@@ -1,7 +1,7 @@
-"""A corpus: the reports from which a metric takes what it must know of a whole set.
+"""A corpus: the reports that a metric takes its corpus statistics from.
 
-With one given, a report's value does not depend on the batch that it is scored in: CIDEr-D as a
-reward takes its document frequencies from the training reports.
+With a given corpus, a report's value does not depend on the batch in which it is scored: CIDEr-D as
+a reward takes its document frequencies from the training reports.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,13 +19,13 @@ _AT_ONCE = 5_000  # reports whose n-grams are counted together
 
 
 class Corpus:
-    """Reports, and what metrics have taken from them, counted once and kept."""
+    """Reports, with a cache of the statistics that metrics take from them."""
 
     def __init__(self, reports: Iterable[str]) -> None:
-        """Keep ``reports``; nothing is counted yet.
+        """Store ``reports``; statistics are computed when needed.
 
         Raises:
-            MetricError: there is none, or one is not text.
+            MetricError: there is no report, or one is not text.
         """
         self.reports = tuple(reports) if not isinstance(reports, str) else ()
         if not self.reports or not all(isinstance(report, str) for report in self.reports):
@@ -39,18 +39,18 @@ class Corpus:
         return len(self.reports)
 
     def keep(self, name: str, count: Callable[[tuple[str, ...]], Any]) -> Any:
-        """Return what ``count`` takes from the reports; the second time under a name it is kept."""
+        """Return ``count(reports)``, cached under ``name``."""
         if name not in self._kept:
             self._kept[name] = count(self.reports)
         return self._kept[name]
 
     @property
     def digest(self) -> str:
-        """What reports these are, in whatever order."""
+        """Digest of the reports, independent of their order."""
         return str(self.keep("digest", _digest))
 
     def frequencies(self, tokenizer: "Tokenizer") -> "Frequencies":
-        """Return in how many of the reports each n-gram occurs, as words of ``tokenizer``."""
+        """Return the document frequency of each n-gram, in words of ``tokenizer``."""
         found: Frequencies = self.keep(
             f"frequencies, {tokenizer.name}", lambda reports: _frequencies(reports, tokenizer)
         )

@@ -1,8 +1,8 @@
-"""Small errors, made in a copy of a report: the edits of the perturbation test.
+"""The edits of the perturbation test: small errors made in a copy of a report.
 
-Each edit changes one thing that the report says, wherever it says it: a finding that is told in the
-findings and again in the impression is changed in both. Edits are rules on text, led by what the
-reader read of the original; a report that offers no place for one gives None.
+Each edit changes one thing that the report says, wherever it says it: a finding mentioned in the
+findings and again in the impression is changed in both. Edits are text rules guided by the findings
+that the reader read from the original; an edit that does not apply to a report returns None.
 """
 
 import random
@@ -13,7 +13,8 @@ from plainfilm.core import Finding, Observation, Side, Status
 from plainfilm.text.statements import name_of
 
 Edit = Callable[[str, Sequence[Finding], random.Random], str | None]
-"""From a report, its findings and a source of chance to the edited report; None if none fits."""
+"""Maps a report, its findings and a random generator to the edited report; None if the edit does
+not apply."""
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 _LIST_NUMBER = re.compile(r"\d{1,2}[.)]\s+")
@@ -29,7 +30,7 @@ _NOTHING_IN_PARTICULAR = re.compile(
     r"findings?|change\w*|pathology|evidence|\d|xxxx)\b",
     re.IGNORECASE,
 )
-"""What a denial denies where it names no finding: "no acute cardiopulmonary process"."""
+"""Objects of denials that name no finding, as in "no acute cardiopulmonary process"."""
 _SIDES = {"left": "right", "right": "left"}
 _SEVERITIES = {
     "trace": "large", "tiny": "large", "small": "large", "large": "small",
@@ -47,17 +48,19 @@ _TIPS = {
     "stomach": "esophagus", "above the carina": "in the right main bronchus",
 }  # fmt: skip
 _OTHER_SENSE = r"(?! (?:bowel|atri|ventric|heart|main|mainstem|upper quadrant|upper abdomen))"
-"""Words after which "small" is no grade, and "left" no side of a finding."""
+"""Following words with which "small" is not a grade ("small bowel") and "left" not a side ("left
+atrium")."""
 _DENIED = re.compile(r"\b(?:no|not|without|free of|negative for)\b", re.IGNORECASE)
 _SUBORDINATE = re.compile(
     r"(?:although|while|as|given|compared|since|if|when|again|otherwise|these|this|it)\b",
     re.IGNORECASE,
 )
-"""Openings of sentences that a "no" or "possible" in front would not fit."""
+"""Beginnings of sentences that cannot be preceded by "no" or "possible"."""
 _TIPPED = frozenset(
     ("endotracheal tube", "enteric tube", "PICC", "central line", "port", "dialysis catheter")
 )
-"""Devices whose tip can lie wrong; leads of a pacemaker belong into the heart."""
+"""Devices whose tip can be misplaced; pacemaker leads are not among them, as they belong in the
+heart."""
 _SIZE = re.compile(
     r"(?<![\d.])(\d+(?:\.\d+)?)"
     r"(?=(?:\s*(?:x|×|by)\s*\d+(?:\.\d+)?){0,2}\s*-?(?:mm|cm|millimet|centimet))",
@@ -111,23 +114,23 @@ def add_negation(text: str, findings: Sequence[Finding], chance: random.Random) 
 
 
 def swap_side(text: str, findings: Sequence[Finding], chance: random.Random) -> str | None:
-    """Exchange left and right, wherever one finding's side is told."""
+    """Swap left and right wherever one finding's side is mentioned."""
     one_sided = [f for f in findings if f.side in (None, Side.LEFT, Side.RIGHT)]
     return _replace(text, _SIDES, one_sided, chance, every=True)
 
 
 def change_severity(text: str, findings: Sequence[Finding], chance: random.Random) -> str | None:
-    """Exchange one finding's grade for its opposite."""
+    """Replace one finding's grade with its opposite."""
     return _replace(text, _SEVERITIES, findings, chance)
 
 
 def change_lobe(text: str, findings: Sequence[Finding], chance: random.Random) -> str | None:
-    """Put one finding into another lobe."""
+    """Move one finding to another lobe."""
     return _replace(text, _LOBES, findings, chance, every=True)
 
 
 def change_measurement(text: str, findings: Sequence[Finding], chance: random.Random) -> str | None:
-    """Make one finding ten times as large: 5 mm become 50 mm."""
+    """Make one finding ten times as large: 5 mm becomes 50 mm."""
 
     def enlarge(sentence: str) -> str:
         return _SIZE.sub(lambda match: f"{float(match[1]) * 10:g}", sentence)
@@ -137,7 +140,7 @@ def change_measurement(text: str, findings: Sequence[Finding], chance: random.Ra
 
 
 def misplace_tip(text: str, findings: Sequence[Finding], chance: random.Random) -> str | None:
-    """Put the tip of a tube or line where it must not lie."""
+    """Move the tip of a tube or line to a wrong position."""
     return _replace(text, _TIPS, [f for f in findings if f.detail in _TIPPED], chance)
 
 
@@ -164,13 +167,13 @@ def hallucinate(text: str, findings: Sequence[Finding], chance: random.Random) -
 
 
 def remove_finding(text: str, findings: Sequence[Finding], chance: random.Random) -> str | None:
-    """Leave out every sentence that mentions one finding."""
+    """Remove every sentence that mentions one finding."""
     changed = _change(text, _said_of_one(text, findings, chance), lambda sentence: "")
     return (" ".join(changed.split()) or None) if changed is not None else None
 
 
 def invent_comparison(text: str, findings: Sequence[Finding], chance: random.Random) -> str | None:
-    """Let a finding have worsened since a prior study that the report does not mention."""
+    """Claim that a finding has worsened since a prior study that the report does not mention."""
     told = {name_of(finding) for finding in findings if finding.change is not None}
     without = [finding for finding in findings if name_of(finding) not in told]
     sentences = _said_of_one(text, without, chance)[:1]
@@ -182,19 +185,19 @@ def invent_comparison(text: str, findings: Sequence[Finding], chance: random.Ran
 
 
 def shuffle_sentences(text: str, findings: Sequence[Finding], chance: random.Random) -> str | None:
-    """Put the sentences into another order, which changes no finding."""
+    """Shuffle the sentences, which changes no finding."""
     sentences = _SENTENCE_END.split(text)
     shuffled = chance.sample(sentences, len(sentences))
     return " ".join(shuffled) if shuffled != sentences else None
 
 
 def empty(text: str, findings: Sequence[Finding], chance: random.Random) -> str | None:
-    """Say nothing at all."""
+    """Return an empty report."""
     return "" if findings else None
 
 
 def loop(text: str, findings: Sequence[Finding], chance: random.Random) -> str | None:
-    """Say the first sentence over and over instead of the rest."""
+    """Repeat the first sentence over and over in place of the rest."""
     first = _SENTENCE_END.split(text)[0]
     return " ".join([first] * _LOOPS) if findings else None
 
@@ -219,7 +222,7 @@ EDITS: dict[str, Edit] = {
 
 
 def _sentence(finding: Finding) -> str:
-    """Return the sentence of a finding without its number in a list; "\\0" where it has none."""
+    """Return a finding's sentence without its list number; "\\0" if it has no sentence."""
     sentence = " ".join((finding.sentence or "").split())
     return _LIST_NUMBER.sub("", sentence, count=1) if _LIST_NUMBER.match(sentence) else (
         sentence or "\0"
@@ -232,7 +235,7 @@ def _said_of_one(
     chance: random.Random,
     fits: Callable[[str], object] = bool,
 ) -> list[str]:
-    """Return the sentences that mention one finding, drawn among those that a sentence fits."""
+    """Return the sentences of a random finding among those with a sentence that ``fits``."""
     sentences: dict[str, dict[str, None]] = {}
     for finding in findings:
         mentioned = (
@@ -246,7 +249,7 @@ def _said_of_one(
 
 
 def _said_alone(text: str, findings: Sequence[Finding], chance: random.Random) -> list[str]:
-    """Return the sentences of one finding that say nothing else, and that "no" can be put into."""
+    """Return the sentences about one finding alone that can be negated with "no"."""
     names: dict[str, set[str]] = {}
     for finding in findings:
         names.setdefault(_sentence(finding), set()).add(name_of(finding))
@@ -266,7 +269,7 @@ def _said_alone(text: str, findings: Sequence[Finding], chance: random.Random) -
 
 
 def _change(text: str, sentences: Iterable[str], change: Callable[[str], str]) -> str | None:
-    """Return the text with each of the sentences changed; None where that changes nothing."""
+    """Return the text with each of the sentences changed; None if that changes nothing."""
     changed = text
     for sentence in sentences:
         changed = changed.replace(sentence, change(sentence))
@@ -285,16 +288,16 @@ def _replace(
 
     Args:
         text: the report.
-        words: word → what stands for it.
-        findings: of which one is drawn.
-        chance: source of the choice.
-        every: replace every one of the words, as where sides are exchanged.
+        words: word → its replacement.
+        findings: findings, of which one is drawn at random.
+        chance: random generator.
+        every: replace all of the words, as when sides are swapped.
     """
     longest = sorted(words, key=len, reverse=True)
     pattern = re.compile(rf"\b(?:{'|'.join(longest)})\b{_OTHER_SENSE}", re.IGNORECASE)
 
     def stated(sentence: str) -> list[re.Match[str]]:
-        """Return the words of a sentence that are not denied."""
+        """Return the matches in a sentence that are not negated."""
         denied = _DENIED.search(sentence)
         return [m for m in pattern.finditer(sentence) if not denied or m.start() < denied.start()]
 
@@ -315,5 +318,5 @@ def _replace(
 
 
 def _uncapitalised(text: str) -> str:
-    """Return ``text`` without its opening capital, unless it opens with an abbreviation."""
+    """Return ``text`` with its first letter in lower case, unless it starts an abbreviation."""
     return text if text[:2].isupper() else text[:1].lower() + text[1:]

@@ -1,13 +1,13 @@
-"""Error table: what is wrong with each report, and how often over a set.
+"""Error table: the errors of each report, and their frequency over a set.
 
-Both reports are read into findings and held against each other by :mod:`plainfilm.text.matching`,
-which the error page and the finding-level metrics use too. The kinds are those that clinical error
-tables of this field count: hallucinated and omitted findings, each in two grades, wrong side or
-place, wrong severity or size, wrong certainty, wrong or invented comparison, a report that
-contradicts itself, and one that says nothing that can be read.
+Both reports are read into findings and compared by :mod:`plainfilm.text.matching`, which the error
+page and the finding-level metrics use too. The kinds of error are those of this field's clinical
+error tables: hallucinated and omitted findings, each in two grades, wrong side or place, wrong
+severity or size, wrong certainty, wrong or invented comparison, a report that contradicts itself,
+and an unreadable report.
 
-Which findings make an error major, or critical when omitted, is a list that a radiologist can read
-and mend (``plainfilm/text/significance.yaml``). It is a convention of this table, not a
+Which findings make an invention major, or an omission critical, is a list that a radiologist can
+read and revise (``plainfilm/text/significance.yaml``). It is a convention of this table, not a
 radiologist's judgement of the case.
 """
 
@@ -28,7 +28,7 @@ from plainfilm.text.matching import Kind, Matching
 
 
 class ErrorKind(StrEnum):
-    """What can be wrong with a report."""
+    """Kinds of error in a report."""
 
     HALLUCINATED_MAJOR = "hallucinated finding (major)"
     HALLUCINATED_MINOR = "hallucinated finding (minor)"
@@ -43,7 +43,7 @@ class ErrorKind(StrEnum):
 
 
 ACCURATE = "fully accurate"
-"""The row of reports without any error."""
+"""Name of the row for reports without any error."""
 
 ROWS: tuple[str, ...] = (ACCURATE, *ErrorKind)
 """The rows of the table."""
@@ -64,7 +64,7 @@ _KINDS: Mapping[tuple[Kind, bool], ErrorKind] = {
         for significant in (True, False)
     },
 }
-"""The row of each kind of difference; a comparison that is left out is no error of the table."""
+"""The row of each kind of difference; an omitted comparison is not an error in this table."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class ReportError:
 
     kind: ErrorKind
     what: str
-    """The finding, and what was said against what is so."""
+    """The finding, and the prediction's statement beside the reference's."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class ErrorTable:
         ]
 
     def shares(self) -> dict[str, float]:
-        """Return each row's share of all reports; a report counts in every row it belongs to."""
+        """Return each row's share of all reports; a report counts in every row that applies."""
         return {row: len(self.reports(row)) / len(self.errors) for row in ROWS}
 
     def scores(
@@ -104,9 +104,9 @@ class ErrorTable:
         """Return each row's share of ``pairs``, with its interval and signature.
 
         Args:
-            pairs: the reports that the table was made of.
-            section: the text that was read, where the pairs do not say it.
-            split: the data that was read, likewise.
+            pairs: the reports that the table was made from.
+            section: the text that was read, if the pairs do not say it.
+            split: the split that was read, likewise.
         """
         pairs = replace(pairs, section=section or pairs.section, split=split or pairs.split)
         members = {row: set(self.reports(row)) for row in ROWS}
@@ -131,11 +131,11 @@ class ErrorTable:
         }
 
     def to_dict(self, shares: Mapping[str, Score], *, only: str | None = None) -> dict[str, object]:
-        """Return the shares and each report's errors for JSON; of the reports of one row if asked.
+        """Return the shares and each report's errors, for JSON.
 
         Args:
-            shares: what :meth:`scores` returned.
-            only: the row whose reports are wanted.
+            shares: the output of :meth:`scores`.
+            only: name of a row, to include only its reports.
         """
         wanted = self.errors if only is None else self.reports(only)
         return {

@@ -1,12 +1,12 @@
-"""Reports from plain files: which column is which side, and what is missing.
+"""References and predictions from plain files.
 
-``.txt`` holds one report a line, and its order is what pairs it. The other forms hold an id and a
-text for each report. One file may hold both sides (ReXrank's does, where ``model_prediction``
-stands beside the reference's sections), or several systems: the ``predictions.jsonl`` that
-``plainfilm evaluate --output`` writes has a key for each row of its table.
+``.txt`` holds one report per line, paired by order. The other formats hold an id and a text for
+each report. One file may hold both references and predictions (ReXrank's does, with
+``model_prediction`` beside the reference's sections), or several systems: the ``predictions.jsonl``
+that ``plainfilm evaluate --output`` writes has a key for each row of its table.
 
-Which column is which side is decided once for a whole file, by its names alone, and never entry by
-entry: an entry without its prediction is missing one, whatever else it holds.
+Which columns hold references and which predictions is decided once for a whole file, by their names
+alone, and never entry by entry: an entry without its prediction lacks one, whatever else it holds.
 """
 
 import json
@@ -35,9 +35,9 @@ __all__ = [
 
 Side = Literal["references", "predictions"]
 Missing = Literal["refuse", "empty"]
-"""What becomes of an entry without its prediction: it is an error, or an empty report."""
+"""Treatment of an entry without its prediction: an error, or an empty report."""
 Reports = list[str] | dict[str, str]
-"""Texts in order (of a ``.txt``), or by id."""
+"""Texts in order (from a ``.txt``), or by id."""
 
 RUN_FILE = "predictions.jsonl"
 """The file of a run folder that holds the references and the reports of every row."""
@@ -45,9 +45,9 @@ SCORES_FILE = "scores.json"
 """The file of a run folder that holds the scores of every row."""
 
 STUDIES_FILE = "studies.jsonl"
-"""The file of a run folder that tells of its studies: institution, view and the like, by id."""
+"""The file of a run folder that describes its studies by id: institution, view and so on."""
 
-_NAMED = 3  # how many entries a message names
+_NAMED = 3  # maximum number of entries named in a message
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class ReportSet:
     columns: dict[str, list[Any]] = field(default_factory=dict)
     """The other columns of the references' file, each with a value for each reference."""
     notes: tuple[str, ...] = ()
-    """What a reader of the scores should know: which column was which side, what was missing."""
+    """Notes for the reader of the scores: which columns were used, and what was missing."""
 
 
 def read_report_set(
@@ -72,22 +72,23 @@ def read_report_set(
     language: str = "en",
     beside: Sequence[str] = (),
 ) -> ReportSet:
-    """Return the references and the predictions of two files, or of one that holds both.
+    """Return the references and the predictions from two files, or from one that holds both.
 
     Args:
         references: a file, or a run folder.
-        predictions: the other file; None where the first holds both sides.
-        row: the column of the predictions. Where it is left out and a file holds several systems
-            beside ``reference``, each of them is read.
-        section: the part to read of every text: a column of that name, or what stands under its
-            heading; all of it where left out. Predictions without any heading are taken whole.
-        missing: what becomes of an entry without its prediction.
-        language: of the reports, whose headings are looked for.
-        beside: columns that hold no report, so that they are taken for no system.
+        predictions: the other file; None if the first holds both.
+        row: the column of the predictions; default: all systems that the file holds beside
+            ``reference``.
+        section: the section of every text to read: the column of that name, or the text under its
+            heading; default: the whole text. Predictions without any heading are taken whole.
+        missing: treatment of an entry without its prediction.
+        language: language of the reports, for their headings.
+        beside: columns that are not reports, and so are not taken as systems.
 
     Raises:
-        InputError: a file is missing, of another form, empty, not UTF-8 or malformed; lacks an id,
-            a text, the column or the section; holds an id twice; or holds one side only.
+        InputError: a file is missing, of unknown format, empty, not UTF-8 or malformed; lacks an
+            id, a text, the column or the section; has a duplicate id; or holds only references or
+            only predictions.
     """
     check_section(section)
     truth = Source.read(_file(references))
@@ -117,13 +118,12 @@ def read_report_set(
 
 
 def read_reports(path: Path, side: Side, *, row: str | None = None) -> Reports:
-    """Return the reports of one side of a file: a list from ``.txt``, otherwise id → text.
+    """Return the references or the predictions of a file: a list from ``.txt``, else id → text.
 
     Args:
         path: the file, or a run folder.
-        side: which texts are asked for, where the file holds both.
-        row: the column of the predictions, where the file holds several systems; the first one
-            where left out.
+        side: which of the two to return, if the file holds both.
+        row: the column of the predictions, if the file holds several systems; default: the first.
 
     Raises:
         InputError: as for :func:`read_report_set`.
@@ -139,7 +139,7 @@ def read_reports(path: Path, side: Side, *, row: str | None = None) -> Reports:
 def read_pairs(
     references: Path, predictions: Path | None = None, *, row: str | None = None
 ) -> tuple[Reports, Reports]:
-    """Return the references and the predictions of one system, the first where there are several.
+    """Return the references and the predictions of one system, by default the first.
 
     Arguments and errors as for :func:`read_report_set`.
     """
@@ -168,7 +168,7 @@ def read_run(path: Path, row: str | None = None) -> tuple[dict[str, str], dict[s
 
 
 def read_column(path: Path, column: str, ids: Iterable[str]) -> list[Any]:
-    """Return a column of a table of studies (CSV, JSON or JSON lines), a value for each id.
+    """Return the values of a column for the given ids, from CSV, JSON or JSON lines.
 
     Raises:
         InputError: the file cannot be read, has no such column, or lacks an id.
@@ -187,10 +187,10 @@ def read_column(path: Path, column: str, ids: Iterable[str]) -> list[Any]:
 
 
 def read_scores(folder: Path) -> dict[str, dict[str, Score]]:
-    """Return the scores that a run folder holds: row → metric → score.
+    """Return the scores in a run folder: row → metric → score.
 
     Raises:
-        InputError: there is no ``scores.json``, or it is not as ``plainfilm evaluate`` writes it.
+        InputError: there is no ``scores.json``, or ``plainfilm evaluate`` did not write it.
     """
     path = folder / SCORES_FILE
     stored = parse_json(read_text(path), path, "the file")
@@ -205,15 +205,15 @@ def read_scores(folder: Path) -> dict[str, dict[str, Score]]:
 
 
 def write_pairs(path: Path, references: Mapping[str, str], predictions: Mapping[str, str]) -> None:
-    """Write both sides into one file that :func:`read_pairs` gives back.
+    """Write references and predictions into one file that :func:`read_pairs` reads back.
 
-    ``.csv`` and ``.jsonl`` hold id, reference and prediction. ``.json`` is ReXrank's form: an
-    object of id to ``section_findings``, ``section_impression`` and ``model_prediction``; the
-    reference as it is stands beside them as ``report``. A reference without a heading
-    "Impression:" goes into ``section_findings`` whole.
+    ``.csv`` and ``.jsonl`` hold id, reference and prediction. ``.json`` is ReXrank's format: an
+    object of id to ``section_findings``, ``section_impression`` and ``model_prediction``, with the
+    unchanged reference as ``report``. A reference without the heading "Impression:" goes entirely
+    into ``section_findings``.
 
     Raises:
-        InputError: the file's name has another suffix, or it cannot be written.
+        InputError: the file's name has another suffix, or the file cannot be written.
     """
     if path.suffix.lower() == ".json":
         studies = {
@@ -232,9 +232,9 @@ def write_pairs(path: Path, references: Mapping[str, str], predictions: Mapping[
 def report_rows(
     system: str, ids: Iterable[str], scores: Mapping[str, Score], metrics: Sequence[str]
 ) -> list[dict[str, str | float]]:
-    """Return a row for each report: its id, the system, and its own value of each metric.
+    """Return a row for each report: its id, the system, and the report's value of each metric.
 
-    ``scores`` were made with ``per_report=True``; without, there is no row.
+    ``scores`` must have been made with ``per_report=True``; otherwise there are no rows.
     """
     values = zip(*(scores[name].reports for name in metrics), strict=True)
     return [
@@ -244,7 +244,7 @@ def report_rows(
 
 
 def _file(path: Path) -> Path:
-    """Return the file that holds the reports: of a run folder, its predictions."""
+    """Return the file with the reports: for a run folder, its predictions file."""
     path = path / RUN_FILE if path.is_dir() else path
     check_suffix(path)
     return path
@@ -252,18 +252,18 @@ def _file(path: Path) -> Path:
 
 @dataclass(frozen=True)
 class _Choice:
-    """What is read of each text, and what becomes of a missing one."""
+    """Which section to read from each text, and how to treat a missing one."""
 
     section: str | None = None
     language: str = "en"
     missing: Missing = "refuse"
     notes: list[str] = field(default_factory=list)
-    """Where what was not as expected is noted."""
+    """Collects notes about anything unexpected."""
 
     def select(
         self, source: Source, columns: Sequence[Column], side: Side, ids: Sequence[str] = ()
     ) -> Reports:
-        """Return the texts of one side; ``ids`` are those of the other."""
+        """Return the references or the predictions; ``ids`` are those of the other."""
         found: list[tuple[str, str, str | None]]
         if source.lines is not None:
             found = [(f"line {n}", str(n), line) for n, line in enumerate(source.lines, 1)]
@@ -297,7 +297,7 @@ class _Choice:
     def _complain(
         self, source: Source, columns: Sequence[Column], side: Side, gone: Sequence[str]
     ) -> None:
-        """Raise an error that names the entries without a text, unless they are to be empty."""
+        """Raise an error that names the entries without a text, unless they count as empty."""
         if side == "predictions" and self.missing == "empty":
             return
         one = side.removesuffix("s")
@@ -316,7 +316,7 @@ class _Choice:
 
 
 def _named(place: str, key: str) -> str:
-    """Return an entry's place and its id, once."""
+    """Return an entry's position and id, without repeating the id."""
     return place if place.startswith("id ") else f"{place} (id {key!r})"
 
 
@@ -325,7 +325,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _rexrank_sections(text: str) -> dict[str, str]:
-    """Return the sections of "Findings: … Impression: …"; all is findings without headings."""
+    """Return the sections of "Findings: … Impression: …"; without headings, all is findings."""
     findings, heading, impression = text.partition("Impression:")
     if not heading:
         impression = ""

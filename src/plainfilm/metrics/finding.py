@@ -1,11 +1,10 @@
-"""Finding-level F1: the statements of two reports compared as sets, as finely as asked.
+"""Finding-level F1: the statements of two reports compared as sets, at several levels of detail.
 
 A report is read into findings. At the coarsest level a statement is an observation (for Other, its
-finer term) with its status; each further level adds what the finding says more: side, place,
-severity, change. Beside that line, one level compares the finer term of every finding, so that a
-central line is no pacemaker. The counts of matched, invented and missed statements are summed over
-reports.
-"Bilateral" stands for left and right, so that one of two sides earns half.
+finer term) with its status; each further level adds an attribute: side, place, severity, change.
+A separate level compares the finer term of every finding, so that a central line does not match a
+pacemaker. The counts of matched, invented and missed statements are summed over reports.
+"Bilateral" counts as left and right, so that one of two sides earns half.
 """
 
 import numpy as np
@@ -39,7 +38,7 @@ def finding_f1(pairs: Pairs, *, level: str) -> Statistics:
 
 
 def _counts(reference: set[Claim], prediction: set[Claim]) -> list[list[int]]:
-    """Return matched, invented and missed statements, each by status."""
+    """Return the numbers of matched, invented and missed statements, each by status."""
     return [
         [sum(statement[0] == status for statement in part) for status in _STATUSES]
         for part in (reference & prediction, prediction - reference, reference - prediction)

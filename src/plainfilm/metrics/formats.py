@@ -1,6 +1,6 @@
-"""The forms of report files: text, CSV, JSON lines and JSON, read into entries of named cells.
+"""Formats of report files: text, CSV, JSON lines and JSON, read into entries of named cells.
 
-A form is told by the file's suffix, and the separator of a CSV by its header. What a cell means
+The suffix determines the format, and a CSV's header its separator. The meaning of a cell
 (an id, a reference, a prediction) is decided in :mod:`plainfilm.metrics.files`.
 """
 
@@ -19,38 +19,38 @@ from plainfilm.core.spreadsheet import from_cell, to_cell
 
 SUFFIXES = (".txt", ".csv", ".jsonl", ".json")
 ID_NAMES = ("id", "study_id", "study", "uid")
-"""The names under which an id may stand, in order of preference."""
+"""Possible column names of an id, in order of preference."""
 
 _SEPARATORS = (",", ";", "\t", "|")
 _DECLARED = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)
-"""The line by which spreadsheets name the separator."""
+"""The first line with which spreadsheets declare the separator."""
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_SHOWN = 6  # names of columns in a message
+_SHOWN = 6  # maximum number of column names in a message
 
 
 class Entry(NamedTuple):
-    """One report of a file, or several of one study."""
+    """One entry of a file: a report, or several reports of one study."""
 
     place: str
-    """Where it stands, for messages: "row 3", "line 2", "id 'a'"."""
+    """Position of the entry, for messages: "row 3", "line 2", "id 'a'"."""
     cells: Mapping[str, Any]
 
 
 def whole_characters(text: str) -> str:
-    """Return ``text`` with each lone surrogate, which is half a character, as U+FFFD."""
+    """Return ``text`` with lone surrogates (halves of a character) replaced by U+FFFD."""
     return _SURROGATE.sub("\ufffd", text)
 
 
 def read_entries(path: Path) -> list[Entry]:
     """Return the entries of a CSV, JSON or JSON lines file.
 
-    Names of cells are stripped. The known ones among them (ids, sides, sections) may be written in
-    capitals and with spaces: "Study ID" is ``study_id``.
+    Column names are stripped. The known ones (ids, references, predictions, sections) may contain
+    capitals and spaces: "Study ID" is ``study_id``.
 
     Raises:
-        InputError: the file is missing, of another form, empty or malformed; the message names the
-            row, line or entry.
+        InputError: the file is missing, of another format, empty or malformed; the message names
+            the row, line or entry.
     """
     read = {".csv": _read_csv, ".jsonl": _read_json_lines, ".json": _read_json}
     entries = read[path.suffix.lower()](read_text(path), path)
@@ -60,7 +60,7 @@ def read_entries(path: Path) -> list[Entry]:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Return the reports of a ``.txt`` file, one a line.
+    """Return the reports of a ``.txt`` file, one per line.
 
     Raises:
         InputError: the file is missing, empty or not UTF-8.
@@ -69,7 +69,7 @@ def read_lines(path: Path) -> list[str]:
 
 
 def check_suffix(path: Path) -> None:
-    """Raise InputError where a file's name has no known suffix."""
+    """Raise InputError if a file's name has no known suffix."""
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"{path}: expected a file of {', '.join(SUFFIXES)}, got {path.suffix!r}")
 
@@ -99,7 +99,7 @@ def parse_json(text: str, path: Path, place: str) -> Any:
     """Return the value of a JSON text.
 
     Raises:
-        InputError: it is no JSON, is nested too deeply, or an object in it has a key twice.
+        InputError: the text is not JSON, is nested too deeply, or an object has a duplicate key.
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -152,14 +152,14 @@ def _object(value: Any, path: Path, place: str) -> Entry:
 
 
 def _read_csv(content: str, path: Path) -> list[Entry]:
-    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # a report is as long as it is
+    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # do not limit the length of a report
     separator, table = _separator(content)
     try:
         records = list(csv.reader(io.StringIO(table, newline=""), delimiter=separator, strict=True))
     except csv.Error as error:
         raise InputError(f"{path}: not CSV: {error}") from error
     rows = [(number, record) for number, record in enumerate(records, 1) if record]
-    while rows and not any(cell.strip() for cell in rows[-1][1]):  # a spreadsheet's empty end
+    while rows and not any(cell.strip() for cell in rows[-1][1]):  # empty rows of a spreadsheet
         rows.pop()
     if not rows:
         return []
@@ -180,7 +180,7 @@ def _read_csv(content: str, path: Path) -> list[Entry]:
 
 
 def _separator(content: str) -> tuple[str, str]:
-    """Return the separator of a CSV, as its header shows it, and the table without "sep="."""
+    """Return a CSV's separator, detected from its header, and its content without "sep="."""
     if declared := _DECLARED.match(content):
         return declared[1], content[declared.end() :]
     header = content.lstrip("\r\n").split("\n", 1)[0].rstrip("\r")
@@ -197,7 +197,7 @@ def _named(separator: str) -> str:
 
 
 def _check_once(names: Sequence[str], path: Path, place: str) -> None:
-    """Raise an error where a name that is not empty stands twice."""
+    """Raise an error if a non-empty name occurs twice."""
     if twice := [name for name in dict.fromkeys(names) if name and names.count(name) > 1]:
         raise InputError(
             f"{path}: {place} names {twice[0]!r} {names.count(twice[0])} times ({_shown(names)}): "
@@ -214,21 +214,21 @@ KNOWN_NAMES = frozenset(
     (*ID_NAMES, "reference", "prediction", "model_prediction", "text", "report",
      "section_findings", "section_impression", "findings", "impression")
 )  # fmt: skip
-"""The names that say what a cell is."""
+"""Column names with a known meaning."""
 
 
 def plain_name(name: str) -> str:
-    """Return a column's name without space around it; a known one as it is usually written."""
+    """Return a column's name without surrounding space; a known one in its standard spelling."""
     stripped = whole_characters(name).strip()
     known = re.sub(r"[\s\-]+", "_", stripped.lower())
     return known if known in KNOWN_NAMES else stripped
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows with the same keys as ``.csv`` or ``.jsonl``; NaN is left empty, or null.
+    """Write rows with the same keys as ``.csv`` or ``.jsonl``; NaN becomes empty, or null.
 
     Raises:
-        InputError: the file's name has another suffix, or it cannot be written.
+        InputError: the file's name has another suffix, or the file cannot be written.
     """
     cells = [
         {name: None if isinstance(cell, float) and math.isnan(cell) else cell
@@ -240,7 +240,8 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         write_content(path, "".join(lines))
     elif path.suffix.lower() == ".csv":
         table = io.StringIO(newline="")
-        # The module quotes what holds its line end, not a carriage return, which ends lines too.
+        # csv quotes cells with its own line terminator, but not those with a carriage return, which
+        # also ends a line.
         odd = any("\r" in str(cell) for row in cells for cell in row.values())
         writer = csv.DictWriter(
             table,
@@ -256,10 +257,10 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def write_content(path: Path, content: str) -> None:
-    """Write a file whole or not at all.
+    """Write a file atomically.
 
     Raises:
-        InputError: it cannot be written.
+        InputError: the file cannot be written.
     """
     try:
         write_atomically(path, whole_characters(content))

@@ -1,8 +1,8 @@
 """Document frequencies: in how many references each n-gram occurs, counted block by block.
 
-What CIDEr-D needs to know of the whole set before it can score the first pair. The words and
-n-grams of the references are numbered as they come, and kept as sorted arrays of whole numbers: 16
-bytes for each distinct n-gram, however many references there are.
+CIDEr-D needs them for the whole set before it can score the first pair. The words and n-grams of
+the references are numbered in order of appearance and kept as sorted integer arrays: 16 bytes for
+each distinct n-gram, however many references there are.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ _UNKNOWN = -1
 
 
 class Frequencies:
-    """In how many of the references added so far each n-gram occurs."""
+    """Document frequencies of the n-grams in the references added so far."""
 
     def __init__(self, order: int) -> None:
         """Count n-grams of up to ``order`` words."""
@@ -25,7 +25,7 @@ class Frequencies:
 
     @property
     def vocabulary(self) -> int:
-        """How many distinct words the references have."""
+        """Number of distinct words in the references."""
         return len(self._words)
 
     @property
@@ -34,7 +34,7 @@ class Frequencies:
         return any((table.frequency < self.references).any() for table in self._tables)
 
     def add(self, ngrams: Ngrams, references: int) -> None:
-        """Add the n-grams of a block's references, so many of them."""
+        """Add the n-grams of a block of ``references`` references."""
         self.references += references
         occurs = [_in_references(counts) for counts in ngrams.counts]
         for number, word in enumerate(ngrams.words):
@@ -48,7 +48,7 @@ class Frequencies:
             prefix_numbers = table.find(keys)[0]
 
     def of(self, ngrams: Ngrams) -> list[Array]:
-        """Return for each order the frequency of each n-gram, (n-grams,); 0 where unknown."""
+        """Return the frequency of each n-gram, (n-grams,), for each order; 0 for unknown ones."""
         numbers = self._word_numbers(ngrams)
         prefix_numbers: Integers = np.zeros(1, dtype=np.int64)
         found = []
@@ -62,7 +62,7 @@ class Frequencies:
 
 
 class _Table:
-    """Keys of n-grams in order, each with its number and its frequency."""
+    """Sorted keys of n-grams, each with its number and frequency."""
 
     def __init__(self) -> None:
         self._keys: Integers = np.zeros(0, dtype=np.int64)
@@ -70,7 +70,7 @@ class _Table:
         self.frequency = np.zeros(0, dtype=np.int32)
 
     def add(self, keys: Integers, frequency: Integers) -> None:
-        """Add ``frequency`` to each of ``keys``, which are distinct."""
+        """Add ``frequency`` to the frequencies of ``keys``, which must be distinct."""
         place, known = self._places(keys)
         self.frequency[place[known]] += frequency[known].astype(np.int32)
         new = np.flatnonzero(~known)
@@ -91,7 +91,7 @@ class _Table:
         return numbers, frequency
 
     def _places(self, keys: Integers) -> tuple[Integers, "np.typing.NDArray[np.bool_]"]:
-        """Return where each of ``keys`` stands, and whether it does."""
+        """Return the index of each of ``keys``, and whether the key exists."""
         place = np.searchsorted(self._keys, keys)
         known = place < len(self._keys)
         known[known] = self._keys[place[known]] == keys[known]
@@ -99,12 +99,12 @@ class _Table:
 
 
 def _in_references(counts: Counts) -> Integers:
-    """Return in how many of the block's references each n-gram occurs."""
+    """Return the number of the block's references in which each n-gram occurs."""
     return np.bincount(counts.gram[counts.text % 2 == 0], minlength=len(counts.last))
 
 
 def _keys(counts: Counts, prefix_numbers: Integers, word_numbers: Integers) -> Integers:
-    """Return prefix and last word of each n-gram in one number; negative where one is unknown."""
+    """Return prefix and last word of each n-gram as one number; negative if either is unknown."""
     if not len(counts.last):
         return counts.last
     prefix, last = prefix_numbers[counts.prefix], word_numbers[counts.last]

@@ -1,7 +1,7 @@
 """BLEU, ROUGE-L and CIDEr-D as ``pycocoevalcap`` 1.2 computes them, and plain word overlap.
 
-With one reference per report, each follows the formula of that program, its smoothing constants
-included, so that the values are equal to rounding error on the same tokens. None of them reads a
+With one reference per report, each follows that program's formula including its smoothing
+constants, so that values on the same tokens agree to rounding error. None of them understands a
 report: all count shared words.
 
 Sources: Papineni et al. 2002 (BLEU), Lin 2004 (ROUGE-L), Vedantam et al. 2015 (CIDEr, CIDEr-D).
@@ -23,7 +23,7 @@ _ORDER = 4
 
 
 def bleu(pairs: Pairs, *, order: int) -> Statistics:
-    """Return BLEU-``order``: the geometric mean of clipped n-gram precisions, times brevity."""
+    """Return BLEU-``order``: geometric mean of clipped n-gram precisions × brevity penalty."""
 
     def value(totals: Array) -> Array:
         matched, offered = totals[..., :order], totals[..., order : 2 * order]
@@ -42,7 +42,7 @@ def bleu(pairs: Pairs, *, order: int) -> Statistics:
 
 
 def token_overlap(pairs: Pairs, *, measure: Literal["precision", "recall", "f1"]) -> Statistics:
-    """Return precision, recall or F1 of words in any order, each counted as often as said."""
+    """Return precision, recall or F1 of the bags of words."""
 
     def value(totals: Array) -> Array:
         matched, reference, prediction = np.moveaxis(totals, -1, 0)
@@ -59,10 +59,10 @@ def token_overlap(pairs: Pairs, *, measure: Literal["precision", "recall", "f1"]
 
 
 def token_accuracy(pairs: Pairs) -> Statistics:
-    """Return the share of right decisions "does the report hold this word?".
+    """Return the share of right decisions "does the report contain this word?".
 
-    Each report has one decision for each word of the vocabulary, which is the corpus' or else the
-    references'; any other word is none of them.
+    Each report has one decision for each word of the vocabulary, which is that of the corpus if
+    given, else of the references; other words are ignored.
     """
     frequencies = pairs.whole.frequencies
     words = pairs.ngrams.counts[0]
@@ -82,7 +82,7 @@ def token_accuracy(pairs: Pairs) -> Statistics:
 
 
 def rouge_l(pairs: Pairs) -> Statistics:
-    """Return ROUGE-L: the F-measure (β = 1.2) of the longest common subsequence, mean of reports.
+    """Return ROUGE-L: the mean over reports of the longest common subsequence's F-measure (β=1.2).
 
     As in ``pycocoevalcap``, an empty text counts as one empty word.
     """
@@ -103,7 +103,8 @@ def _rouge_l(reference: Sequence[str], prediction: Sequence[str]) -> float:
 def longest_common_subsequence(first: Sequence[str], second: Sequence[str]) -> int:
     """Return the length of the longest common subsequence of two token sequences.
 
-    Bit-parallel (Hyyrö 2004): one column of the usual table is one integer, whose zeros count.
+    Bit-parallel (Hyyrö 2004): an integer encodes one column of the dynamic programming table; its
+    zero bits count the length.
     """
     positions: dict[str, int] = {}
     bit = 1
@@ -122,8 +123,8 @@ def cider_d(pairs: Pairs) -> Statistics:
     """Return CIDEr-D: ten times the mean cosine of clipped tf-idf n-gram vectors, length-penalised.
 
     Without a corpus the document frequencies are those of all references given, so a report's value
-    depends on the set it is scored in, and one report alone has none: where no n-gram tells
-    references apart, the value is undefined.
+    depends on the set it is scored with. If every n-gram occurs in every reference, as with a
+    single report, the value is undefined.
     """
     reports = len(pairs)
     frequencies = pairs.whole.frequencies

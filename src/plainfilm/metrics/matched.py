@@ -1,11 +1,11 @@
-"""Metrics of matched findings, report by report, without any weights.
+"""Metrics of matched findings, computed for each report, without a neural network.
 
-Both reports are read into findings and held against each other by :mod:`plainfilm.text.matching`;
-the error table counts the same differences. Each metric here is a mean over reports, or a sum of
-theirs, so that each can serve as a reward.
+Both reports are read into findings and compared by :mod:`plainfilm.text.matching`; the error table
+counts the same differences. Each metric is a mean over reports or computed from sums over them, so
+that each can serve as a reward.
 
-Two empty texts are undefined. A prediction that can't be read (empty, a loop, another language) is
-at the worst, whatever its reference says.
+Two empty texts are undefined. An unreadable prediction (empty, a loop, another language) gets the
+worst value, whatever its reference says.
 """
 
 import math
@@ -23,7 +23,7 @@ from plainfilm.text.matching import Kind, Mark, Matching
 from plainfilm.text.statements import Statement, name_of
 
 COUNTED = (*Kind, "contradiction", "unreadable")
-"""The kinds of error that are counted."""
+"""Kinds of error that are counted."""
 
 _WRONG = ("hallucinated", "omitted", "contradicted", "differs")
 
@@ -31,14 +31,14 @@ _WRONG = ("hallucinated", "omitted", "contradicted", "differs")
 def error_score(pairs: Pairs, *, significant: bool) -> Statistics:
     """Return the mean of 1 / (1 + errors) over reports; its parts are the errors by kind.
 
-    The kinds are those that CheXprompt asks a language model for (Zambrano Chaves et al. 2024):
-    false and omitted findings, wrong place, wrong severity, a comparison that is invented or left
-    out, each clinically significant or not; and further wrong certainty, contradictions and an
-    unreadable report. UniRG's reward takes half of this value.
+    The kinds are those that CheXprompt has a language model count (Zambrano Chaves et al. 2024):
+    false and omitted findings, wrong place, wrong severity, invented and omitted comparisons, each
+    clinically significant or not; and in addition wrong certainty, contradictions and an
+    unreadable report. In UniRG's reward this value has weight one half.
 
     Args:
         pairs: the reports.
-        significant: count errors that would usually change what is done next alone.
+        significant: count only errors that would usually change the patient's management.
     """
     rows = []
     for report in _reports(pairs):
@@ -56,7 +56,7 @@ def error_score(pairs: Pairs, *, significant: bool) -> Statistics:
 
 
 def _errors(report: "_Report") -> Array:
-    """Return how many errors of each kind a report has: (kinds, [insignificant, significant])."""
+    """Return a report's number of errors of each kind: (kinds, [insignificant, significant])."""
     counts = np.zeros((len(COUNTED), 2))
     place = {kind: number for number, kind in enumerate(COUNTED)}
     for difference in report.matching.differences:
@@ -80,9 +80,9 @@ def _error_parts(totals: Array) -> dict[str, float]:
 def matched_findings(pairs: Pairs) -> Statistics:
     """Return matched / (matched + significant errors), mean over reports: GREEN's formula.
 
-    Matched are the statements that both reports make, denials among them, without a significant
+    Matched are the statements, including denials, that both reports make without a significant
     error. GREEN (Ostmeier et al. 2024) has a language model count both; here the reader does, so
-    the values are not GREEN's.
+    the values differ from GREEN's.
     """
 
     def value(report: _Report) -> float:
@@ -96,11 +96,11 @@ def matched_findings(pairs: Pairs) -> Statistics:
 
 
 def finding_match(pairs: Pairs) -> Statistics:
-    """Return the F1 of abnormal findings with part of the credit for a part that is right.
+    """Return the F1 of abnormal findings with partial credit, mean over reports.
 
-    Findings pair as in the error table. A pair's credit is the share of what the reference says of
-    the finding (that it is there, its side, place, grade or size, certainty, change) and the
-    prediction does not say otherwise. Undefined where neither report mentions anything abnormal.
+    Findings are paired as in the error table. A pair's credit is the share of the reference's
+    attributes of the finding (presence, side, place, grade or size, certainty, change) that the
+    prediction does not contradict. Undefined if neither report mentions anything abnormal.
     """
 
     def value(report: _Report) -> float:
@@ -119,7 +119,7 @@ def finding_match(pairs: Pairs) -> Statistics:
 
 
 def _credit(truth: Statement, said: Statement, wrong: Mapping[int, set[Kind]]) -> float:
-    """Return the share of what ``truth`` says that ``said`` does not say otherwise."""
+    """Return the share of the attributes of ``truth`` that ``said`` does not contradict."""
     told = {
         Kind.CERTAINTY: True,
         Kind.PLACE: bool(truth.side or truth.places),
@@ -132,11 +132,12 @@ def _credit(truth: Statement, said: Statement, wrong: Mapping[int, set[Kind]]) -
 
 
 def sentence_score(pairs: Pairs, *, measure: Literal["precision", "recall", "f1"]) -> Statistics:
-    """Return the share of sentences that the other report confirms, summed over reports.
+    """Return the share of sentences that the other report supports, summed over reports.
 
-    Precision is of the prediction's sentences, recall of the reference's. A sentence is borne out
-    where each of its findings is in the other report and nothing said of it differs. Left out are
-    sentences without a finding, and those that deny what the other report doesn't speak of.
+    Precision is over the prediction's sentences, recall over the reference's. A sentence is
+    supported if each of its findings is in the other report with no conflicting attribute.
+    Sentences without a finding, and denials of something the other report does not mention, are
+    left out.
     """
     rows = []
     for matching in pairs.matchings:
@@ -170,7 +171,7 @@ def sentence_score(pairs: Pairs, *, measure: Literal["precision", "recall", "f1"
 
 
 def _judged(findings: Iterable[Finding], marks: Iterable[Mark | None]) -> tuple[int, int]:
-    """Return how many sentences are confirmed, and how many are not."""
+    """Return the numbers of supported and of unsupported sentences."""
     words: dict[str, list[str]] = {}
     for number, (finding, mark) in enumerate(zip(findings, marks, strict=True)):
         if mark is not None:
@@ -182,7 +183,7 @@ def _judged(findings: Iterable[Finding], marks: Iterable[Mark | None]) -> tuple[
 def temporal_f1(pairs: Pairs) -> Statistics:
     """Return the F1 of changes since the prior study, mean over reports.
 
-    A change is a finding with what became of it: edema, worse. Two reports without any have 1.
+    A change is a pair such as (edema, worse). Two reports without any change score 1.
     """
 
     def value(report: _Report) -> float:
@@ -207,7 +208,7 @@ def _changes(findings: Iterable[Finding]) -> set[tuple[str, Change]]:
 
 
 class _Report(NamedTuple):
-    """What is known of one pair of reports."""
+    """The comparison of one pair of reports."""
 
     matching: Matching
     contradictions: Sequence[Contradiction]
@@ -230,7 +231,7 @@ def _reports(pairs: Pairs) -> Iterator[_Report]:
 
 
 def _mean(pairs: Pairs, value: Callable[[_Report], float], what: str) -> Statistics:
-    """Return the mean over reports of a value; two empty texts are left out."""
+    """Return the mean over reports of a value; pairs of empty texts are left out."""
     values = [math.nan if report.empty else value(report) for report in _reports(pairs)]
     return mean_of(np.array(values), **_protocol(pairs, what))
 

@@ -1,9 +1,9 @@
-"""METEOR 1.5 by its reference program, the Java archive that ``pycocoevalcap`` 1.2 carries.
+"""METEOR 1.5 by its reference program, the Java archive in ``pycocoevalcap`` 1.2.
 
-The program aligns each pair (exact words, stems, synonyms, paraphrases) and prints 23 counts. Those
+The program aligns each pair (exact words, stems, synonyms, paraphrases) and prints 23 counts. They
 are summed here and turned into the score by the published formula (Denkowski and Lavie 2014,
-English), which gives the program's own corpus and segment scores to rounding error. Other programs
-called METEOR give other numbers.
+English), which reproduces the program's own corpus and segment scores to rounding error. Other
+programs called METEOR give other numbers.
 """
 
 import atexit
@@ -48,7 +48,7 @@ def meteor(pairs: Pairs) -> Statistics:
             f"METEOR's program printed {len(odd[0])} numbers for a pair, expected {_COLUMNS}"
         )
     rows = np.array(table, dtype=np.float64).reshape(-1, _COLUMNS)
-    # A pair aligned whole in one piece counts as having no break between pieces.
+    # A pair aligned completely in one chunk has a fragmentation of 0.
     whole = (rows[:, 20] == 1) & (rows[:, 21] == rows[:, 0]) & (rows[:, 22] == rows[:, 1])
     rows[whole, 20] = 0
     return Statistics(
@@ -59,15 +59,15 @@ def meteor(pairs: Pairs) -> Statistics:
 
 
 def _line(tokens: Sequence[str]) -> str:
-    """Return tokens as the program reads them; three bars, which part its fields, stand apart."""
+    """Return tokens in the program's format; its field separator, three bars, is split up."""
     return " ".join(tokens).replace("|||", "| | |")
 
 
 def _value(totals: Array) -> Array:
-    """Return METEOR of summed counts (..., 23).
+    """Return METEOR from summed counts (..., 23).
 
     Columns: words of prediction and reference, their function words; for each stage the matched
-    content words of both, then the matched function words of both; pieces; matched words of both.
+    content words of both, then the matched function words of both; chunks; matched words of both.
     """
     sides = []
     for side in (0, 1):  # prediction, reference
@@ -84,7 +84,7 @@ def _value(totals: Array) -> Array:
 
 
 def _run(lines: Sequence[str]) -> list[str]:
-    """Return what the program prints for each of ``lines``."""
+    """Return the program's output for each of ``lines``."""
     with _ONE_AT_A_TIME:
         program = _program()
         given, answers = cast("IO[bytes]", program.stdin), cast("IO[bytes]", program.stdout)

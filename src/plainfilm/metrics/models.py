@@ -1,7 +1,7 @@
-"""Models that metrics use: a plain table of names, and how each is loaded and described.
+"""Models that metrics use: a registry of names, loaders and descriptions.
 
-None of them ships with plainfilm. A user gives the path of each (``score(…, models={…})``, or
-``--model NAME=PATH`` on the command line), and the signature names the checkpoint that answered.
+None of them ships with plainfilm. The user gives the path of each (``score(…, models={…})``, or
+``--model NAME=PATH`` on the command line), and the signature names the checkpoint that was used.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,14 +17,14 @@ from plainfilm.core.word import describe
 
 @dataclass(frozen=True)
 class Model:
-    """How a model that metrics use is loaded."""
+    """How to load a model that metrics use."""
 
     loader: str
-    """``module:function``, which takes the path first."""
+    """``module:function``, whose first argument is the path."""
     example: str
-    """What to give after ``--model``."""
+    """Example of the value of ``--model``."""
     what: str
-    """What it is, and where it comes from."""
+    """What the model is, and where to get it."""
 
 
 MODELS: dict[str, Model] = {
@@ -58,7 +58,7 @@ def require(models: Mapping[str, Any], name: str, metric: str) -> Any:
     """Return ``models[name]``, which ``metric`` uses.
 
     Raises:
-        MetricError: it was not given; the message says what to give.
+        MetricError: the model was not given; the message says how to give it.
     """
     if name in models:
         return models[name]
@@ -71,7 +71,7 @@ def require(models: Mapping[str, Any], name: str, metric: str) -> Any:
 
 
 def check_names(models: Mapping[str, Any]) -> None:
-    """Raise MetricError where ``models`` has a name that no metric uses."""
+    """Raise MetricError if ``models`` has a name that no metric uses."""
     if unknown := [name for name in models if name not in MODELS]:
         raise MetricError(f"no metric uses a model {unknown[0]!r}: choose from {', '.join(MODELS)}")
 
@@ -81,7 +81,7 @@ def load_models(descriptions: Iterable[str]) -> dict[str, Any]:
 
     Raises:
         MetricError: a description is malformed, or names an unknown model or option.
-        ModelError: a file is missing, or is not what it should be.
+        ModelError: a file is missing or malformed.
     """
     models = {}
     for description in descriptions:

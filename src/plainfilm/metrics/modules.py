@@ -1,11 +1,11 @@
-"""The metrics under the interfaces of other tools.
+"""The metrics with the interfaces of other tools.
 
 - :func:`load`: as a module of Hugging Face's ``evaluate`` (``add_batch``, ``compute``).
 - :func:`torch_metric`: as a ``torchmetrics.Metric``, whose state is a sum of rows, so that it is
-  reduced over processes as any other.
-- :func:`reward`: as a reward of TRL's GRPO, a value for each completion.
+  reduced over processes like any other.
+- :func:`reward`: as a reward function for TRL's GRPO, with a value for each completion.
 
-All three are thin: what is computed, and by which protocol, is what :func:`plainfilm.score` does.
+All three are thin wrappers: values and protocol are those of :func:`plainfilm.score`.
 """
 
 import math
@@ -18,14 +18,14 @@ from plainfilm.metrics.registry import resolve
 from plainfilm.metrics.scoring import align, measure, score
 
 Completion = str | Sequence[Mapping[str, Any]]
-"""A text, or the messages of a chat, of which the last one's content counts."""
+"""A text, or the messages of a chat, of which the last one's content is used."""
 
 
 class Module:
     """Metrics that collect pairs of reports and score them together."""
 
     def __init__(self, metrics: Sequence[str], scoring: Scoring) -> None:
-        """Collect nothing yet.
+        """Create a module without any pairs.
 
         Raises:
             MetricError: a metric is unknown.
@@ -36,14 +36,14 @@ class Module:
         self._predictions: list[str] = []
 
     def add(self, *, prediction: str, reference: str) -> None:
-        """Collect one pair."""
+        """Add one pair."""
         self.add_batch(predictions=[prediction], references=[reference])
 
     def add_batch(self, *, predictions: Sequence[str], references: Sequence[str]) -> None:
-        """Collect pairs.
+        """Add pairs.
 
         Raises:
-            MetricError: there are not as many of both.
+            MetricError: the numbers of predictions and references differ.
         """
         if len(predictions) != len(references):
             raise MetricError(
@@ -59,10 +59,10 @@ class Module:
         predictions: Sequence[str] | None = None,
         references: Sequence[str] | None = None,
     ) -> dict[str, float]:
-        """Return the value of each metric on all that was collected and given, and forget it.
+        """Return the value of each metric on all pairs added and given, and reset the module.
 
         Raises:
-            MetricError: there is nothing to score, or not as many predictions as references.
+            MetricError: there are no pairs, or the numbers of predictions and references differ.
         """
         if predictions is not None or references is not None:
             self.add_batch(predictions=predictions or [], references=references or [])
@@ -73,14 +73,14 @@ class Module:
 
 
 def load(*metrics: str, **options: Unpack[Options]) -> Module:
-    """Return metrics as a module of ``evaluate``: ``load("micro-f1-14").compute(...)``.
+    """Return metrics as a module like those of ``evaluate``: ``load("micro-f1-14").compute(...)``.
 
     Args:
         metrics: names as for :func:`plainfilm.score`.
         options: fields of :class:`plainfilm.metrics.Scoring`.
 
     Raises:
-        MetricError: a metric is unknown, or none is named.
+        MetricError: a metric is unknown, or none was named.
     """
     return Module(metrics, Scoring.of(None, options))
 
@@ -88,20 +88,19 @@ def load(*metrics: str, **options: Unpack[Options]) -> Module:
 def reward(
     metric: str, *, reference: str = "reference", **options: Unpack[Options]
 ) -> Callable[..., list[float | None]]:
-    """Return a metric as a reward function of TRL: completions in, a value for each out.
+    """Return a metric as a reward function for TRL: completions in, a value for each out.
 
-    A value that is undefined is None, which TRL leaves out. Of a metric whose lower values are
-    better the negative is returned.
+    An undefined value is None, which TRL ignores. A metric for which lower is better is negated.
 
     Args:
-        metric: its name.
-        reference: the column of the data set that holds what radiologists wrote.
-        options: fields of :class:`plainfilm.metrics.Scoring`; ``corpus`` gives the reports that
+        metric: name of the metric.
+        reference: the dataset's column with the radiologists' reports.
+        options: fields of :class:`plainfilm.metrics.Scoring`; ``corpus`` holds the reports that
             CIDEr-D takes its document frequencies from.
 
     Raises:
-        MetricError: the metric is unknown, or would take what it knows of a whole set from the
-            batch, so that a completion's reward depended on the others.
+        MetricError: the metric is unknown, or needs statistics of a whole set and no corpus is
+            given, so that a completion's reward would depend on its batch.
     """
     (described,) = resolve([metric]).values()
     scoring = Scoring.of(None, options)
@@ -126,7 +125,7 @@ def reward(
         values = (sign * value for value in found.value(found.rows).tolist())
         return [None if math.isnan(value) else value for value in values]
 
-    function.__name__ = metric.replace("-", "_")  # what TRL logs it under
+    function.__name__ = metric.replace("-", "_")  # the name under which TRL logs it
     return function
 
 
@@ -139,16 +138,16 @@ def _text(completion: Completion) -> str:
 def torch_metric(metric: str, **options: Unpack[Options]) -> Any:
     """Return a metric as a ``torchmetrics.Metric``: ``update(preds, target)``, ``compute()``.
 
-    Its state is the sum of the reports' rows, which is summed over processes; nothing is kept of
-    the texts.
+    Its state is the sum of the reports' rows, which is summed over processes; the texts are not
+    kept.
 
     Args:
-        metric: its name.
+        metric: name of the metric.
         options: fields of :class:`plainfilm.metrics.Scoring`.
 
     Raises:
-        MetricError: the metric is unknown, or takes what it knows of a whole set from the
-            references, and no corpus is given.
+        MetricError: the metric is unknown, or needs statistics of a whole set and no corpus is
+            given.
         MissingDependencyError: torchmetrics is not installed.
     """
     try:
@@ -186,7 +185,7 @@ def torch_metric(metric: str, **options: Unpack[Options]) -> Any:
             self.totals += torch.from_numpy(found.totals)
 
         def compute(self) -> "torch.Tensor":
-            """Return the value on all that was added."""
+            """Return the value on all pairs added."""
             return torch.tensor(float(empty.value(self.totals.cpu().numpy())))
 
     return ReportMetric()

@@ -1,8 +1,8 @@
 """n-gram counts of all reports at once, in numpy.
 
-The tokens of every pair lie in one array, reference before prediction. A stable sort of the
-n-grams then brings equal ones together, and within them the texts in order; so the counts of one
-n-gram in a pair's reference and prediction are neighbours, and no n-gram is ever looked up.
+The tokens of all pairs are in one array, each reference before its prediction. A stable sort of the
+n-grams groups equal ones, ordered by text, so that an n-gram's counts in a pair's reference and
+prediction are neighbours and no n-gram has to be looked up.
 """
 
 from collections.abc import Sequence
@@ -19,26 +19,26 @@ Integers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Counts:
-    """The n-grams of one order: each entry is one n-gram in one text.
+    """Counts of the n-grams of one order; each entry is one n-gram in one text.
 
     Texts are numbered 2i (reference of pair i) and 2i + 1 (its prediction). Entries are sorted by
     n-gram, then by text.
     """
 
     gram: Integers
-    """(entries,), numbered from 0 without gaps."""
+    """(entries,): number of the n-gram, from 0 without gaps."""
     text: Integers
-    """(entries,)"""
+    """(entries,): number of the text."""
     count: Integers
-    """(entries,)"""
+    """(entries,): occurrences of the n-gram in the text."""
     prefix: Integers
-    """(n-grams,): the number of the n-gram's first n - 1 words among those of the order before."""
+    """(n-grams,): the number of the (n-1)-gram formed by the first n - 1 words."""
     last: Integers
-    """(n-grams,): the number of its last word."""
+    """(n-grams,): the number of the last word."""
 
     @property
     def shared(self) -> Integers:
-        """Positions of references' entries whose n-gram the prediction has too: the next entry."""
+        """Indices of reference entries whose n-gram also occurs in the prediction (next entry)."""
         gram, text = self.gram, self.text
         found = (gram[:-1] == gram[1:]) & (text[:-1] + 1 == text[1:]) & (text[:-1] % 2 == 0)
         return np.flatnonzero(found)
@@ -49,27 +49,27 @@ class Ngrams:
     """The n-grams of a set of pairs."""
 
     words: list[str]
-    """The distinct words; their places are their numbers."""
+    """The distinct words; a word's index is its number."""
     counts: tuple[Counts, ...]
-    """Of 1-grams, 2-grams and so on."""
+    """Counts of 1-grams, 2-grams and so on."""
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """n-grams that each pair shares, by order."""
+    """Numbers of n-grams that the two reports of each pair share, by order."""
 
     matched: Array
-    """Shape (reports, orders): the prediction's n-grams that the reference has, clipped."""
+    """(reports, orders): the prediction's n-grams that the reference has, clipped."""
     offered: Array
-    """Shape (reports, orders): the prediction's n-grams."""
+    """(reports, orders): the prediction's n-grams."""
     lengths: Array
-    """Shape (reports, [reference, prediction]), in words."""
+    """(reports, [reference, prediction]): lengths in words."""
 
 
 def count_ngrams(
     references: Sequence[Sequence[str]], predictions: Sequence[Sequence[str]], order: int
 ) -> Ngrams:
-    """Return the counts of 1-grams to ``order``-grams of all texts, given as words."""
+    """Return the counts of 1-grams to ``order``-grams in all texts, which are lists of words."""
     texts = [text for pair in zip(references, predictions, strict=True) for text in pair]
     numbers = {word: i for i, word in enumerate(dict.fromkeys(chain.from_iterable(texts)))}
     last_word = np.fromiter(map(numbers.__getitem__, chain.from_iterable(texts)), np.int64)
@@ -77,7 +77,7 @@ def count_ngrams(
     gram = last_word
     counts = []
     for size in range(1, order + 1):
-        if size > 1:  # an (n-1)-gram and the last word of the next one, in the same text
+        if size > 1:  # join an (n-1)-gram with the last word of the next one in the same text
             inside = text[:-1] == text[1:]
             gram = (gram[:-1] * len(numbers) + last_word[1:])[inside]
             last_word, text = last_word[1:][inside], text[:-1][inside]
@@ -102,27 +102,27 @@ def count_ngrams(
 
 
 def words_of(tokens: list[str]) -> list[str]:
-    """Return the words that ``pycocoevalcap`` counts: a mixed number has two."""
+    """Return the words that ``pycocoevalcap`` counts; a mixed number ("1 1/2") is two."""
     joined = " ".join(tokens)
     return joined.split() if "\xa0" in joined else tokens
 
 
 def _order(values: Integers) -> Integers:
-    """Return the stable order of ``values``; numpy sorts 16-bit digits in linear time."""
+    """Return a stable argsort of ``values``; numpy sorts 16-bit digits in linear time."""
     bits = int(values.max(initial=1)).bit_length()
     digits = [(values >> shift).astype(np.uint16) for shift in range(0, bits, 16)]
     return np.lexsort(digits)
 
 
 def _changes(values: Integers) -> npt.NDArray[np.bool_]:
-    """Return where a value differs from the one before it; the first one does."""
+    """Return where a value differs from its predecessor; True for the first value."""
     changes = np.ones(len(values), dtype=bool)
     np.not_equal(values[1:], values[:-1], out=changes[1:])
     return changes
 
 
 def overlap(ngrams: Ngrams, reports: int) -> Overlap:
-    """Return what BLEU counts in each report, from the counts of 1-grams to 4-grams."""
+    """Return BLEU's counts for each report, from the counts of 1-grams to 4-grams."""
     matched, offered = np.zeros((2, reports, len(ngrams.counts)))
     lengths: Array = np.zeros((reports, 2))
     for k, counts in enumerate(ngrams.counts):

@@ -1,8 +1,8 @@
-"""Output profile: how varied, how repetitive and how long reports are, beside their references.
+"""Output profile: how varied, repetitive and long predictions are, beside their references.
 
 A model that writes one template for every film can win on lexical metrics, and one that repeats
-itself loses little; the profile shows it, and so do the rows that need no film: the most common
-training report, and one drawn at random.
+itself loses little; the profile reveals both, and so do the baselines that need no film: the most
+common training report, and a randomly drawn one.
 """
 
 import random
@@ -20,26 +20,26 @@ RANDOM = "random training report"
 
 @dataclass(frozen=True)
 class OutputProfile:
-    """Variety and length of predictions, beside the references'."""
+    """Variety and length of predictions, beside those of the references."""
 
     duplicates: float
-    """The share of predictions that another study was given word for word."""
+    """Share of predictions that another study also received, word for word."""
     most_common: float
-    """The share of predictions that are the most common one."""
+    """Share of predictions identical to the most common one."""
     empty: int
-    """Predictions without a word."""
+    """Number of predictions without a word."""
     looping: int
-    """Predictions a third of which, or more, repeats itself."""
+    """Number of predictions of which a third or more is repetition."""
     repetition: float
-    """Mean share of a prediction that repeats itself."""
+    """Mean share of a prediction that is repetition."""
     words: float
-    """Mean length of a prediction."""
+    """Mean length of a prediction, in words."""
     reference_words: float
-    """Mean length of a reference."""
+    """Mean length of a reference, in words."""
 
     @property
     def length_ratio(self) -> float:
-        """Length of the predictions over that of the references; NaN where these are empty."""
+        """Length of the predictions divided by that of the references; NaN if these are empty."""
         return self.words / self.reference_words if self.reference_words else float("nan")
 
     def __str__(self) -> str:
@@ -59,7 +59,7 @@ class OutputProfile:
 
 
 def output_profile(pairs: Pairs) -> OutputProfile:
-    """Return the profile of the predictions; texts that differ in white space are one text."""
+    """Return the profile of the predictions; differences in white space are ignored."""
     lengths: list[tuple[int, int]] = []
     for block in pairs.blocks("output profile"):
         lengths += [(len(truth), len(said)) for truth, said in zip(*block.tokens, strict=True)]
@@ -78,12 +78,12 @@ def output_profile(pairs: Pairs) -> OutputProfile:
 
 
 def template_answers(training: Sequence[str], count: int, *, seed: int = 0) -> dict[str, list[str]]:
-    """Return what the two rows that need no film answer to ``count`` studies.
+    """Return the predictions for ``count`` studies of the two baselines that need no film.
 
     Args:
         training: the reports of the training split.
-        count: how many answers are wanted.
-        seed: of the random row.
+        count: number of predictions.
+        seed: random seed of the baseline with randomly drawn reports.
     """
     common = Counter(training).most_common(1)[0][0]
     chance = random.Random(seed)  # noqa: S311

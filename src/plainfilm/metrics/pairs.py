@@ -1,4 +1,4 @@
-"""Pairs: references and predictions side by side, with what several metrics read from them."""
+"""Pairs: aligned references and predictions, with cached readings that several metrics share."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ __all__ = ["Pairs", "Track", "untracked"]
 Made = TypeVar("Made")
 Item = TypeVar("Item")
 Both = tuple[list[Made], list[Made]]
-"""(of references, of predictions)"""
+"""(values of references, values of predictions)"""
 
 _ORDER = 4
 _BATCH = 64
@@ -35,31 +35,32 @@ _BATCH = 64
 class Pairs(Scoring):
     """References and predictions in the same order, and how they are scored.
 
-    What is read from them is read once.
+    Tokens, labels and findings are read once and cached.
     """
 
     ids: tuple[str, ...]
     references: tuple[str, ...]
     predictions: tuple[str, ...]
     read: dict[str, dict[Any, Any]] = field(default_factory=dict)
-    """What → text or pair → what was read; ``dataclasses.replace`` shares it with the new pairs."""
+    """Cache: kind → text or pair → value; shared by copies made with ``dataclasses.replace``."""
     block: int = 5_000
-    """How many pairs are scored at once; what is read from them is dropped before the next ones."""
+    """Number of pairs scored at once; their cached values are dropped before the next block."""
     part_of: "Pairs | None" = None
-    """The pairs that this block was cut from."""
+    """The pairs that this block is part of."""
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @property
     def whole(self) -> "Pairs":
-        """All pairs that are scored together, of which these may be a block."""
+        """All pairs that are scored together, if these are a block of them; else these."""
         return self.part_of or self
 
     def blocks(self, task: str = "pairs") -> Iterator["Pairs"]:
-        """Yield the pairs in blocks, each without what was read for the others.
+        """Yield the pairs in blocks, each with an empty cache.
 
-        One block is the pairs themselves. With more, progress is shown in pairs, not in texts.
+        A single block is the pairs themselves. With several, progress is shown in pairs rather than
+        in texts.
         """
         size = self.block
         if len(self) <= size:
@@ -79,19 +80,19 @@ class Pairs(Scoring):
             )
             for _ in islice(progress, size):
                 pass
-        next(progress, None)  # lets the progress end
+        next(progress, None)  # completes the progress bar
 
     def model(self, name: str, metric: str) -> Any:
         """Return a loaded model that ``metric`` uses.
 
         Raises:
-            MetricError: it was not given.
+            MetricError: the model was not given.
         """
         return require(self.models, name, metric)
 
     @cached_property
     def digest(self) -> str:
-        """What data this is: a digest over the sorted ids and the texts of the references."""
+        """Identifies the data: a digest of the sorted ids and the texts of the references."""
         digest = sha256()
         for entry in sorted(zip(self.ids, self.references, strict=True)):
             digest.update(json.dumps(entry).encode())
@@ -99,7 +100,7 @@ class Pairs(Scoring):
 
     @cached_property
     def tokens(self) -> Both[list[str]]:
-        """The words of each report, as the tokenizer cuts them."""
+        """The words of each report, by the tokenizer."""
         words = self.words
         task = "tokens" if self.tokenizer == "ptb" else f"tokens, {words.name}"
         cut = self.each(lambda texts: map(words.cut, texts), task)
@@ -124,7 +125,7 @@ class Pairs(Scoring):
 
     @cached_property
     def frequencies(self) -> Frequencies:
-        """In how many reports of the corpus, or else of the references, each n-gram occurs."""
+        """Document frequency of each n-gram in the corpus, or else in the references."""
         if self.corpus is not None:
             return self.corpus.frequencies(self.words)
         frequencies = Frequencies(_ORDER)
@@ -134,14 +135,14 @@ class Pairs(Scoring):
 
     @cached_property
     def labels(self) -> Both[Mapping[Observation, Status]]:
-        """The 14 observations of each report, as the labeler sees them."""
+        """The 14 observations of each report, by the labeler."""
         if chexbert := self.models.get("chexbert"):
             return self.each(chexbert.labels, "labels by CheXbert")
         return self._read_by_reader("labels")
 
     @cached_property
     def findings(self) -> Both[list[Finding]]:
-        """The findings of each report, as plainfilm's reader sees them."""
+        """The findings of each report, by plainfilm's reader."""
         return self._read_by_reader("findings")
 
     def _read_by_reader(self, what: str) -> Both[Any]:
@@ -155,13 +156,13 @@ class Pairs(Scoring):
 
     @cached_property
     def said(self) -> "Both[Said]":
-        """What each report says, its findings gathered into statements."""
+        """The statements of each report, grouped from its findings."""
         from plainfilm.text.statements import gather
 
         gathered = self.read.setdefault("statements", {})
         sides: Both[Said] = ([], [])
         for findings, side in zip(self.findings, sides, strict=True):
-            for found in findings:  # the same list for equal texts
+            for found in findings:  # equal texts share one list
                 if id(found) not in gathered:
                     gathered[id(found)] = (found, gather(found))
                 side.append(gathered[id(found)][1])
@@ -169,7 +170,7 @@ class Pairs(Scoring):
 
     @cached_property
     def matchings(self) -> "list[Matching]":
-        """What the two reports of each pair share, and how they differ."""
+        """The comparison of the two reports of each pair: what they share, how they differ."""
         from plainfilm.text.matching import match
 
         both = [(id(truth), id(said)) for truth, said in zip(*self.said, strict=True)]
@@ -181,7 +182,7 @@ class Pairs(Scoring):
 
     @cached_property
     def unreadable(self) -> list[str | None]:
-        """Why each prediction can't be read, in words; None where it can."""
+        """The reason why each prediction is unreadable; None for a readable one."""
         from plainfilm.text.readability import unreadable
 
         made: dict[tuple[str, str], str | None] = {}
@@ -196,7 +197,7 @@ class Pairs(Scoring):
 
     @cached_property
     def contradictions(self) -> "list[list[Contradiction]]":
-        """Where each prediction contradicts itself."""
+        """The contradictions within each prediction."""
         from plainfilm.text.contradictions import contradictions
 
         made: dict[int, list[Contradiction]] = {}
@@ -206,9 +207,9 @@ class Pairs(Scoring):
         return [made[id(said)] for said in self.said[1]]
 
     def each(self, make: Callable[[Sequence[str]], Iterable[Made]], task: str) -> Both[Made]:
-        """Return what ``make`` reads from every text, of references and of predictions.
+        """Return the result of ``make`` for every text of references and of predictions.
 
-        Equal texts are read once, and ``make`` gets them in batches.
+        ``make`` gets each distinct text once, in batches.
         """
         made = self._make(self.references + self.predictions, make, task)
         return [made[text] for text in self.references], [made[text] for text in self.predictions]
@@ -216,9 +217,9 @@ class Pairs(Scoring):
     def each_pair(
         self, make: Callable[[Sequence[tuple[str, str]]], Iterable[Made]], task: str
     ) -> list[Made]:
-        """Return what ``make`` finds for every (reference, prediction); equal pairs are asked once.
+        """Return the result of ``make`` for every (reference, prediction).
 
-        ``make`` gets them in batches.
+        ``make`` gets each distinct pair once, in batches.
         """
         both = list(zip(self.references, self.predictions, strict=True))
         made = self._make(both, make, task)

@@ -1,9 +1,9 @@
 """Perturbation test: how each metric reacts to one small error in an otherwise perfect report.
 
 Each edit (:mod:`plainfilm.metrics.edits`) makes one clinically relevant change to a copy of a
-report (or, for the shuffled one, none that matters), and the copy is scored against the original.
-Lexical metrics barely move on most of them; a clinical metric has to. A report that offers no place
-for an edit is left out of its row. The error table is among what is tried.
+report (shuffling the sentences is the exception: it must not matter), and the copy is scored
+against the original. Most edits barely change a lexical metric; a clinical metric must react. A
+report to which an edit does not apply is left out of its row. The error table is tested too.
 """
 
 import math
@@ -28,24 +28,24 @@ Key = TypeVar("Key", str, int)
 
 @dataclass(frozen=True)
 class Reaction:
-    """How metrics reacted to one edit."""
+    """The metrics' reaction to one edit."""
 
     applied: int
-    """How many reports offered a place for the edit."""
+    """Number of reports to which the edit applies."""
     before: Mapping[str, float]
     """Metric → value of those reports against themselves."""
     after: Mapping[str, float]
     """Metric → value of the edited reports against the originals."""
     signatures: Mapping[str, Signature]
-    """Metric → the protocol of both values; none where no report fits the edit."""
+    """Metric → the protocol of both values; empty if the edit applies to no report."""
     accurate: tuple[float, float] = (math.nan, math.nan)
-    """The share of reports that the error table calls fully accurate, before and after."""
+    """Share of reports that the error table calls fully accurate, before and after."""
 
     def drop(self, metric: str) -> float:
-        """Return the share of the metric's value that the edit cost; NaN where undefined.
+        """Return the share of the metric's value that the edit costs; NaN if undefined.
 
         Args:
-            metric: its name, or :data:`ACCURATE` for the error table.
+            metric: name of the metric, or :data:`ACCURATE` for the error table.
         """
         before, after = self.accurate if metric == ACCURATE else (
             self.before[metric], self.after[metric]
@@ -75,22 +75,22 @@ def probe(
     scoring: Scoring | None = None,
     **options: Unpack[Options],
 ) -> dict[str, Reaction]:
-    """Apply every edit to every report it fits, and score the edited against the originals.
+    """Apply every edit to every report it fits, and score the copies against the originals.
 
     Args:
-        reports: reports as written.
+        reports: the original reports.
         metrics: names as for :func:`plainfilm.score`.
-        seed: of the choice of places.
+        seed: random seed for the choice of what to edit.
         scoring: how reports are scored.
         options: fields of :class:`Scoring`, as for :func:`plainfilm.score`.
 
     Raises:
-        MetricError: no report, or one that is not text; an unknown metric.
+        MetricError: there is no report, one is not text, or a metric is unknown.
     """
     chosen = resolve(metrics)
     scoring = Scoring.of(scoring, options)
     flat = [" ".join(report.split()) for report in align(reports, reports).references]
-    # Every mention by itself: a finding that is told twice is changed twice.
+    # One entry per mention, so that a finding mentioned twice is changed twice.
     mentions = [[one.finding for one in explain(t, language=scoring.language)] for t in flat]
     reactions = {}
     for name, edit in EDITS.items():
@@ -111,7 +111,7 @@ def probe(
 
 
 def _react(perfect: Pairs, copies: Sequence[str], metrics: Mapping[str, Metric]) -> Reaction:
-    """Return the reaction to the edited copies of ``perfect``'s reports; a text is read once."""
+    """Return the reaction to the edited copies of the reports of ``perfect``."""
     wrong = replace(perfect, predictions=tuple(copies))
     before, after = (measure(pairs, metrics, rows=False) for pairs in (perfect, wrong))
     accurate = [error_table(pairs).shares()[ACCURATE] for pairs in (perfect, wrong)]

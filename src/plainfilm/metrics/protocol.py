@@ -1,4 +1,4 @@
-"""How reports are scored: everything but the reports and the names of the metrics."""
+"""Scoring settings: everything except the reports and the names of the metrics."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -14,12 +14,12 @@ Track = Callable[[Iterable[Any], str], Iterable[Any]]
 
 
 def untracked(items: Iterable[Any], task: str) -> Iterable[Any]:
-    """Return ``items`` as they are: shows no progress."""
+    """Return ``items`` unchanged, without showing progress."""
     return items
 
 
 class Options(TypedDict, total=False):
-    """The fields of :class:`Scoring` as keyword arguments, each of which may be left out."""
+    """The fields of :class:`Scoring` as optional keyword arguments."""
 
     policy: UncertaintyPolicy
     language: str
@@ -34,40 +34,39 @@ class Options(TypedDict, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class Scoring:
-    """How reports are scored.
+    """Settings for scoring reports.
 
-    Every function that scores takes one as ``scoring``, or its fields as keyword arguments, or
-    both: a keyword argument goes before the field.
+    Every scoring function accepts a Scoring as ``scoring``, or its fields as keyword arguments, or
+    both: a keyword argument overrides the field.
 
     Raises:
-        MetricError: ``models`` has an unknown name, the tokenizer is unknown, or CheXbert is to
-            read another language than English.
-        InputError: the reader does not know ``language``.
+        MetricError: ``models`` has an unknown name, the tokenizer is unknown, or CheXbert is given
+            with another language than English.
+        InputError: the reader does not support ``language``.
     """
 
     policy: UncertaintyPolicy = UncertaintyPolicy.POSITIVE
-    """What an uncertain mention counts as in label metrics."""
+    """How an uncertain mention counts in label metrics."""
     language: str = "en"
-    """Of the reports: whose rules the reader uses for labels and findings."""
+    """Language of the reports, for the reader of labels and findings."""
     tokenizer: str = "ptb"
-    """How lexical metrics cut a text into words, a name of ``plainfilm.metrics.tokens``."""
+    """Tokenizer of lexical metrics, a name of ``plainfilm.metrics.tokens``."""
     models: Mapping[str, Any] = field(default_factory=dict)
-    """The loaded models that metrics use, by the names of ``plainfilm.metrics.models``; with
-    ``chexbert`` among them, it reads the labels in place of plainfilm's reader."""
+    """Loaded models that metrics use, by the names of ``plainfilm.metrics.models``; ``chexbert``,
+    if given, also replaces plainfilm's reader as the labeler."""
     corpus: Corpus | None = None
-    """The reports that what a metric knows of a whole set is taken from (CIDEr-D's document
-    frequencies, BERTScore's IDF, the vocabulary of token accuracy), such as those of the training
-    split; the references that are scored where left out, so that a report's value depends on the
-    others."""
+    """Reports from which metrics take corpus statistics (CIDEr-D's document frequencies,
+    BERTScore's IDF, the vocabulary of token accuracy), such as those of the training split;
+    default: the scored references, so that a report's value depends on the others."""
     section: str | None = None
-    """The text that is scored (``findings``), for the signature."""
+    """The scored section (``findings``), for the signature."""
     split: str | None = None
-    """The data that is scored (``test``), for the signature."""
+    """The scored split (``test``), for the signature."""
     workers: int = 1
-    """Processes that read labels and findings. More than one need a main module that can be
-    imported (``if __name__ == "__main__"``), as every program of several processes does."""
+    """Number of processes that read labels and findings. More than one requires an importable main
+    module (``if __name__ == "__main__"``), like every multi-process program."""
     track: Track = untracked
-    """Wraps a long iteration, named, to show its progress."""
+    """Wraps a long iteration, given its name, to show progress."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "policy", UncertaintyPolicy(self.policy))
@@ -84,9 +83,9 @@ class Scoring:
 
     @classmethod
     def of(cls, scoring: "Scoring | None", options: Options) -> "Scoring":
-        """Return ``scoring`` with ``options`` in place of its fields.
+        """Return ``scoring`` with its fields overridden by ``options``.
 
-        None stands for a field's default, and a list of reports for their corpus.
+        None as an option means the field's default; a list of reports is turned into a corpus.
         """
         given: dict[str, Any] = {key: one for key, one in options.items() if one is not None}
         if "corpus" in given and not isinstance(given["corpus"], Corpus):
@@ -94,7 +93,7 @@ class Scoring:
         return replace(scoring or Scoring(), **given)
 
     def settings(self) -> dict[str, Any]:
-        """Return the fields of a Scoring by name, of a subclass these alone."""
+        """Return the fields of Scoring by name, without those of a subclass."""
         return {one.name: getattr(self, one.name) for one in fields(Scoring)}
 
     @property
@@ -104,12 +103,12 @@ class Scoring:
 
     @property
     def lexical(self) -> dict[str, str]:
-        """The fields of a signature that a metric of words sets."""
+        """The signature fields that lexical metrics set."""
         return {"tokenizer": self.words.name, "case": self.words.case}
 
 
 def _check_language(language: str) -> None:
-    """Raise InputError where the reader has no rules of a language; they are not loaded."""
+    """Raise InputError if the reader has no rules for a language, without loading any."""
     rules = files("plainfilm").joinpath("text", "reader", "rules")
     known = sorted(folder.name for folder in rules.iterdir() if folder.is_dir())
     if language not in known:

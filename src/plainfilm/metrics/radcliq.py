@@ -1,10 +1,10 @@
-"""RadCliQ-v1: the published linear combination of four scores into one; lower is better.
+"""RadCliQ-v1: the published linear combination of four metrics; lower is better.
 
 Yu et al., "Evaluating progress in automatic chest X-ray radiology report generation" (Patterns
-2023) fitted it to the errors that radiologists counted. The constants are those of its released
-model. Its parts, each of one report: RadGraph F1 (mean of entity and relation F1), BERTScore
-(distilroberta-base, rescaled, without IDF), SembScore and BLEU-2. BLEU-2 is ours, on our tokens,
-in place of the program's on its own; its coefficient is practically 0.
+2023) fitted it to error counts by radiologists. The constants are those of its released model. Its
+parts, each computed per report: RadGraph F1 (mean of entity and relation F1), BERTScore
+(distilroberta-base, rescaled, without IDF), SembScore and BLEU-2. BLEU-2 uses plainfilm's
+implementation and tokens instead of the program's; its coefficient is practically 0.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ from plainfilm.metrics.pairs import Pairs
 from plainfilm.metrics.statistics import Array, Statistics, ratio
 
 PARTS = ("radgraph", "bertscore", "sembscore", "bleu-2")
-"""The order of the parts, and of the constants below."""
+"""Order of the parts, and of the constants below."""
 
 _MEAN = np.array([0.53792312, 0.61757256, 0.76479421, 0.44738335])
 _SCALE = np.array([0.30282584, 0.22430938, 0.25394391, 0.29892717])
@@ -43,8 +43,8 @@ def radcliq_v1(
         bleu_2: BLEU-2, likewise (its coefficient is practically 0).
 
     Returns:
-        Numbers or (reports,); NaN where a part is NaN. Average these, and not their inverses:
-        1 / RadCliQ, which leaderboards print, explodes near 0.
+        A number or (reports,); NaN where a part is NaN. Average these, not their inverses:
+        1 / RadCliQ, which leaderboards print, diverges near 0.
 
     Raises:
         MetricError: the parts differ in length.
@@ -61,12 +61,12 @@ def radcliq_v1(
 
 
 def radcliq(pairs: Pairs) -> Statistics:
-    """Return the mean of RadCliQ-v1 over reports, and as parts the means that it is made of.
+    """Return the mean of RadCliQ-v1 over reports, with the means of its four metrics as parts.
 
-    Part ``1/mean`` is what leaderboards print.
+    The part ``1/mean`` is the number that leaderboards print.
 
     Raises:
-        MetricError: a model of a part was not given, or BERTScore is not rescaled or has IDF.
+        MetricError: a model of a part was not given, or BERTScore is not rescaled or uses IDF.
     """
     missing = [name for name in ("radgraph", "bertscore", "chexbert") if name not in pairs.models]
     if missing:

@@ -1,7 +1,7 @@
-"""Several systems compared at once: every pair tested, Holm's correction, compact letters.
+"""Comparison of several systems: every pair tested, Holm's correction, compact letter display.
 
-Systems that share a letter can't be told apart at the level of the test (Piepho 2004): a system
-with letters "ab" differs neither from one with "a" nor from one with "b", and these two differ.
+Systems that share a letter do not differ significantly (Piepho 2004): a system with the letters
+"ab" differs neither from one with "a" nor from one with "b", though these two differ.
 """
 
 import math
@@ -22,29 +22,29 @@ LEVEL = 0.05
 
 @dataclass(frozen=True)
 class PairTest:
-    """Two of several systems, by one metric."""
+    """The test of a pair of systems by one metric."""
 
     first: str
     second: str
     difference: float
-    """Second less first."""
+    """Second system's value minus the first's."""
     interval: tuple[float, float]
     """95 % bootstrap interval of :attr:`difference`."""
     p_value: float
-    """Two-sided, by paired randomisation; NaN where the difference is undefined."""
+    """Two-sided p-value of paired randomisation; NaN if the difference is undefined."""
     corrected_p_value: float
-    """Holm's correction over all pairs and metrics that were tested together."""
+    """p-value after Holm's correction over all pairs and metrics tested together."""
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """Several systems on the same studies, by one metric."""
+    """Several systems on the same studies, compared by one metric."""
 
     scores: Mapping[str, Score]
     """System → value, with interval and signature, in the order given."""
     tests: tuple[PairTest, ...]
     letters: Mapping[str, str]
-    """System → letters; "a" is of the best."""
+    """System → letters; the best system has "a"."""
 
 
 def rank(
@@ -60,16 +60,17 @@ def rank(
     """Compare several systems' reports on the same studies, by each metric.
 
     Args:
-        references: what radiologists wrote.
-        systems: name → what the system wrote; at least two.
+        references: the radiologists' reports.
+        systems: name → the system's reports; at least two systems.
         metrics: names as for :func:`plainfilm.score`.
-        samples: random exchanges for each p-value; a tenth as many draws for the intervals.
-        seed: of the exchanges and the draws.
+        samples: number of random swaps for each p-value; a tenth as many resamples for intervals.
+        seed: random seed of both.
         scoring: how reports are scored.
         options: fields of :class:`Scoring`, as for :func:`plainfilm.score`.
 
     Raises:
-        MetricError: as for :func:`plainfilm.score`; or fewer than two systems, or too few samples.
+        MetricError: as for :func:`plainfilm.score`; or there are fewer than two systems, or too few
+            samples.
     """
     if len(systems) < 2:
         raise MetricError(f"a comparison needs at least two systems, got {len(systems)}")
@@ -125,13 +126,13 @@ def rank(
 
 
 def compact_letters(order: Sequence[str], apart: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return each system's letters; two share one exactly where they don't differ significantly.
+    """Return each system's letters; two systems share one if they don't differ significantly.
 
-    By insertion and absorption (Piepho 2004).
+    The algorithm is insertion and absorption (Piepho 2004).
 
     Args:
-        order: the systems, the best first.
-        apart: the pairs that differ.
+        order: the systems, best first.
+        apart: the pairs that differ significantly.
     """
     groups: list[frozenset[str]] = [frozenset(order)]
     for first, second in apart:

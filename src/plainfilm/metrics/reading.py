@@ -1,4 +1,4 @@
-"""Reading many reports into labels or findings, over several processes where asked."""
+"""Reading many reports into labels or findings, optionally in several processes."""
 
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
 
 _BATCH = 100
-_FEWEST = 2_000  # reports whose reading is worth the start of processes
+_FEWEST = 2_000  # minimum number of reports for which starting processes pays off
 
 
 def read_in_batches(what: str, texts: Sequence[str], language: str, workers: int) -> Iterator[Any]:
     """Yield the ``labels`` or ``findings`` of each text, in order.
 
     Raises:
-        MetricError: a process ended.
+        MetricError: a process died.
     """
     batches = [texts[start : start + _BATCH] for start in range(0, len(texts), _BATCH)]
     if workers == 1 or len(texts) < _FEWEST:
@@ -39,7 +39,7 @@ def read_in_batches(what: str, texts: Sequence[str], language: str, workers: int
 
 @cache
 def _pool(workers: int) -> "ProcessPoolExecutor":
-    """Return processes that stay until the program ends; a fork could copy torch's threads."""
+    """Return a pool that lives as long as the program; not forked, since torch may have threads."""
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 

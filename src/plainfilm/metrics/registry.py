@@ -1,4 +1,4 @@
-"""The table of metrics: name → the function that computes it, imported when first used."""
+"""The registry of metrics: name → the function that computes it, imported on first use."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,21 +12,21 @@ from plainfilm.metrics.statistics import Statistics
 
 @dataclass(frozen=True)
 class Metric:
-    """Where a metric is computed."""
+    """An entry of the registry."""
 
     place: str
-    """``module:function`` in ``plainfilm.metrics``; the function takes Pairs and ``options``."""
+    """``module:function`` in ``plainfilm.metrics``; called with Pairs and ``options``."""
     options: Mapping[str, Any] = field(default_factory=dict)
     card: str = ""
-    """The page under ``docs/metrics`` that explains it."""
+    """The page in ``docs/metrics`` that explains the metric."""
     worst: float = 0.0
     best: float = 1.0
     needs: str | None = None
-    """What it must know of all pairs before it measures a block of them: a property of Pairs."""
+    """Property of Pairs that must be computed on all pairs before a block is measured."""
 
     @property
     def higher_is_better(self) -> bool:
-        """Whether a higher value is a better one."""
+        """Whether higher values are better."""
         return self.best > self.worst
 
     def measure(self, pairs: Pairs) -> Statistics:
@@ -42,7 +42,7 @@ METRICS: dict[str, Metric] = {
     **{f"bleu-{n}": Metric("lexical:bleu", {"order": n}, "bleu") for n in (1, 2, 3, 4)},
     "rouge-l": Metric("lexical:rouge_l", card="rouge-l"),
     "cider-d": Metric("lexical:cider_d", card="cider-d", best=10.0, needs="frequencies"),
-    # What COCO-caption prints as "CIDEr" is CIDEr-D by its formula: the same number.
+    # COCO-caption prints this number as "CIDEr", but its formula is CIDEr-D's.
     "cider": Metric("lexical:cider_d", card="cider-d", best=10.0, needs="frequencies"),
     **{
         f"token-{measure}": Metric("lexical:token_overlap", {"measure": measure}, "token-f1")
@@ -105,14 +105,14 @@ DEFAULT_METRICS = (
     "bleu-1", "bleu-2", "bleu-3", "bleu-4", "rouge-l", "cider-d",
     "micro-f1-14", "macro-f1-14", "micro-f1-5", "macro-f1-5",
 )  # fmt: skip
-"""What is computed when no metric is named."""
+"""Metrics that are computed if none is named."""
 
 
 def resolve(names: Iterable[str] | None) -> dict[str, Metric]:
-    """Return the metrics of ``names`` in that order; the default ones for None.
+    """Return the metrics called ``names``, in that order; the default metrics for None.
 
     Raises:
-        MetricError: a name is unknown, not text, or given twice; or there is none.
+        MetricError: a name is unknown, not text, or given twice; or there are no names.
     """
     if isinstance(names, str):
         raise MetricError(f"metrics must be a list of names, got the text {names!r}: [{names!r}]")

@@ -1,8 +1,8 @@
-"""A system that was trained several times: its mean, and its variation over runs and over studies.
+"""Scores of a system trained several times: mean, and variation over runs and over studies.
 
-Two things make a number uncertain. Another seed gives another model: that is the standard deviation
-over the runs. Other test studies give other scores: that is the interval, from the bootstrap over
-studies of the *mean* over the runs, every run and system seeing the same draws.
+A score has two sources of uncertainty. Another seed gives another model: the standard deviation
+over the runs. Other test studies give other scores: the interval, from bootstrapping the *mean*
+over the runs, with the same resamples of studies for every run and system.
 """
 
 import math
@@ -24,39 +24,39 @@ from plainfilm.metrics.statistics import Array
 
 @dataclass(frozen=True)
 class Runs:
-    """A system's runs, by one metric."""
+    """A system's runs, scored by one metric."""
 
     values: tuple[float, ...]
     """The value of each run."""
     draws: Array
-    """The mean over the runs in each bootstrap draw of the studies, ``(samples,)``."""
+    """The mean over the runs in each bootstrap resample of the studies, ``(samples,)``."""
     interval: tuple[float, float]
     """95 % bootstrap interval of the mean, over studies."""
     parts: dict[str, tuple[float, ...]]
-    """The values behind it by name, of each run."""
+    """Name → the parts behind each run's value."""
     signature: Signature
 
     @property
     def mean(self) -> float:
-        """Of the runs; NaN where one is undefined."""
+        """Mean over the runs; NaN if one is undefined."""
         return fmean(self.values)
 
     @property
     def deviation(self) -> float:
-        """Standard deviation over the runs; NaN of a single one."""
+        """Standard deviation over the runs; NaN for a single run."""
         return stdev(self.values) if len(self.values) > 1 else math.nan
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How much better the second of two systems is, by one metric, on the same studies."""
+    """Difference between two systems on the same studies, by one metric."""
 
     value: float
-    """Mean of the second's runs less mean of the first's."""
+    """Mean of the second system's runs minus mean of the first's."""
     interval: tuple[float, float]
     """95 % bootstrap interval, over studies."""
     p_value: float
-    """Two-sided, by Welch's t-test between the runs; NaN where a system has a single one."""
+    """Two-sided p-value of Welch's t-test between the runs; NaN if a system has only one run."""
 
 
 def over_runs(
@@ -71,10 +71,10 @@ def over_runs(
     """Score every run of a system.
 
     Args:
-        references: what radiologists wrote.
-        runs: what each run wrote for the same studies.
+        references: the radiologists' reports.
+        runs: the reports of each run for the same studies.
         metrics: names as for :func:`plainfilm.score`.
-        bootstrap: how intervals are made; 1000 samples, seed 0 where left out.
+        bootstrap: settings of intervals; default: 1000 samples, seed 0.
         scoring: how reports are scored.
         options: fields of :class:`Scoring`, as for :func:`plainfilm.score`.
 
@@ -90,7 +90,7 @@ def over_runs(
     aligned = [first]
     for run in runs[1:]:
         pairs = align(references, run, scoring=scoring)
-        aligned.append(replace(pairs, read=first.read))  # a text is read once
+        aligned.append(replace(pairs, read=first.read))  # share the cache of read texts
     measured = [measure(pairs, chosen) for pairs in aligned]
     draws = [bootstrap.values(found) for found in measured]
     smoothed = [bootstrap.values(found, smooth=True) for found in measured]
@@ -111,10 +111,10 @@ def over_runs(
 
 
 def difference(first: Runs, second: Runs) -> Difference:
-    """Return how much better ``second`` is.
+    """Return the difference ``second`` minus ``first``.
 
     Raises:
-        MetricError: they were scored by different protocols.
+        MetricError: the systems were scored by different protocols.
     """
     if differing := first.signature.differences(second.signature):
         raise MetricError(

@@ -1,4 +1,4 @@
-"""score: references and predictions in, metrics with their signatures out."""
+"""Scoring: references and predictions in, metrics with their signatures out."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,9 +18,9 @@ from plainfilm.metrics.statistics import Array, Statistics
 Reports = Sequence[str] | Mapping[str, str]
 
 SIGNATURE_VERSION = f"plainfilm-{plainfilm.__version__}"
-"""The version that signatures name."""
+"""The version in signatures."""
 
-_NAMED = 3  # how many ids a message names
+_NAMED = 3  # maximum number of ids named in a message
 
 
 def score(
@@ -36,23 +36,23 @@ def score(
     """Score ``predictions`` against ``references``.
 
     Args:
-        references: what radiologists wrote: a list of texts, or a mapping of id to text.
-        predictions: what a model wrote, of the same kind; mappings are aligned by id.
+        references: the radiologists' reports: a list of texts, or a mapping of id to text.
+        predictions: the model's reports, of the same type; mappings are aligned by id.
         metrics: names as in ``docs/metrics``; None for the default set.
-        intervals: also give a bootstrap interval; a :class:`Bootstrap` says how, True for 1000
-            samples, 95 %, seed 0.
-        per_report: also give each report's own value, in ``Score.reports``.
+        intervals: also compute intervals; True for 1000 samples, 95 %, seed 0, or a
+            :class:`Bootstrap` with other settings.
+        per_report: also give each report's value, in ``Score.reports``.
         scoring: how reports are scored.
         options: fields of :class:`Scoring` (``policy``, ``language``, ``tokenizer``, ``models``,
-            ``corpus``, ``section``, ``split``, ``workers``, ``track``), which go before those of
+            ``corpus``, ``section``, ``split``, ``workers``, ``track``), which override those of
             ``scoring``.
 
     Returns:
         Name → Score, in the order of ``metrics``.
 
     Raises:
-        MetricError: an unknown metric, or references and predictions that do not fit together.
-        InputError: the reader does not know the language.
+        MetricError: a metric is unknown, or references and predictions do not match.
+        InputError: the reader does not support the language.
     """
     chosen = resolve(metrics)
     pairs = align(references, predictions, scoring=scoring, **options)
@@ -66,7 +66,7 @@ def score_pairs(
     intervals: bool | Bootstrap = False,
     per_report: bool = False,
 ) -> dict[str, Score]:
-    """Score pairs that are aligned already; arguments as for :func:`score`."""
+    """Score pairs that are already aligned; arguments as for :func:`score`."""
     bootstrap = Bootstrap() if intervals is True else intervals or None
     large = len(pairs) > LARGE and not per_report
     measured = measure(
@@ -86,14 +86,14 @@ def scores_of(
     intervals: bool | Bootstrap = False,
     per_report: bool = False,
 ) -> dict[str, Score]:
-    """Return the scores of what was measured on ``pairs``; arguments as for :func:`score`."""
+    """Return scores from statistics measured on ``pairs``; arguments as for :func:`score`."""
     bootstrap = Bootstrap() if intervals is True else intervals or None
     drawn = bootstrap.intervals(measured) if bootstrap else {}
     scores = {}
     for name, found in measured.items():
         value, metric = float(found.value(found.totals)), metrics[name]
         interval, method = drawn.get(name), bootstrap and bootstrap.method(found)
-        # Reports that are their own references have their value for certain.
+        # If all predictions equal their references, the value has no uncertainty.
         if (
             bootstrap
             and interval
@@ -127,7 +127,7 @@ def measure(
         pairs: any number of pairs.
         metrics: name → metric.
         rows: keep the row of every report; otherwise only their sum.
-        bootstrap: whose draws are summed block by block, where rows are not kept.
+        bootstrap: if rows are not kept, sum its resamples block by block.
     """
     for need in dict.fromkeys(metric.needs for metric in metrics.values() if metric.needs):
         getattr(pairs, need)
@@ -152,8 +152,8 @@ def measure(
 
 def signature(metric: str, statistics: Statistics, pairs: Pairs) -> Signature:
     """Return the protocol of a metric's value on ``pairs``."""
-    # Not validated, since all of it is made here: pydantic takes longer to build the validator than
-    # 600 pairs take to be scored.
+    # Not validated, since all values are made here, and building pydantic's validator takes longer
+    # than scoring 600 pairs.
     fields: dict[str, Any] = {
         "metric": metric,
         "version": SIGNATURE_VERSION,
@@ -174,12 +174,12 @@ def align(
     scoring: Scoring | None = None,
     **options: Unpack[Options],
 ) -> Pairs:
-    """Return references and predictions side by side; arguments as for :func:`score`.
+    """Return aligned references and predictions; arguments as for :func:`score`.
 
     Raises:
         MetricError: they are not both lists or both mappings of texts, are empty, or differ in
-            length or in ids; or the scoring is not possible.
-        InputError: the reader does not know the language.
+            length or in ids; or the scoring settings are invalid.
+        InputError: the reader does not support the language.
     """
     settings = Scoring.of(scoring, options).settings()
     reference_of = _by_id("references", references)
@@ -206,9 +206,9 @@ def align(
 
 
 def _by_id(name: str, reports: Reports) -> dict[str, str]:
-    """Return id → text; the ids of a list are its positions from 1.
+    """Return id → text; the ids of a list are positions from 1.
 
-    A lone surrogate, half a character that no file can hold, becomes U+FFFD.
+    A lone surrogate, which cannot be written to a file, becomes U+FFFD.
     """
     if isinstance(reports, str | bytes) or not isinstance(reports, Mapping | Sequence):
         raise MetricError(

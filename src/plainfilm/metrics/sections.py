@@ -1,4 +1,4 @@
-"""The part of a report that is scored: findings, impression, or both."""
+"""The section of a report that is scored: findings, impression, or both."""
 
 import re
 
@@ -8,41 +8,41 @@ SECTION_NAMES = {
     "findings": ("section_findings", "findings"),
     "impression": ("section_impression", "impression"),
 }
-"""Section → the columns under which files hold it."""
+"""Section → possible names of its column in files."""
 
 SECTIONS = ("findings", "impression", "findings+impression")
-"""What can be chosen."""
+"""Possible values of ``section``."""
 
 
 _WITHIN_A_LINE = re.compile(
     r"(?<=\S)[ \t]+(?=(?:Findings|Impression|Hallazgos|Impresión|Conclusión):(?:\s|$))"
 )
-"""Where ReXrank's form, "Findings: … Impression: …", puts a heading after a text without a stop."""
+"""A heading in the middle of a line, as in ReXrank's format: "Findings: … Impression: …"."""
 
 
 def check_section(section: str | None) -> None:
-    """Raise InputError where ``section`` is none of :data:`SECTIONS`."""
+    """Raise InputError if ``section`` is not one of :data:`SECTIONS`."""
     if section is not None and section not in SECTIONS:
         raise InputError(f"no section {section!r}: choose from {', '.join(SECTIONS)}")
 
 
 def section_of(text: str, section: str, language: str, *, where: str, required: bool) -> str | None:
-    """Return what stands under a section's heading in ``text``.
+    """Return the text under a section's heading in ``text``.
 
     Args:
         text: a whole report.
         section: one of :data:`SECTIONS`.
-        language: whose headings are looked for.
-        where: whose text it is, for messages.
+        language: language of the headings.
+        where: describes the text, for messages.
         required: refuse a text without any heading; otherwise it is returned whole, since a model
             that writes one section writes no heading.
 
     Returns:
-        The section's text; of two sections those that there are, a line each; None where the text
-        has headings, and not this one.
+        The section's text; for two sections, those that exist, one per line; None if the text has
+        headings but not this one.
 
     Raises:
-        InputError: the text has no heading, and is required to.
+        InputError: the text has no heading, and ``required`` is set.
     """
     from plainfilm.text import sections
 

@@ -1,10 +1,10 @@
 """Is the difference real? Paired randomisation on one test set, Welch's test between repeated runs.
 
 *Paired*: two systems wrote reports for the same studies. If they are equally good, each study's two
-reports could as well have been exchanged; so they are exchanged at random many times, and the
-p-value is the share of exchanges whose difference is at least as great (approximate randomisation,
-Noreen 1989; Riezler and Maxwell 2005). A percentile bootstrap gives the difference an interval.
-Where several metrics are tested, p-values are corrected by Holm's method (1979).
+reports could be swapped; so they are swapped at random many times, and the p-value is the share of
+swaps whose difference is at least as large (approximate randomisation, Noreen 1989; Riezler and
+Maxwell 2005). A percentile bootstrap gives the interval of the difference. If several metrics are
+tested, p-values are corrected by Holm's method (1979).
 
 *Repeated*: each system was trained several times. Welch's t-test compares the means of the runs,
 one-sided (is the second better?), with Holm's correction too.
@@ -29,14 +29,14 @@ _CELLS_AT_ONCE = 4_000_000
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two systems on the same studies, by one metric."""
+    """Two systems on the same studies, compared by one metric."""
 
     first: float
     second: float
     interval: tuple[float, float]
     """95 % bootstrap interval of :attr:`difference`."""
     p_value: float
-    """Two-sided, by paired randomisation; NaN where the difference is undefined."""
+    """Two-sided p-value of paired randomisation; NaN if the difference is undefined."""
     corrected_p_value: float
     """Holm's correction over the metrics tested together."""
 
@@ -45,19 +45,19 @@ class Comparison:
 
     @property
     def difference(self) -> float:
-        """Second less first."""
+        """Second system's value minus the first's."""
         return float(differences(np.array(self.second), np.array(self.first)))
 
 
 @dataclass(frozen=True)
 class Repetition:
-    """Two systems that were each trained several times, by one metric."""
+    """Two systems, each trained several times, compared by one metric."""
 
     first: tuple[float, ...]
-    """The value of each run of the first system."""
+    """The value of each of the first system's runs."""
     second: tuple[float, ...]
     p_value: float
-    """One-sided, by Welch's t-test: is the second better? NaN where undefined."""
+    """One-sided p-value of Welch's t-test (is the second better?); NaN if undefined."""
     corrected_p_value: float
     """Holm's correction over the metrics tested together."""
 
@@ -76,12 +76,12 @@ def compare(
     """Compare two systems' reports on the same studies.
 
     Args:
-        references: what radiologists wrote.
-        first: what one system wrote.
-        second: what the other wrote.
+        references: the radiologists' reports.
+        first: one system's reports.
+        second: the other system's reports.
         metrics: names as for :func:`plainfilm.score`.
-        samples: random exchanges for the p-value; a tenth as many draws for the interval.
-        seed: of the exchanges and the draws.
+        samples: number of random swaps for the p-value; a tenth as many resamples for the interval.
+        seed: random seed of both.
         scoring: how reports are scored.
         options: fields of :class:`Scoring`, as for :func:`plainfilm.score`.
 
@@ -93,7 +93,7 @@ def compare(
     chosen = resolve(metrics)
     scoring = Scoring.of(scoring, options)
     sides = [align(references, said, scoring=scoring) for said in (first, second)]
-    sides[1] = replace(sides[1], read=sides[0].read)  # the references are read once
+    sides[1] = replace(sides[1], read=sides[0].read)  # read the references only once
     measured = [measure(pairs, chosen) for pairs in sides]
     bootstrap = Bootstrap(samples=samples // 10, seed=seed)
     draws = [bootstrap.values(found) for found in measured]
@@ -119,9 +119,9 @@ def _value(statistics: Statistics) -> float:
 
 
 def randomisation(first: Statistics, second: Statistics, samples: int, seed: int) -> float:
-    """Return the share of random exchanges with a difference as great as the one seen.
+    """Return the share of random swaps whose difference is at least as large as the observed one.
 
-    Exchanges that leave the difference undefined say nothing and do not count.
+    Swaps that make the difference undefined are not counted.
     """
     seen = abs(_value(second) - _value(first))
     if math.isnan(seen):
@@ -142,7 +142,7 @@ def randomisation(first: Statistics, second: Statistics, samples: int, seed: int
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Return p-values corrected by Holm's step-down method; NaN stays out."""
+    """Return p-values corrected by Holm's step-down method, ignoring NaN."""
     tested = sorted((p, name) for name, p in p_values.items() if not math.isnan(p))
     corrected = dict(p_values)
     highest = 0.0
@@ -164,9 +164,9 @@ def repeated(
     """Compare two systems that were each trained several times, by each metric.
 
     Args:
-        references: what radiologists wrote.
-        first: what each run of one system wrote.
-        second: what each run of the other wrote.
+        references: the radiologists' reports.
+        first: the reports of each run of one system.
+        second: the reports of each run of the other.
         metrics: names as for :func:`plainfilm.score`.
         scoring: how reports are scored.
         options: fields of :class:`Scoring`, as for :func:`plainfilm.score`.
@@ -201,16 +201,16 @@ def repeated(
 def welch(first: Iterable[float], second: Iterable[float], *, one_sided: bool = True) -> float:
     """Return the p-value of Welch's t-test between the scores of repeated runs.
 
-    NaN where a run's value is undefined, or no system's runs differ among themselves: without any
-    spread there is nothing to hold a difference against.
+    NaN if a run's value is undefined, or if neither system's values vary between its runs: without
+    variance there is nothing to compare a difference with.
 
     Args:
         first: a metric's value in each run of one system.
-        second: the same of the other system.
-        one_sided: test that ``second`` is greater; otherwise that they differ.
+        second: the same for the other system.
+        one_sided: test whether ``second`` is greater; otherwise whether they differ.
 
     Raises:
-        MetricError: fewer than two runs of a system.
+        MetricError: a system has fewer than two runs.
         MissingDependencyError: scipy is not installed.
     """
     runs = [np.array(list(values), dtype=np.float64) for values in (first, second)]
@@ -223,7 +223,7 @@ def welch(first: Iterable[float], second: Iterable[float], *, one_sided: bool = 
         from scipy.stats import ttest_ind_from_stats
     except ModuleNotFoundError as error:
         raise MissingDependencyError.of("scipy", "data") from error
-    if not sum(values.std() for values in runs) > 0:  # none, or NaN
+    if not sum(values.std() for values in runs) > 0:  # no variance, or NaN
         return math.nan
     told = [(values.mean(), values.std(ddof=1), len(values)) for values in reversed(runs)]
     side = "greater" if one_sided else "two-sided"

@@ -1,14 +1,14 @@
-"""Tokens as COCO-caption makes them: Stanford's PTBTokenizer 3.4.1, lower case, no punctuation.
+"""COCO-caption's tokens: Stanford's PTBTokenizer 3.4.1, lower case, without punctuation.
 
-The lexical numbers that the field quotes were made by ``pycocoevalcap``, which pipes every text
+The lexical scores that the field quotes are computed by ``pycocoevalcap``, which pipes every text
 through a Java program (``PTBTokenizer -preserveLines -lowerCase``) and then drops a list of
 punctuation tokens. :func:`tokenize` gives the same tokens without Java. It was written from the
-program's observed output, not from its source: the rules below were fitted until the two agreed on
+program's observed output, not from its source: the rules were adjusted until the two agreed on
 the 3,955 Indiana University reports and on exhaustive short strings; ``docs/metrics/tokenizer.md``
 says how and lists the known differences.
 
-As in ``pycocoevalcap``, brackets stay in as ``-lrb-``, ``-rrb-``, ``-lsb-``, ``-rsb-``: its list
-names them in upper case, and the tokens are lower case by then.
+As in ``pycocoevalcap``, brackets are kept as ``-lrb-``, ``-rrb-``, ``-lsb-``, ``-rsb-``: its list
+names them in upper case, but by then the tokens are lower case.
 """
 
 import re
@@ -18,14 +18,14 @@ from importlib.resources import files
 from itertools import chain
 
 TOKENIZER = "ptb-3.4.1-coco"
-"""The name that signatures carry."""
+"""The tokenizer's name in signatures."""
 
 _MARKS = "'' ' `` ` -LRB- -RRB- -LCB- -RCB- . ? ! , : - -- ... ;"
 PUNCTUATION = frozenset(_MARKS.split())
 """The tokens that ``pycocoevalcap`` drops."""
 
-# Abbreviations that keep their full stop in lower, capital and upper case. Found by giving the Java
-# program every string of up to four letters, and 178,000 longer words, with a full stop.
+# Abbreviations that keep their full stop in lower, title and upper case. Found by running the Java
+# program on every string of up to four letters, and on 178,000 longer words, with a full stop.
 _ALWAYS = """
 adj adm adv al ala alex apr ariz assn assoc asst atty attys aug ave bancorp bhd bldg blvd brig
 bros calif capt cf cie cmdr co col colo comdr conn corp cos cpl ct dak dec dept det dr drs elec
@@ -49,16 +49,16 @@ _HYPHENS = "-\u2010\u2011\u058a"
 def _compile(
     letter: str, wordy: str, hyphen: str, digit: str, marked: str
 ) -> tuple[re.Pattern[str], ...]:
-    """Return the patterns of a token, of which the longest match counts.
+    """Return the patterns of a token; the longest match wins.
 
     Args:
-        letter: a class of characters that are letters.
-        wordy: a class of characters that are letters or digits.
-        hyphen: a class of hyphens.
-        digit: a class of digits.
-        marked: letters, digits, and accents on their own, which a word may hold after a letter.
+        letter: character class of letters.
+        wordy: character class of letters and digits.
+        hyphen: character class of hyphens.
+        digit: character class of digits.
+        marked: letters, digits and combining accents, which may follow a letter within a word.
     """
-    piece = rf"(?:{wordy}|[.,]){{0,60}}+"  # bounded, so that odd texts take linear time
+    piece = rf"(?:{wordy}|[.,]){{0,60}}+"  # bounded, so that pathological texts take linear time
     patterns = (
         r"(?i:['’](?:s|d|m|ll|re|ve)(?![A-Za-z]))",
         r"''|``",
@@ -104,7 +104,7 @@ def _of_ascii() -> tuple[tuple[re.Pattern[str], ...], re.Pattern[str]]:
 
 @cache
 def _of_unicode() -> tuple[tuple[re.Pattern[str], ...], re.Pattern[str]]:
-    """Return the same for any text."""
+    """Return the same patterns for any Unicode text."""
     marks, apart = (re.escape(_characters()[name]) for name in ("marks", "apart"))
     letter, wordy = rf"[^\W\d_{apart}]", rf"[^\W_{apart}]"
     marked = rf"(?:{wordy}|[{marks}])"
@@ -115,7 +115,7 @@ def _of_unicode() -> tuple[tuple[re.Pattern[str], ...], re.Pattern[str]]:
 
 @cache
 def _characters() -> Mapping[str, str]:
-    """Return the lists of ``ptb_characters.txt``, each as one string of its characters."""
+    """Return the character lists of ``ptb_characters.txt``, each as one string."""
     found: dict[str, list[str]] = {}
     name = ""
     text = files("plainfilm.metrics").joinpath("ptb_characters.txt").read_text(encoding="utf-8")
@@ -132,7 +132,7 @@ def _characters() -> Mapping[str, str]:
 
 @cache
 def _translation() -> Mapping[int, str | None]:
-    """Return what becomes of characters before the text is cut."""
+    """Return the replacements of characters that are applied before tokenizing."""
     dropped: dict[int, str | None] = dict.fromkeys(map(ord, _characters()["dropped"]), " ")
     return dropped | {
         0xAD: None,  # a soft hyphen
@@ -147,11 +147,11 @@ def _translation() -> Mapping[int, str | None]:
 
 
 _BEYOND = re.compile("[\U00010000-\U0010ffff]")
-"""Characters that are two units of Java's text, and dropped."""
+"""Characters that are two code units in Java strings; they are dropped."""
 _WEB = re.compile(r"http://\S{0,2000}[^\W_/]")
 _MAIL = re.compile(r"[\w.]{0,64}\w@\w(?:[\w.]{0,250}\w)?")
 _SIMPLE = re.compile(r"([A-Za-z]{2,}|[0-9]+)[.,;:]?")
-"""A word or a number with at most one mark after it: most of a report."""
+"""A word or number followed by at most one punctuation mark, which covers most of a report."""
 _RENAMED = {
     "(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-",
     "&lt;": "<", "&gt;": ">", "&amp;": "&", "&quot;": "''", "&nbsp;": "''",
@@ -169,14 +169,13 @@ _FRACTION = re.compile(r"\d\s\d{1,4}/\d")
 _BEFORE_A_DIGIT = re.compile(r"\.\s\d")
 _NUMBERED = re.compile(rf"\b(?:{'|'.join(_BEFORE_NUMBER.split())})\.\s\d", re.IGNORECASE)
 _SPACE = re.compile(r"([^\S\xa0]+)")  # a no-break space holds a mixed number together
-_KEPT = 2**17  # pieces whose tokens are remembered
+_KEPT = 2**17  # size of the cache of tokenized pieces
 
 
 def tokenize(text: str) -> list[str]:
     """Return the tokens of ``text``, lower case, without punctuation.
 
-    A mixed number ("1 1/2") is one token with a no-break space inside, as it is from the Java
-    program.
+    A mixed number ("1 1/2") is one token with a no-break space inside, as in the Java program.
     """
     if not text.isascii():
         text = _BEYOND.sub(" ", text.translate(_translation()))
@@ -199,7 +198,7 @@ def tokenize(text: str) -> list[str]:
 
 
 class _Tokens(dict[str, tuple[str, ...]]):
-    """Piece of text without spaces → its tokens, found when first asked."""
+    """Cache: piece of text without spaces → its tokens."""
 
     def __missing__(self, chunk: str) -> tuple[str, ...]:
         self[chunk] = tokens = tuple(_cut(chunk, before_a_number=False))
@@ -210,7 +209,7 @@ _TOKENS = _Tokens()
 
 
 def _cut(chunk: str, *, before_a_number: bool) -> Iterator[str]:
-    """Yield the tokens of one piece of text without spaces."""
+    """Yield the tokens of a piece of text without spaces."""
     simple = _SIMPLE.fullmatch(chunk)
     if simple and not (chunk[-1] == "." and _is_abbreviation(simple[1], before_a_number)):
         word = simple[1].lower()
@@ -249,7 +248,7 @@ def _raw_tokens(chunk: str, before_a_number: bool) -> Iterator[str]:
 
 
 def _is_abbreviation(word: str, before_a_number: bool) -> bool:
-    """Return whether ``word`` keeps the full stop that follows it."""
+    """Return whether ``word`` keeps a following full stop."""
     lower = word.lower()
     if word not in (lower, lower.capitalize(), word.upper()):
         return False

@@ -1,7 +1,7 @@
-"""The tokenizers of lexical metrics: a plain table of names.
+"""The registry of tokenizers for lexical metrics.
 
-The tokenizer decides the number: BLEU of the same reports differs by several points between them.
-So it stands in every signature, and scores of different ones are not compared.
+BLEU of the same reports differs by several points between tokenizers. So the tokenizer is part of
+every signature, and scores with different tokenizers are not compared.
 """
 
 import re
@@ -13,14 +13,14 @@ from plainfilm.metrics.tokenizer import TOKENIZER, tokenize
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """How a text is cut into words."""
+    """How a text is split into words."""
 
     name: str
-    """In signatures."""
+    """Name in signatures."""
     cut: Callable[[str], list[str]]
     case: str = "lower"
     longest: tuple[int, int] | None = None
-    """How many words of a reference and of a prediction are kept."""
+    """Maximum number of words of a reference and of a prediction; longer ones are truncated."""
 
 
 _STOPS = re.compile(r"\.\.+")
@@ -30,9 +30,9 @@ _DROPPED = str.maketrans("", "", ".,?;*!%^&_+():<=>@[]{}\"'/\\")
 def r2gen_words(text: str) -> list[str]:
     """Return the words that R2Gen scores, before truncation.
 
-    As its tokenizer cleans reports (``modules/tokenizers.py`` of cuhksz-nlp/R2Gen; Chen et al.,
-    EMNLP 2020): lower case, list numbers up to 5 and marks dropped but hyphens, sentences joined by
-    a lone full stop. It drops "1. " wherever it stands, "L1. " too.
+    Cleaned like R2Gen's tokenizer does (``modules/tokenizers.py`` of cuhksz-nlp/R2Gen; Chen et al.,
+    EMNLP 2020): lower case, list numbers up to 5 and all punctuation but hyphens dropped, sentences
+    joined by a separate full stop. It drops "1. " anywhere, even in "L1. ".
     """
     text = _STOPS.sub(".", " ".join(text.split())).replace("1. ", "")
     for number in "2345":
@@ -47,10 +47,10 @@ def r2gen_words(text: str) -> list[str]:
 TOKENIZERS = {
     "ptb": Tokenizer(TOKENIZER, tokenize),
     "whitespace": Tokenizer("whitespace", str.split, case="as-is"),
-    # R2Gen counts its start mark: 60 tokens of a reference are 59 words.
+    # R2Gen counts the start token, so 60 tokens of a reference are 59 words.
     "r2gen-60": Tokenizer("r2gen-60", r2gen_words, longest=(59, 60)),
     "r2gen-100": Tokenizer("r2gen-100", r2gen_words, longest=(99, 100)),
 }
-"""Name → tokenizer. ``ptb`` is COCO-caption's, which most papers quote; ``whitespace`` takes a text
-as words that are cut already; ``r2gen-60`` and ``r2gen-100`` are R2Gen's protocol on IU X-ray and
+"""Name → tokenizer. ``ptb`` is COCO-caption's, which most papers use; ``whitespace`` is for texts
+that are already tokenized; ``r2gen-60`` and ``r2gen-100`` are R2Gen's protocol on IU X-ray and
 MIMIC-CXR, whose numbers papers quote beside COCO-caption's."""

@@ -1,1 +1,1 @@
-"""Training and evaluation: recipes, stages, tables."""
+"""Training: recipes, stages, runs, tables."""

@@ -1,4 +1,4 @@
-"""Progress of a stage, as a person reads it: a bar that moves, and a line at each check."""
+"""Progress display of a stage: a progress bar, and a line at each check."""
 
 import time
 from typing import Any
@@ -9,7 +9,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 
 class ShowProgress(TrainerCallback):
-    """Shows steps, loss and remaining time on standard error, from the first process alone."""
+    """Shows steps, loss and remaining time on standard error, in the first process only."""
 
     def __init__(self, stage: str, studies_per_step: int) -> None:
         self.stage = stage
@@ -20,7 +20,7 @@ class ShowProgress(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Begin the bar."""
+        """Start the progress bar."""
         if not state.is_world_process_zero:
             return
         self.bar = Progress(
@@ -40,7 +40,7 @@ class ShowProgress(TrainerCallback):
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Move the bar."""
+        """Advance the progress bar."""
         if self.bar is not None:
             self.bar.update(self.task, completed=state.global_step)
 
@@ -52,7 +52,7 @@ class ShowProgress(TrainerCallback):
         logs: dict[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Show the loss beside the bar; a check gets a line of its own."""
+        """Show the loss beside the bar; a check is printed on its own line."""
         if self.bar is None or not logs:
             return
         if "loss" in logs:
@@ -75,7 +75,7 @@ class ShowProgress(TrainerCallback):
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Take the bar away."""
+        """Remove the progress bar."""
         if self.bar is not None:
             self.bar.stop()
             self.bar = None

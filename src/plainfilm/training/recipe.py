@@ -1,7 +1,7 @@
-"""Recipe: one YAML file = one row of one table: model, data, stages, evaluation.
+"""Recipe: one YAML file for one row of a table: model, data, stages, evaluation.
 
-A recipe is validated as a whole before anything runs, and all its mistakes are shown at once. What
-several rows share stands in one file, which they name as their ``base``.
+A recipe is validated as a whole before anything runs, and all its mistakes are listed at once.
+Settings shared by several recipes are in one file, which they name as their ``base``.
 """
 
 from collections.abc import Mapping
@@ -24,29 +24,29 @@ Precision = Literal["float32", "bfloat16", "float16"]
 
 
 class PhantomData(Word):
-    """A data set that is simulated for this recipe."""
+    """A dataset to simulate for this recipe."""
 
     studies: Annotated[int, Field(ge=10)]
     seed: int = 0
     size: Annotated[int, Field(ge=32, le=2048)] = 256
     """Side of the films, in pixels."""
     language: str = "en"
-    """Of the reports: ``en`` or ``es``."""
+    """Language of the reports: ``en`` or ``es``."""
 
 
 class Data(Word):
-    """What to learn from: a prepared dataset directory, or the phantom."""
+    """The data to learn from: a prepared dataset directory, or the phantom."""
 
     dataset: Path | None = None
     phantom: PhantomData | None = None
     target: Literal["findings", "impression", "findings+impression"] = "findings+impression"
-    """The part of the report that the model learns to write, and is scored on; studies whose report
-    lacks it are left out, and counted."""
+    """The part of the report that is learned and scored; studies whose report lacks it are left out
+    and counted."""
     views: Annotated[int, Field(ge=1, le=8)] = 1
-    """How many films of a study the model reads, at most: a frontal one, a lateral one, others."""
+    """Maximum number of films of a study to read: a frontal one, a lateral one, others."""
 
     limit: Annotated[int, Field(ge=1)] | None = None
-    """Only the first so many training studies."""
+    """Maximum number of training studies, taken from the beginning."""
     leave_out: tuple[str, ...] = ()
     """Institutions that nothing is learned from: how a model does where it has never been."""
 
@@ -58,38 +58,39 @@ class Data(Word):
 
 
 class Reinforcement(Word):
-    """What makes a stage learn from rewards of its own drafts (:mod:`.reinforcement`).
+    """Settings of a stage that learns from rewards for its own drafts (:mod:`.reinforcement`).
 
-    The names of settings that TRL's GRPO has are TRL's.
+    Settings that TRL's GRPO also has use TRL's names.
     """
 
     rewards: dict[str, float]
-    """Reward → weight: metrics with a value for each report, and the faults of ``rewards``, which
-    take negative weights."""
+    """Reward → weight: metrics with a value for each report, and the penalties of ``rewards``,
+    which take negative weights."""
     length_guard: tuple[Positive, Positive] | None = (0.5, 2.0)
-    """Length of a draft over its reference's within which it costs nothing."""
+    """Range of a draft's length relative to its reference's; outside it the reward shrinks."""
     steps: Annotated[int, Field(ge=1)]
-    """Optimiser steps."""
+    """Number of optimiser steps."""
     num_generations: Annotated[int, Field(ge=2)] = 8
-    """Drafts of each study in a step: a group, whose mean reward is the baseline."""
+    """Number of drafts per study in a step: a group, whose mean reward is the baseline."""
     temperature: Positive = 1.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     loss_type: Literal["grpo", "dr_grpo", "dapo"] = "dapo"
-    """Over what the loss is a mean: ``grpo`` each draft's tokens, then the drafts; ``dapo`` all
-    tokens; ``dr_grpo`` the drafts, each over the longest length, without dividing by the spread."""
+    """How the loss is averaged: ``grpo`` over each draft's tokens, then over drafts; ``dapo`` over
+    all tokens; ``dr_grpo`` each draft's sum divided by the longest length, then over drafts, with
+    advantages that are not divided by the standard deviation."""
     num_iterations: Annotated[int, Field(ge=1)] = 1
-    """Optimiser steps on the same drafts."""
+    """Number of optimiser steps on the same drafts."""
     epsilon: Positive = 0.2
-    """How far below 1 the ratio of new to old probability counts (from the second iteration on)."""
+    """Clipping range below 1 of the ratio of new to old probability (from the second iteration)."""
     epsilon_high: Positive = 0.28
-    """How far above 1; larger than ``epsilon`` keeps rare words alive (DAPO's clip-higher)."""
+    """Clipping range above 1; above ``epsilon``, it keeps rare words alive (DAPO's clip-higher)."""
     beta: Annotated[float, Field(ge=0)] = 0.0
-    """Weight of the divergence (KL) from the model that the stage starts from."""
+    """Weight of the KL divergence from the model that the stage starts from."""
     refill: Annotated[int, Field(ge=0)] = 0
-    """How often a study whose drafts are all worth the same is replaced by another one (DAPO's
+    """How often a study whose drafts all have the same reward is replaced by another one (DAPO's
     dynamic sampling)."""
     watch: tuple[str, ...] = ("micro-f1-14", "finding-f1", "bleu-4", "rouge-l")
-    """Metrics of validation drafts that are logged beside the reward, to see it gamed."""
+    """Metrics of validation drafts that are logged beside the reward, to detect reward hacking."""
     when_gamed: Literal["warn", "stop"] = "warn"
     """What happens where the reward rises while what is watched falls: a line, or the stage's
     end."""
@@ -102,52 +103,54 @@ class Reinforcement(Word):
 
 
 class Stage(Word):
-    """One pass of training: which parts, how fast, how long; the family adds keys of its own."""
+    """One stage of training: which parts, how fast, how long; the family adds keys of its own."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
     learning_rate: Annotated[dict[str, Rate], Field(min_length=1)]
-    """Peak rate by part of the model; parts not named, or not inside a named one, are frozen."""
+    """Peak learning rate by part of the model; parts not named, nor inside a named part, are
+    frozen."""
     epochs: Annotated[int, Field(ge=1)] = 1
     reinforcement: Reinforcement | None = None
-    """Learn from rewards instead of reports; ``batch_size`` counts studies then, and ``epochs`` is
-    not read."""
+    """Learn from rewards instead of reports; ``batch_size`` then counts studies, and ``epochs`` is
+    ignored."""
     batch_size: Annotated[int, Field(ge=1)] = 16
     accumulation: Annotated[int, Field(ge=1)] = 1
     warmup: Share = 0.1
-    """Share of the steps in which the rate rises."""
+    """Share of the steps in which the learning rate rises."""
     minimum_rate: Share = 0.0
-    """Where the cosine ends, as a share of the peak rate."""
+    """Learning rate at the end of the cosine, as a share of the peak."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     clip_norm: Annotated[float, Field(gt=0)] = 1.0
-    """Largest norm of the gradient; a longer one is shortened to it."""
+    """Maximum norm of the gradient; larger gradients are scaled down to it."""
     precision: Precision | Literal["auto"] = "float32"
-    """Of the arithmetic; ``auto`` is the fastest that the hardware has (see ``supervised``)."""
+    """Floating point precision; ``auto`` is the fastest that the hardware supports (see
+    ``supervised``)."""
     gradient_checkpointing: bool = False
-    """Compute activations again in the backward pass: less memory, a third more time."""
+    """Recompute activations in the backward pass: less memory, a third more time."""
     keep_frozen: bool = False
-    """Compute what parts that don't train here give once, and keep it in the run folder's
-    ``frozen/`` (a table's, for all its rows), where the family can: much faster where the tower
-    doesn't train."""
+    """Compute the outputs of frozen parts only once, if the family supports it, and cache them in
+    the run folder's ``frozen/`` (in a table's, for all its rows): much faster if the vision tower
+    is frozen."""
     frozen_gib: Positive = 50.0
-    """The most that ``frozen/`` may hold, in GiB."""
+    """Maximum size of ``frozen/``, in GiB."""
     compare_gradients: Annotated[int, Field(ge=1)] | None = None
     """Every so many steps the cosine between the gradients of the stage's losses is measured and
     logged (``gradients``); each time costs a backward pass for each loss."""
     workers: Annotated[int, Field(ge=0)] = 0
-    """Processes that read films from disk and prepare them beside training."""
+    """Processes that read and prepare films during training."""
     oversample_below: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Studies that show an observation rarer than this share come more often (``sampling``)."""
+    """Studies showing an observation rarer than this share are shown more often (``sampling``)."""
     check_every: Annotated[int, Field(ge=1)] = 500
-    """Optimiser steps between checkpoints; validation loss is measured at each."""
+    """Optimiser steps between checkpoints, at which validation loss is measured."""
     check_drafts: Annotated[int, Field(ge=0)] = 64
-    """Validation studies whose reports are drafted at each check, greedily, and scored: for the
-    training curves (RadScribe's paper, Figs. 2 and 3)."""
+    """Number of validation studies whose reports are drafted (greedily) and scored at each check,
+    for the training curves (RadScribe's paper, Figs. 2 and 3)."""
     patience: Annotated[int, Field(ge=1)] | None = None
-    """Stop after so many checkpoints without a better value of what is watched; the best one is
-    kept."""
+    """Number of checkpoints without improvement of ``watch`` after which training stops; the best
+    checkpoint is kept."""
     watch: str = "loss"
-    """What ``patience`` watches: the validation ``loss``, one of several losses (``report_loss``),
-    or a metric of the drafts at checks (``micro-f1-14``), which is then measured in addition."""
+    """Quantity that ``patience`` watches: the validation ``loss``, one of several losses
+    (``report_loss``), or a metric of the drafts (``micro-f1-14``), which is then also measured."""
 
     @model_validator(mode="after")
     def _checks_come_between_drafts(self) -> Self:
@@ -171,21 +174,21 @@ class Stage(Word):
 
 
 def watches_loss(watch: str) -> bool:
-    """Return whether what a stage watches is a loss, so that lower is better."""
+    """Return whether the watched quantity is a loss, so that lower is better."""
     return watch == "loss" or watch.endswith("_loss")
 
 
 class Recipe(Word):
-    """Everything that decides what a run computes.
+    """Everything that determines what a run computes.
 
-    The type of ``model`` and of a stage's keys is the family's: :func:`recipe_type`.
+    The family defines the types of ``model`` and of a stage's own keys: :func:`recipe_type`.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
     description: str = ""
     seed: int = 0
     report_to: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ()
-    """Where curves go beside the run folder's own history; the tool must be installed."""
+    """Tools that receive the curves besides the run folder's history; they must be installed."""
     model: SerializeAsAny[ModelSettings]
     data: Data
     stages: tuple[SerializeAsAny[Stage], ...]
@@ -220,10 +223,10 @@ def recipe_type(family: str) -> type[Recipe]:
 
 
 def parse_recipe(values: Mapping[str, Any]) -> Recipe:
-    """Return the recipe of a mapping, as YAML or :meth:`Recipe.to_dict` gives it.
+    """Return the recipe in a mapping, from YAML or :meth:`Recipe.to_dict`.
 
     Raises:
-        RecipeError: fields are wrong; all are listed.
+        RecipeError: fields are invalid; all are listed.
     """
     model = values.get("model")
     name = model.get("family") if isinstance(model, dict) else None
@@ -259,10 +262,11 @@ def load_recipe(path: Path, changes: tuple[str, ...] = ()) -> Recipe:
 
     Args:
         path: the YAML file.
-        changes: ``dotted.key=value`` each, the value in YAML, laid over the file's.
+        changes: overrides of the form ``dotted.key=value``, the value in YAML.
 
     Raises:
-        RecipeError: the file is missing or no YAML mapping, or fields are wrong; all are listed.
+        RecipeError: the file is missing or not a YAML mapping, or fields are invalid; all are
+            listed.
     """
     values = _read_layers(path)
     for change in changes:
@@ -274,10 +278,10 @@ def load_recipe(path: Path, changes: tuple[str, ...] = ()) -> Recipe:
 
 
 def read_yaml(path: Path, what: str = "recipe") -> dict[str, Any]:
-    """Return the mapping that a YAML file holds.
+    """Return the mapping in a YAML file.
 
     Raises:
-        RecipeError: the file is missing, unreadable, or holds something else.
+        RecipeError: the file is missing, unreadable, or not a mapping.
     """
     try:
         values = parse_yaml(path.read_text(encoding="utf-8"))
@@ -293,7 +297,7 @@ def read_yaml(path: Path, what: str = "recipe") -> dict[str, Any]:
 
 
 def _read_layers(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """Return a recipe's values laid over those of its ``base``, a file beside it, if it has one."""
+    """Return a recipe's values merged over those of its ``base`` file, if it has one."""
     values = read_yaml(path)
     base = values.pop("base", None)
     if base is None:
@@ -306,7 +310,7 @@ def _read_layers(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
 
 
 def _merged(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
-    """Lay ``values`` over ``base``: mappings are merged, everything else is replaced."""
+    """Return ``base`` overridden by ``values``: mappings are merged, all else is replaced."""
     found = dict(base)
     for key, value in values.items():
         before = found.get(key)

@@ -1,17 +1,17 @@
-"""A recipe, run: data, model, stages, and the folder that holds all of it.
+"""Running a recipe: data, model, stages, and the run folder.
 
 The run folder:
 
     recipe.yaml     the resolved recipe; a folder belongs to one recipe
-    manifest.json   versions, seed, device, and the fingerprint of the data that it belongs to
-    data/           the simulated data set, where the recipe asks for one
+    manifest.json   versions, seed, device, and the fingerprint of the run's dataset
+    data/           the simulated dataset, if the recipe has one
     start/          the model before any training, and its processor
-    frozen/         what frozen parts give, where a stage keeps it
+    frozen/         cached outputs of frozen parts, if a stage keeps them
     stages/1-NAME/  checkpoints, then model/ when the stage is done
-    model/          the trained model, its processor and its card: what load_model opens
+    model/          the trained model, its processor and its card; load_model opens it
 
-A run that was stopped at any moment goes on where it stood, to the same final weights. Under
-``torchrun`` the processes share a batch, and the first one alone prepares data and writes.
+A run interrupted at any moment resumes and ends with the same weights. Under ``torchrun`` the
+processes share a batch, and only the first one prepares data and writes.
 """
 
 import json
@@ -41,9 +41,9 @@ from plainfilm.training.supervised import resolve_precision, split_batch
 from plainfilm.vision.familiarity import Domain
 
 _DESCRIBED = 3000
-"""How many films of a split describe the model's domain."""
+"""Maximum number of films of a split for the out-of-distribution detector."""
 _PATIENCE = timedelta(hours=24)
-"""How long the other processes wait for the first one, which may have films to simulate."""
+"""How long other processes wait for the first one, which may have to simulate films."""
 
 
 def train(
@@ -54,19 +54,20 @@ def train(
     progress: bool = True,
     say: Callable[[str], None] = print,
 ) -> Path:
-    """Carry out ``recipe`` in the folder ``run`` and return the folder of the trained model.
+    """Run ``recipe`` in the folder ``run`` and return the folder of the trained model.
 
     Args:
         recipe: the recipe.
-        run: the run folder; is made.
-        frozen: where what frozen parts give is kept, for several runs; in ``run`` where left out.
+        run: the run folder; created if missing.
+        frozen: folder for cached outputs of frozen parts, shared by several runs; default: in
+            ``run``.
         progress: whether to show progress.
-        say: told what happens.
+        say: called with messages for the user.
 
     Raises:
-        TrainingError: ``run`` belongs to another recipe or other data, the machine cannot do what
-            a stage asks, or the loss became NaN.
-        DatasetError: the recipe's data set is missing or malformed.
+        TrainingError: ``run`` belongs to another recipe or other data, the machine does not support
+            a stage's settings, or the loss became NaN.
+        DatasetError: the recipe's dataset is missing or malformed.
     """
     processes = PartialState(cpu=not torch.cuda.is_available(), timeout=_PATIENCE)
     first = processes.is_main_process
@@ -76,7 +77,7 @@ def train(
         _claim(run, recipe)
     final = run / "model"
     processes.wait_for_everyone()
-    for stage in recipe.stages:  # what the machine cannot do is said before hours of work
+    for stage in recipe.stages:  # fail before hours of work if the machine lacks the precision
         resolve_precision(stage)
         split_batch(stage, processes.num_processes)
     if final.exists() and recipe.data.dataset is not None and not recipe.data.dataset.exists():
@@ -127,7 +128,7 @@ def train(
                 films = Films(dataset, size)
             reads = set(family.reads(built.processor))
             if stage.reinforcement and "invented-comparison" in stage.reinforcement.rewards:
-                reads.add("prior")  # to know whether there is an earlier study
+                reads.add("prior")  # needed to know whether there is an earlier study
             for examples in (training, validation):
                 examples.films, examples.reads = films, reads
             if stage.keep_frozen:
@@ -169,7 +170,7 @@ def _examples(recipe: Recipe, dataset: Dataset, split: str, films: Films) -> Exa
 
 
 def _left_out(recipe: Recipe, dataset: Dataset) -> str:
-    """Return, in words, how many studies can't be learned from, and why."""
+    """Return a note on how many studies can't be used for training, and why."""
     every = [row for split in ("train", "validate") for row in dataset.split(split)]
     rows = [row for row in every if row.institution not in recipe.data.leave_out]
     seen = readable(rows)
@@ -205,7 +206,7 @@ def _learned_from(recipe: Recipe, dataset: Dataset, split: str) -> Sequence[Row]
 
 
 def _check_fingerprint(run: Path, dataset: Dataset) -> None:
-    """Refuse to go on with other data than a run was begun with."""
+    """Refuse to resume a run with other data than it was started with."""
     path = run / "manifest.json"
     if not path.is_file():
         return
@@ -219,11 +220,11 @@ def _check_fingerprint(run: Path, dataset: Dataset) -> None:
 
 
 def _say_nothing(_: str) -> None:
-    """Stand in for ``say`` on every process but the first."""
+    """Replaces ``say`` in every process but the first."""
 
 
 def open_data(recipe: Recipe, run: Path, *, progress: bool = True) -> Dataset:
-    """Return the recipe's data set, simulating it into the run folder where it asks for that."""
+    """Return the recipe's dataset, simulated into the run folder if the recipe says so."""
     if recipe.data.dataset is not None:
         return Dataset(recipe.data.dataset)
     phantom = recipe.data.phantom
@@ -240,7 +241,7 @@ def open_data(recipe: Recipe, run: Path, *, progress: bool = True) -> Dataset:
 
 
 def _claim(run: Path, recipe: Recipe) -> None:
-    """Make ``run`` this recipe's folder, or refuse."""
+    """Create ``run`` as this recipe's folder, or refuse one of another recipe."""
     resolved = recipe.to_dict()
     path = run / "recipe.yaml"
     if path.exists():
@@ -291,7 +292,7 @@ def _card(recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
 
 
 def _domain(training: Examples, validation: Examples) -> Domain | None:
-    """Return how the training films look, from the first few thousand of them."""
+    """Return the distribution of the first few thousand training films."""
 
     def films(examples: Examples) -> Iterator[Pixels]:
         for row in examples.rows[:_DESCRIBED]:
@@ -309,7 +310,7 @@ def _save(
     card: dict[str, Any] | None = None,
     domain: Domain | None = None,
 ) -> None:
-    """Write a model folder whole or not at all."""
+    """Write a model folder atomically."""
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     transformers.utils.logging.disable_progress_bar()

@@ -1,10 +1,10 @@
-"""Which studies an epoch shows, and in which order.
+"""Sampling: which studies an epoch contains, and in which order.
 
-*Resampling* repeats the studies that show something rare: with t = ``oversample_below``, an
-observation in a share f of the training studies has the repeat factor max(1, √(t / f)), and a study
-the greatest factor of what it shows (repeat factor sampling: Gupta, Dollár and Girshick, LVIS, CVPR
-2019, section 4). The paper's epoch grows by that; here it keeps its length, and the common studies
-give way.
+*Oversampling* repeats studies with rare observations: with t = ``oversample_below``, an observation
+in a share f of the training studies has the repeat factor max(1, √(t / f)), and a study has the
+largest factor of its observations (repeat factor sampling: Gupta, Dollár and Girshick, LVIS, CVPR
+2019, section 4). In the paper this lengthens the epoch; here its length is kept, and common studies
+are shown less often.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,12 +17,12 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 
 def repeat_factors(labels: torch.Tensor, oversample_below: float | None) -> torch.Tensor:
-    """Return how often each study is shown, relative to one that shows nothing rare.
+    """Return how often each study is shown, relative to one without rare observations.
 
     Args:
         labels: ``(studies, observations)`` in {0, 1}.
-        oversample_below: the share of studies below which an observation counts as rare; None
-            shows every study once.
+        oversample_below: share of studies below which an observation counts as rare; None for no
+            oversampling.
 
     Returns:
         ``(studies,)``, at least 1.
@@ -36,21 +36,21 @@ def repeat_factors(labels: torch.Tensor, oversample_below: float | None) -> torc
 
 
 class EpochSampler(Sampler[int]):
-    """The order of each epoch, from the seed and the epoch's number alone.
+    """The order of studies in each epoch, determined by the seed and the epoch's number alone.
 
-    So it is the same after an interruption, and on any number of processes. Each study comes as
-    often as its share of ``weights`` says, rounded up or down at random (systematic resampling);
-    once each where the weights are equal. The last batch is filled up from the epoch's beginning,
-    so that every step sees a whole batch however it is split.
+    It is therefore the same after an interruption, and for any number of processes. Each study
+    appears in proportion to its weight, rounded up or down at random (systematic resampling); with
+    equal weights, once. The last batch is filled up from the epoch's beginning, so that every step
+    has a whole batch however it is split.
 
-    Within a batch the studies stand by the length of their reports: the step is the same, and its
-    micro-batches are padded less.
+    Within a batch, studies are sorted by the length of their reports: this does not change the
+    step, but reduces the padding of its micro-batches.
 
     Args:
         weights: ``(studies,)``, positive.
-        lengths: of the reports, ``(studies,)``.
-        batch: studies of an optimiser step, over all processes.
-        seed: of the order.
+        lengths: lengths of the reports, ``(studies,)``.
+        batch: number of studies in an optimiser step, over all processes.
+        seed: random seed of the order.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class EpochSampler(Sampler[int]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order comes next."""
+        """Set the epoch whose order comes next."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -71,7 +71,7 @@ class EpochSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         random = np.random.default_rng([self.seed, self.epoch])
-        start = random.uniform(1e-9, 1 - 1e-6)  # the sums are whole numbers but for rounding
+        start = random.uniform(1e-9, 1 - 1e-6)  # the sums are integers up to rounding errors
         ends = np.floor(np.cumsum(self.expected) + start).astype(int)
         chosen = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
         order: Sequence[int] = random.permutation(chosen).tolist()
@@ -83,14 +83,14 @@ class EpochSampler(Sampler[int]):
 
 
 class HasEpoch(Protocol):
-    """Something whose randomness depends on the epoch."""
+    """An object whose random draws depend on the epoch."""
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch."""
+        """Set the epoch."""
 
 
 class SetEpoch(TrainerCallback):
-    """Tells sampler and examples which epoch begins; a resumed run skips what it has seen."""
+    """Tells sampler and examples which epoch begins; a resumed run skips studies already seen."""
 
     def __init__(self, *told: HasEpoch) -> None:
         self.told = told

@@ -1,4 +1,4 @@
-"""One stage of a recipe: its trainer, begun or resumed."""
+"""Running one stage of a recipe, from its start or from a checkpoint."""
 
 import json
 import os
@@ -50,26 +50,27 @@ def run_stage(
     start: Path | None = None,
     warn: Callable[[str], None] = print,
 ) -> Mapping[str, torch.Tensor] | None:
-    """Train a model in place through ``stage``, resuming from ``folder`` where it holds a part.
+    """Train a model in place in one stage, resuming from a checkpoint in ``folder``, if any.
 
     Args:
-        stage: of the recipe.
-        family: the model's.
+        stage: the recipe's stage.
+        family: the model's family.
         built: the model and its processor.
         training: studies to learn from.
         validation: studies to check on.
-        folder: of the stage: checkpoints and history.
-        seed: of order and random choices.
+        folder: the stage's folder, for checkpoints and history.
+        seed: random seed for the order of studies and all random draws.
         progress: whether to show progress.
-        report_to: tools that get the curves, as transformers' Trainer calls them.
-        start: where the model that the stage starts from lies, for the divergence from it.
-        warn: told what a person should know while the stage runs.
+        report_to: tools that receive the curves, by transformers' names.
+        start: folder of the model that the stage starts from, for the KL divergence from it.
+        warn: called with warnings for the user.
 
     Returns:
-        The weights, where they are spread over processes and had to be gathered; else None.
+        The weights, if they were sharded over processes and had to be gathered; else None.
 
     Raises:
-        TrainingError: the loss became NaN or infinite, or the machine cannot do what is asked.
+        TrainingError: the loss became NaN or infinite, or the machine does not support the stage's
+            settings.
     """
     precision = resolve_precision(stage)
     batch_size, accumulation = split_batch(stage, PartialState().num_processes)
@@ -188,5 +189,5 @@ def _reinforcing(
 
 
 def _watched(stage: Any) -> str:
-    """Return the name under which the trainer knows what early stopping watches."""
+    """Return the trainer's name of the quantity that early stopping watches."""
     return f"eval_{stage.watch}" if watches_loss(stage.watch) else f"eval_draft_{stage.watch}"

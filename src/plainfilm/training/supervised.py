@@ -1,8 +1,8 @@
-"""Supervised training of one stage, through transformers' Trainer.
+"""Supervised training of one stage with transformers' Trainer.
 
-What is ours: which parts train at which rate, a loss that does not depend on how a batch is split
-into accumulation steps and over processes, frozen parts that keep their batch statistics, a NaN
-that stops the run, and checkpoints that are only resumed from when they were written to their end.
+Added to the Trainer: a learning rate for each part, a loss that does not depend on how a batch is
+split into accumulation steps and over processes, frozen parts that keep their batch statistics,
+stopping at NaN, and resuming only from checkpoints that were written completely.
 """
 
 import json
@@ -35,14 +35,14 @@ from plainfilm.training.sampling import EpochSampler
 from plainfilm.training.variety import template_sentences, variety
 
 HISTORY = "history.json"
-"""Losses and rates of a stage by step, in its folder."""
+"""File in a stage's folder with losses and learning rates by step."""
 DRAFT_METRICS = ("bleu-4", "rouge-l", "token-f1", "token-recall")
-"""Of the training curves: those of the seed paper's Figs. 2 and 3."""
+"""Metrics of the training curves, those of the seed paper's Figs. 2 and 3."""
 _COMPLETE = "complete"
 
 
 class CompleteMark(TrainerCallback):
-    """Marks a checkpoint when all of it is on disk, so that a killed write is told apart."""
+    """Marks a checkpoint once it is completely on disk, to recognise an interrupted write."""
 
     def on_save(
         self,
@@ -51,14 +51,14 @@ class CompleteMark(TrainerCallback):
         control: TrainerControl,
         **kwargs: Any,
     ) -> None:
-        """Write the mark into the checkpoint of this step, once every process has written."""
+        """Write the mark into this step's checkpoint after every process has written."""
         PartialState().wait_for_everyone()
         if state.is_world_process_zero:
             (Path(str(args.output_dir)) / f"checkpoint-{state.global_step}" / _COMPLETE).touch()
 
 
 class StopAtNaN(TrainerCallback):
-    """Stops the run when its loss is no number."""
+    """Stops the run when its loss becomes NaN or infinite."""
 
     def on_log(
         self,
@@ -68,7 +68,7 @@ class StopAtNaN(TrainerCallback):
         logs: dict[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Look at each loss that is logged."""
+        """Check each logged loss."""
         for name in ("loss", "eval_loss"):
             if logs and name in logs and not math.isfinite(logs[name]):
                 raise TrainingError(
@@ -80,15 +80,15 @@ class StopAtNaN(TrainerCallback):
 def part_rates(
     names: Iterable[str], parts: Mapping[str, str], rates: Mapping[str, float]
 ) -> dict[str, float]:
-    """Return the peak learning rate of each parameter that trains; the longest match decides.
+    """Return the peak learning rate of each trainable parameter; the longest match decides.
 
     Args:
-        names: of the model's parameters.
-        parts: name of a part → regular expression of its parameters' names.
-        rates: name of a part → its rate.
+        names: names of the model's parameters.
+        parts: name of a part → regular expression for its parameters' names.
+        rates: name of a part → its learning rate.
 
     Raises:
-        TrainingError: a part is unknown, or has no parameter.
+        TrainingError: a part is unknown, or has no parameters.
     """
     patterns = {}
     for part, rate in rates.items():
@@ -118,7 +118,7 @@ def part_rates(
 
 
 class StageTrainer(Trainer):
-    """transformers' Trainer with a rate for each part and a family's losses."""
+    """transformers' Trainer with a learning rate for each part and a family's losses."""
 
     optimizer: torch.optim.Optimizer | None
 
@@ -136,7 +136,7 @@ class StageTrainer(Trainer):
         self.stage = stage
         self.sampler = sampler
         self.terms: dict[str, list[torch.Tensor]] = {}
-        """Name of a loss → its total and count since they were last logged."""
+        """Name of a loss → its total and count since the last log."""
         self.templates: frozenset[str] | None = None
         """Sentences that many training reports have, once they were counted."""
         self.measured: dict[str, list[float]] = {}
@@ -151,14 +151,14 @@ class StageTrainer(Trainer):
             parameter.requires_grad_(name in rates)
         self.rates = rates
         self.frozen = list(_frozen_modules(self.model))
-        # compute_loss divides by the whole batch's counts itself.
+        # compute_loss itself divides by the whole batch's counts.
         self.model_accepts_loss_kwargs = True
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         return self.sampler or super()._get_train_sampler(train_dataset)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        """Return AdamW over the parts that train; norms and biases are not decayed."""
+        """Return AdamW for the trainable parts, without weight decay for norms and biases."""
         optimizer: torch.optim.Optimizer | None = self.optimizer
         if optimizer is None:
             groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
@@ -179,9 +179,9 @@ class StageTrainer(Trainer):
     def get_batch_samples(
         self, epoch_iterator: Iterator[Batch], num_batches: int, device: torch.device
     ) -> tuple[list[Batch], Any]:
-        """Return the pieces of the next batch, and how many items each loss of all of it is over.
+        """Return the micro-batches of the next batch, and each loss's item count.
 
-        The counts are summed over pieces and processes.
+        The counts are summed over micro-batches and processes.
         """
         pieces = list(islice(epoch_iterator, num_batches))
         counts: dict[str, torch.Tensor] = {}
@@ -201,14 +201,14 @@ class StageTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
-        """Return the stage's loss, the same whether a batch comes whole or in pieces.
+        """Return the stage's loss of a micro-batch, normalised by the counts of the whole batch.
 
         Args:
-            model: the model, perhaps wrapped.
-            inputs: one piece of a batch.
-            return_outputs: whether the named losses are returned as well.
-            num_items_in_batch: the counts of :meth:`get_batch_samples`; without them the piece
-                counts as a batch of its own.
+            model: the model, possibly wrapped.
+            inputs: one micro-batch.
+            return_outputs: whether to return the named losses as well.
+            num_items_in_batch: the counts from :meth:`get_batch_samples`; if None, the micro-batch
+                is treated as a whole batch.
         """
         if model.training:
             for module in self.frozen:
@@ -221,7 +221,7 @@ class StageTrainer(Trainer):
             loss = torch.zeros((), device=next(iter(losses.values())).total.device)
             for name, one in losses.items():
                 whole = num_items_in_batch[name].clamp_min(1)
-                # Gradients are averaged over the processes, so each counts its part that often.
+                # Gradients are averaged over processes, so multiply by their number to get the sum.
                 part = one.total * self.accelerator.num_processes / whole
                 loss = loss + one.weight * part
         else:
@@ -246,13 +246,13 @@ class StageTrainer(Trainer):
     def prediction_step(
         self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, None, None]:
-        """Return the loss of a batch of validation studies."""
+        """Return the loss of a validation batch."""
         with torch.no_grad(), self.compute_loss_context_manager():
             loss = self.compute_loss(model, self._prepare_inputs(inputs))
         return loss.detach(), None, None
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
-        """Log, with each named loss beside their sum where there are several."""
+        """Log, adding each named loss if there are several."""
         if "loss" in logs:
             logs |= self._named_losses("") | self._means()
         super().log(logs, *args, **kwargs)
@@ -283,7 +283,7 @@ class StageTrainer(Trainer):
         return {name: fmean(values) for name, values in sorted(told.items())}
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """Return the validation losses and, where a stage learns reports, scores of drafts."""
+        """Return the validation losses and, if the stage learns reports, scores of drafts."""
         kept, self.terms = self.terms, {}
         found: dict[str, float] = super().evaluate(*args, **kwargs)
         named = self._named_losses("eval_")
@@ -298,10 +298,10 @@ class StageTrainer(Trainer):
         return found
 
     def _draft_scores(self) -> dict[str, float]:
-        """Return the scores of the first validation studies' reports, drafted greedily.
+        """Return the scores of greedy drafts for the first validation studies.
 
-        Every process drafts its share, in as many batches as the others, since processes that
-        share a model's weights must call it together.
+        Every process drafts its share in the same number of batches, since processes with sharded
+        weights must call the model together.
         """
         examples, state = self.eval_dataset, PartialState()
         indices = range(min(self.stage.check_drafts, len(examples)))
@@ -326,7 +326,7 @@ class StageTrainer(Trainer):
         return {f"draft_{name}": value for name, value in measured.items()}
 
     def draft_measures(self, references: Sequence[str], drafts: Sequence[str]) -> dict[str, float]:
-        """Return what is measured of validation drafts at a check, by name."""
+        """Return the measures of validation drafts at a check, by name."""
         examples = self.eval_dataset
         metrics = dict.fromkeys(DRAFT_METRICS)
         if not watches_loss(self.stage.watch):
@@ -356,14 +356,14 @@ def latest_checkpoint(folder: Path) -> Path | None:
         if (path / _COMPLETE).exists():
             complete.append(path)
         else:
-            shutil.rmtree(path, ignore_errors=True)  # another process may be at it too
+            shutil.rmtree(path, ignore_errors=True)  # another process may be removing it too
     return max(complete, key=lambda path: int(path.name.rsplit("-", 1)[1]), default=None)
 
 
 def stopped_early(checkpoint: Path | None, patience: int | None) -> Path | None:
-    """Return the best checkpoint, if training was to end early at ``checkpoint``; else None.
+    """Return the best checkpoint if training was to stop early at ``checkpoint``, else None.
 
-    A run that was killed right then must not train on: transformers would.
+    A run killed at that moment must not continue training when resumed, as transformers would.
     """
     if checkpoint is None or patience is None:
         return None
@@ -375,13 +375,13 @@ def stopped_early(checkpoint: Path | None, patience: int | None) -> Path | None:
 
 
 def trainer_state(checkpoint: Path) -> dict[str, Any]:
-    """Return what transformers' Trainer noted in a checkpoint."""
+    """Return the state that transformers' Trainer saved in a checkpoint."""
     state: dict[str, Any] = json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))
     return state
 
 
 def split_batch(stage: Stage, processes: int) -> tuple[int, int]:
-    """Return batch size and accumulation steps of each process, for the recipe's whole batch.
+    """Return each process's batch size and accumulation steps for the recipe's whole batch.
 
     Raises:
         TrainingError: the batch cannot be split evenly.
@@ -397,13 +397,13 @@ def split_batch(stage: Stage, processes: int) -> tuple[int, int]:
 
 
 def resolve_precision(stage: Stage) -> Precision:
-    """Return the stage's precision; ``auto`` becomes the fastest that this hardware computes in.
+    """Return the stage's precision; ``auto`` becomes the fastest that the hardware supports.
 
-    A GPU gets bfloat16 where it knows it, else float16; a processor bfloat16 where it has
-    instructions for it (AVX512-BF16, AMX), else float32.
+    A GPU uses bfloat16 if it supports it, else float16; a CPU bfloat16 if it has instructions for
+    it (AVX512-BF16, AMX), else float32.
 
     Raises:
-        TrainingError: float16 without a GPU.
+        TrainingError: float16 was requested without a GPU.
     """
     cuda = torch.cuda.is_available()
     if stage.precision == "float16" and not cuda:

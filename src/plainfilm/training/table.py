@@ -1,16 +1,16 @@
-"""A table of a paper from its recipes: every row trained with several seeds, scored, compared.
+"""A paper's table from its recipes: every row trained with several seeds, scored and compared.
 
-The folder that is filled:
+The table's folder:
 
-    plan.json                what was asked for; a folder belongs to one table, size and data set
+    plan.json                the request; a folder belongs to one table, size and dataset
     runs/ROW/seed-0/         the run folder of each row and seed
     runs/ROW/seed-0/test/    its reports on the test split, and their scores
-    runs/ROW/seed-0/NAME/    the same on the test split of another data set
-    references/              the reports of the rows that need no model; references-NAME/ likewise
-    frozen/                  what frozen parts give, for all rows and seeds
-    table.json               the results: what the Markdown and the plots are made from
+    runs/ROW/seed-0/NAME/    the same on the test split of another dataset
+    references/              the reports of the baseline rows; references-NAME/ likewise
+    frozen/                  cached outputs of frozen parts, for all rows and seeds
+    table.json               the results, from which the Markdown and the plots are made
 
-Stopped at any moment, the same command goes on where it stood.
+If it is interrupted, the same command resumes.
 """
 
 import json
@@ -58,11 +58,11 @@ REFERENCES = {
     "perfect-vision": VISION,
     "perfect-vision-elsewhere": VISION_ELSEWHERE,
 }
-"""The rows that need no model, and the columns of their predictions."""
+"""Baseline rows, and the columns of their predictions."""
 LEVEL = 0.05
-"""Of significance, for the answers."""
+"""Significance level of the answers."""
 ROUNDING = 1e-9
-"""A difference that is no larger comes from the order of a sum."""
+"""Differences up to this size are rounding errors."""
 
 
 class Scored(NamedTuple):
@@ -82,10 +82,9 @@ def fill_table(
     progress: bool = True,
     say: Callable[[str], None] = print,
 ) -> dict[str, Any]:
-    """Train and score what ``plan`` asks for in the folder ``out``, and return the results.
+    """Train and score the rows of ``plan`` in the folder ``out``, and return the results.
 
-    What is there already is not made again. Every test report is drafted once, by the finished
-    model.
+    Existing results are kept. Test reports are drafted once, by the finished model.
 
     Args:
         plan: what to train.
@@ -96,9 +95,9 @@ def fill_table(
         say: told what is being done.
 
     Raises:
-        TrainingError: ``out`` belongs to another table, size or data set; a run failed; or several
+        TrainingError: ``out`` belongs to another table, size or dataset; a run failed; or several
             processes were started.
-        DatasetError: the data set lacks a split.
+        DatasetError: the dataset lacks a split.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise TrainingError(
@@ -164,12 +163,12 @@ def fill_table(
 
 
 def run_folder(out: Path, row: str, seed: int) -> Path:
-    """Return the run folder of a row's seed."""
+    """Return the run folder of a row and seed."""
     return out / "runs" / row / f"seed-{seed}"
 
 
 def _claim(plan: Plan, dataset: Dataset, out: Path) -> dict[str, Any]:
-    """Make ``out`` this table's folder, or refuse; return what is asked of it."""
+    """Create ``out`` as this table's folder, or refuse another table's; return the request."""
     plan_file = out / "plan.json"
     claim = {
         "title": plan.table.title,
@@ -236,7 +235,7 @@ def _write_references(
 
 
 def _seeded(plan: Plan, row: str, recipe: Recipe, seed: int, out: Path) -> Recipe:
-    """Return the recipe with its seed, and with what it starts from of another row."""
+    """Return the recipe with its seed, and with the other row's weights that it starts from."""
     changes: dict[str, Any] = {"seed": seed}
     if row not in plan.starts:
         return recipe.model_copy(update=changes)
@@ -260,7 +259,7 @@ def _results(
     target: str,
     template: Collection[str],
 ) -> dict[str, Any]:
-    """Return the numbers of the table, from the reports in ``out``."""
+    """Return the table's results, from the reports in ``out``."""
     dataset = sets[TEST].dataset
     whole = _scores(plan, sets[TEST], out, TEST, metrics, target, template)
     parts = []
@@ -426,10 +425,10 @@ def _entry(runs: Runs) -> dict[str, Any]:
 def _answer(
     question: Question, metric: str, scored: Mapping[str, Mapping[str, Runs]]
 ) -> dict[str, Any]:
-    """Return the differences of a question's pairs, p-values corrected over them; {} without any.
+    """Return the differences of a question's pairs with corrected p-values; {} without pairs.
 
-    A difference counts as shown where its interval over studies leaves out 0 and, with several
-    seeds, Welch's test over them stays below :data:`LEVEL` after Holm's correction.
+    A difference counts as shown if its interval over studies excludes 0 and, with several seeds,
+    Welch's test over them stays below :data:`LEVEL` after Holm's correction.
     """
     pairs = [pair for pair in question.pairs if all(row in scored for row in pair)]
     found = {" ".join(pair): difference(*(scored[row][metric] for row in pair)) for pair in pairs}

@@ -1,7 +1,7 @@
-"""What a table is and what filling it trains: ``table.yaml``, its rows' recipes, its sizes.
+"""The plan of a table: ``table.yaml``, its rows' recipes, and its sizes.
 
-A ``table.yaml`` stands beside its recipes: the rows in order (recipe → printed name), the metrics,
-the questions that pairs of rows answer, and the sizes.
+A ``table.yaml`` lies beside its recipes. It lists the rows in order (recipe → printed name), the
+metrics, the questions that pairs of rows answer, and the sizes.
 """
 
 import json
@@ -26,7 +26,7 @@ BEST_OF, AGREED = "-best", "-consensus"
 
 
 class Question(Word):
-    """What pairs of rows are compared for: is the second better?"""
+    """A question answered by comparing pairs of rows: is the second better?"""
 
     question: str
     metrics: tuple[str, ...]
@@ -37,13 +37,13 @@ class Size(Word):
     """One size of a table's recipes."""
 
     folder: Path
-    """Of the recipes, beside ``table.yaml``."""
+    """Folder of the recipes, beside ``table.yaml``."""
     without: tuple[str, ...] = ()
     """Rows that this size doesn't have."""
     starts: dict[str, str] = Field(default_factory=dict)
-    """Row → the row whose first stage makes the model that it starts from, seed for seed."""
+    """Row → the row whose first stage yields the weights it starts from, seed for seed."""
     start_key: str = ""
-    """The recipe's key that gets the folder of that model (``model.initial.backbone``)."""
+    """The recipe's key that is set to the folder of those weights (``model.initial.backbone``)."""
 
     @model_validator(mode="after")
     def _a_key_for_what_is_started_from(self) -> Self:
@@ -57,7 +57,7 @@ class Table(Word):
 
     title: str
     rows: dict[str, str]
-    """Recipe, without its suffix → the name that is printed."""
+    """File name of a recipe, without suffix → printed name of the row."""
     metrics: tuple[str, ...]
     questions: tuple[Question, ...] = ()
     conditions: dict[str, tuple[str, ...]] = Field(default_factory=dict)
@@ -94,26 +94,26 @@ class Table(Word):
 
 @dataclass(frozen=True)
 class Plan:
-    """What one filling of a table is to train."""
+    """The trainings that one filling of a table needs."""
 
     table: Table
     size: str
     recipes: Mapping[str, Recipe]
-    """By row, its training order; the seed and what it starts from are laid over later."""
+    """Row → recipe, in order of training; seed and starting weights are set later."""
     starts: Mapping[str, str]
-    """Row → the row from whose first stage it starts."""
+    """Row → the row whose first stage it starts from."""
     seeds: tuple[int, ...]
 
 
 def recipes_folder() -> Path:
-    """Return the folder of the shipped recipes: the package's, or the repository's."""
+    """Return the folder of the shipped recipes, in the package or in the repository."""
     package = Path(plainfilm.__file__).parent
     installed = package / "recipes"
     return installed if installed.is_dir() else package.parents[1] / "recipes"
 
 
 def table_path(name: str) -> Path:
-    """Return the ``table.yaml`` that ``name`` means: a shipped table's name, or a path.
+    """Return the ``table.yaml`` called ``name``: the name of a shipped table, or a path.
 
     Raises:
         RecipeError: there is no such table.
@@ -138,19 +138,20 @@ def make_plan(
     rows: Sequence[str] | None = None,
     changes: Sequence[str] = (),
 ) -> Plan:
-    """Read a table and all its recipes, and return what is to be trained.
+    """Read a table and all its recipes, and return the plan.
 
     Args:
         path: a ``table.yaml``.
-        dataset: the data set of every row.
+        dataset: the dataset of every row.
         size: one of the table's sizes.
-        seeds: how many seeds, from 0.
-        rows: the rows wanted; all where left out. A row that another starts from comes with it.
+        seeds: number of seeds, counted from 0.
+        rows: selected rows; default: all. Rows that they start from are included.
         changes: ``KEY=VALUE`` as for ``plainfilm train --set``, for all rows, or ``ROW:KEY=VALUE``
-            for those whose name fits the pattern ROW (``vit*``).
+            for those whose name matches the pattern ROW (``vit*``).
 
     Raises:
-        RecipeError: the table or a recipe is wrong; or the size, a row or a row's pattern unknown.
+        RecipeError: the table or a recipe is invalid; or the size, a row or a row's pattern is
+            unknown.
     """
     try:
         table = Table.model_validate(read_yaml(path, "table"))
@@ -191,10 +192,10 @@ def make_plan(
 
 
 def _chain(row: str, starts: Mapping[str, str]) -> list[str]:
-    """Return a row and those before it, each of which the one before starts from.
+    """Return a row, the row that it starts from, the row that this one starts from, and so on.
 
     Raises:
-        RecipeError: a row starts from itself by way of others.
+        RecipeError: the rows form a cycle.
     """
     chain = [row]
     while chain[-1] in starts:

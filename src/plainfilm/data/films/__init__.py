@@ -1,4 +1,4 @@
-"""Films: from a file to an Image."""
+"""Films: reading an Image from a file, and writing one."""
 
 from typing import Any
 

@@ -1,14 +1,14 @@
-"""What the picture itself says: blank, small, inverted, turned, no frontal chest.
+"""Checks of the picture itself: blank, small, inverted, rotated, not a frontal chest.
 
-The picture is held against a drawing of what every frontal chest film shows: two dark lungs, a
+The picture is compared with a template of what every frontal chest film shows: two dark lungs, a
 bright mediastinum between them, a bright abdomen below and dark air in the upper corners. The fit
-is the correlation of grey *ranks* with that drawing, the best over a few places and sizes, so
+is the correlation of grey *ranks* with the template, the best over a few positions and sizes, so
 exposure and window do not matter.
 
 Measured on 872 frontal films of ChestX-ray14, Hannover and the literature: all have a fit above
-0.25 but two, which are stored inverted (0.54 and 0.66 once turned round). None of the other 870
-fits better inverted or turned. Of the same films inverted on purpose 99 % are turned round; of
-those lying on a side 99 %, upside down 95 % are flagged.
+0.25 except two, which are stored inverted (0.54 and 0.66 after correction). None of the other 870
+fits better inverted or rotated. Of the same films inverted on purpose 99 % are corrected; of those
+lying on a side 99 %, of those upside down 95 % are flagged.
 """
 
 from functools import cache
@@ -28,18 +28,18 @@ _LEAST_CONTRAST = 0.01
 _SMALLEST_SIDE = 256
 _LARGEST_ASPECT = 2.0
 _BLACK = 2 / 255
-_SQUARE = 0.02  # pixels whose sides differ by less are square: nobody sees it
+_SQUARE = 0.02  # pixels whose sides differ by less count as square
 _MOST_STRETCHED = 4.0
 
 _GRID = 32
 _SHIFTS_ACROSS, _SHIFTS_DOWN, _SIZES = (-0.06, 0.0, 0.06), (-0.08, 0.0, 0.08), (0.8, 1.0, 1.15)
-_CHEST = 0.2  # a lower fit is no frontal chest film
+_CHEST = 0.2  # a film with a lower fit is not a frontal chest film
 _CERTAIN = 0.35  # another polarity or turn must fit this well
 _AHEAD_INVERTED, _AHEAD_TURNED = 0.5, 0.15  # and this much better: one is mended, one only flagged
 
 
 def refuse_blank(path: Path, pixels: Pixels) -> None:
-    """Raise ImageError where ``(height, width)`` pixels in [0, 1] show nothing."""
+    """Raise ImageError if ``(height, width)`` pixels in [0, 1] are blank."""
     step = max(1, min(pixels.shape) // 1024)
     sample = pixels[::step, ::step]
     levels = int(np.count_nonzero(np.bincount(np.round(sample * 255).astype(np.uint8).ravel())))
@@ -52,7 +52,7 @@ def refuse_blank(path: Path, pixels: Pixels) -> None:
 
 
 def square(raster: Raster) -> None:
-    """Resample a film whose pixels are not square, and say so."""
+    """Resample a film with non-square pixels to square ones, with a warning."""
     height, width = raster.pixels.shape
     spacing = raster.spacing_mm
     ratio = raster.aspect if spacing is None else spacing[0] / spacing[1]
@@ -74,10 +74,11 @@ def square(raster: Raster) -> None:
 
 
 def mend(path: Path, raster: Raster) -> None:
-    """Turn an inverted film round where nothing says its polarity, and flag what is doubtful.
+    """Correct an inverted film if its file does not state the polarity; flag anything doubtful.
 
     Raises:
-        ImageError: the header names another body part, and the picture is no frontal chest either.
+        ImageError: the header names another body part, and the picture does not look like a frontal
+            chest either.
     """
     height, width = raster.pixels.shape
     if min(height, width) < _SMALLEST_SIDE:
@@ -130,27 +131,27 @@ def mend(path: Path, raster: Raster) -> None:
 
 
 def _frame(pixels: Pixels) -> npt.NDArray[np.bool_]:
-    """Return where the picture was filled up with black around the film: from the corners on."""
-    from scipy import ndimage  # 0.1 s, for the few films that need it
+    """Return a mask of the black padding around the film, found from the corners."""
+    from scipy import ndimage  # takes 0.1 s to import, and few films need it
 
     parts, _ = ndimage.label(pixels <= _BLACK)
     corners = parts[[0, 0, -1, -1], [0, -1, 0, -1]]
     frame = np.isin(parts, corners[corners > 0])
-    return np.asarray(ndimage.binary_dilation(frame, np.ones((3, 3)), 3))  # JPEG blurs its edge
+    return np.asarray(ndimage.binary_dilation(frame, np.ones((3, 3)), 3))  # JPEG blurs edges
 
 
 def frontal_fit(pixels: Pixels) -> float:
-    """Return how well ``(height, width)`` pixels fit a frontal chest film, in [-1, 1]."""
+    """Return the fit of ``(height, width)`` pixels to a frontal chest film, in [-1, 1]."""
     return _fit(grey_ranks(pixels))
 
 
 def _fit(ranks: npt.NDArray[np.float64]) -> float:
-    """Return the best correlation of ``(32, 32)`` ranks with the drawings, in [-1, 1]."""
+    """Return the best correlation of ``(32, 32)`` ranks with the templates, in [-1, 1]."""
     return float((_drawings() @ ranks.ravel()).max())
 
 
 def grey_ranks(pixels: Pixels) -> npt.NDArray[np.float64]:
-    """Return the grey ranks of the film without its bare borders, ``(32, 32)``, of norm 1."""
+    """Return the grey ranks of the film without its blank borders, ``(32, 32)``, of norm 1."""
     small = _box(pixels, 64)
     rows, columns = (np.flatnonzero(small.std(axis=axis) >= 0.02) for axis in (1, 0))
     if min(rows.size, columns.size) >= 20:
@@ -164,7 +165,7 @@ def grey_ranks(pixels: Pixels) -> npt.NDArray[np.float64]:
 
 
 def _box(pixels: Pixels, side: int) -> Pixels:
-    """Return ``(height, width)`` pixels as the means of ``side`` × ``side`` boxes."""
+    """Return ``(height, width)`` pixels averaged over a grid of ``side`` × ``side`` boxes."""
     for axis in (0, 1):
         starts = np.arange(side) * pixels.shape[axis] // side
         counts = np.diff(starts, append=pixels.shape[axis]).clip(1)
@@ -175,7 +176,7 @@ def _box(pixels: Pixels, side: int) -> Pixels:
 
 @cache
 def _drawings() -> npt.NDArray[np.float64]:
-    """Return the drawings of a frontal chest, ``(27, 1024)``, each of mean 0 and norm 1."""
+    """Return the templates of a frontal chest, ``(27, 1024)``, each of mean 0 and norm 1."""
     drawings = [
         _drawing(across, down, size)
         for across in _SHIFTS_ACROSS

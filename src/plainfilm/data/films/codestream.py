@@ -1,4 +1,4 @@
-"""What compressed pixel data say of themselves, read without decoding them.
+"""Headers of compressed pixel data, read without decoding.
 
 JPEG and JPEG-LS: ISO 10918-1 B and 14495-1 C, markers up to the frame header. JPEG 2000: ISO
 15444-1 A, the SIZ marker, and the lengths of all tile-parts. RLE: DICOM PS3.5 G.
@@ -12,27 +12,27 @@ _J2K, _JPEG = b"\xff\x4f\xff\x51", b"\xff\xd8"
 _END = b"\xff\xd9"
 _FRAMES = frozenset({*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC})
 _MOST_TILES = 20_000
-_PADDED = 64  # bytes in which the end of a codestream must lie: some writers pad it
+_PADDED = 64  # the end of a codestream must be in its last bytes, since some writers pad it
 
 
 class Codestream(NamedTuple):
-    """Size and depth of a compressed picture."""
+    """Size and bit depth of a compressed picture."""
 
     width: int
     height: int
     samples: int
     precision: int
-    """Bits of a value."""
+    """Bits per value."""
 
 
 def read_codestream(frame: bytes) -> Codestream | None:
-    """Return what a JPEG, JPEG-LS or JPEG 2000 codestream says of itself; None for any other.
+    """Return size and depth from a JPEG, JPEG-LS or JPEG 2000 codestream; None for any other.
 
     Raises:
-        ValueError: it is cut short, or its parts do not fit together.
+        ValueError: the codestream is truncated or inconsistent.
     """
     try:
-        if frame[4:8] == b"jP  ":  # some writers put the codestream into a JP2 file
+        if frame[4:8] == b"jP  ":  # some writers wrap the codestream in a JP2 file
             frame = frame[max(0, frame.find(_J2K)) :]
         if frame.startswith(_J2K):
             return _jpeg2000(frame)
@@ -63,7 +63,7 @@ def _jpeg2000(frame: bytes) -> Codestream:
     parts = 0
     while _number(frame, at, 2) == 0xFF90:
         length, parts = _number(frame, at + 6, 4), parts + 1
-        if length == 0:  # the last tile-part may say that it reaches to the end
+        if length == 0:  # the last tile-part may extend to the end
             at = frame.rfind(_END)
             break
         if length < 14 or at + length > len(frame) or parts > 255 * _MOST_TILES:
@@ -94,7 +94,7 @@ def _jpeg(frame: bytes) -> Codestream:
 
 
 def check_rle(frame: bytes, cells: int) -> None:
-    """Raise ValueError where an RLE frame's header does not fit ``cells`` bytes a pixel."""
+    """Raise ValueError if an RLE frame's header does not match ``cells`` bytes per pixel."""
     count = int.from_bytes(frame[:4], "little")
     starts = [int.from_bytes(frame[4 + 4 * i : 8 + 4 * i], "little") for i in range(min(count, 15))]
     if count != cells:

@@ -1,8 +1,8 @@
-"""Signs of a damaged file in the picture itself: rows that don't continue each other.
+"""Detection of damaged files from the picture: rows that don't continue each other.
 
-Raw pixels and most codecs carry no checksum, so a transfer that broke off, a lost block or a wrong
-width still decodes. In a film each row resembles the row above it. Where that stops at one row, or
-a block is one flat value that begins or ends in the middle of a row, the file is damaged.
+Raw pixels and most codecs have no checksum, so an interrupted transfer, a lost block or a wrong
+width still decodes. In a film each row resembles the row above it. If one row breaks this
+similarity, or a block of one flat value begins or ends in the middle of a row, the file is damaged.
 
 The limits were set on 1,171 real films (ChestX-ray14, Hannover, published cases, DICOM): none is
 refused, and nine are flagged, pictures of films with a drawn frame.
@@ -16,28 +16,28 @@ import numpy.typing as npt
 
 from plainfilm.core import ImageError, Pixels
 
-_COLUMNS = 512  # a film is looked at in about as many
-_TEXTURED = 0.02  # standard deviation of a row that shows something
+_COLUMNS = 512  # films are reduced to about this many columns
+_TEXTURED = 0.02  # minimum standard deviation of a row with content
 _EDGE = 0.06  # share of the rows at top and bottom, where frames and collimators end
 _TORN, _TORN_AGAINST_NEARBY = 0.4, 8.0
-_UNLIKE, _UNLIKE_AT_EDGE = 0.9, 0.5  # correlation of two rows
+_UNLIKE, _UNLIKE_AT_EDGE = 0.9, 0.5  # below this correlation two rows are unlike
 _NOISY_FLAGGED, _NOISY_REFUSED = 0.08, 0.2  # share of the rows that are unlike the row above
-_EMPTY_FLAGGED, _EMPTY_REFUSED = 0.02, 0.1  # share of the rows
+_EMPTY_FLAGGED, _EMPTY_REFUSED = 0.02, 0.1  # share of the rows that are empty that are empty
 _NEARBY = 5
-_SHEARED = 0.5  # share of the rows that fit better when moved, all by as much
+_SHEARED = 0.5  # share of the rows that match better when shifted, all by the same amount
 
 
 def look_for_damage(
     path: Path, pixels: Pixels, stored: npt.NDArray[Any], warnings: list[str]
 ) -> None:
-    """Put signs of damage into ``warnings``.
+    """Add signs of damage to ``warnings``.
 
     Args:
         path: the film's file, for messages.
-        pixels: ``(height, width)`` in [0, 1], neither turned nor resampled.
-        stored: ``(height, width)``, the values in the file that they come from, with or without
-            channels behind; a window makes flat what is not.
-        warnings: gets what is doubtful.
+        pixels: ``(height, width)`` in [0, 1], neither rotated nor resampled.
+        stored: ``(height, width)`` or ``(height, width, channels)``, the values stored in the file;
+            needed because a window can flatten areas that are not.
+        warnings: list to which doubts are added.
 
     Raises:
         ImageError: the film is certainly damaged.
@@ -93,8 +93,8 @@ def look_for_damage(
 def _neighbours(
     rows: Pixels,
 ) -> tuple[Pixels, Pixels, Pixels, npt.NDArray[np.bool_]]:
-    """Return the rows without their means, their deviations, and for each row and the one below
-    their correlation and whether both show something."""
+    """Return the rows minus their means, their standard deviations, and for each pair of adjacent
+    rows their correlation and whether both have content."""
     centred = rows - rows.mean(axis=1, keepdims=True)
     deviation = np.sqrt(np.square(centred).mean(axis=1))
     product = (centred[1:] * centred[:-1]).mean(axis=1)
@@ -103,9 +103,9 @@ def _neighbours(
 
 
 def _empty_rows(stored: npt.NDArray[Any]) -> tuple[int, int] | None:
-    """Return the longest run of rows of one flat value below the first row that shows something.
+    """Return the longest run of rows of one flat value below the first row with content.
 
-    As (first row, row behind the last); None where there is none.
+    As (first row, row after the last); None if there is none.
     """
     flat = stored.max(axis=1) == stored.min(axis=1)
     showing = np.flatnonzero(~flat)
@@ -122,7 +122,7 @@ def _empty_rows(stored: npt.NDArray[Any]) -> tuple[int, int] | None:
 def _judge_empty(
     path: Path, stored: npt.NDArray[Any], empty: tuple[int, int], warnings: list[str]
 ) -> None:
-    """Refuse or flag a film with rows of one flat value, unless they look like its border."""
+    """Refuse or flag a film with rows of one flat value, unless they look like a border."""
     start, end = empty
     height = len(stored)
     share = (end - start) / height
@@ -142,9 +142,9 @@ def _judge_empty(
 
 
 def _begins_within_a_row(stored: npt.NDArray[Any], start: int) -> bool:
-    """Whether an empty block begins before ``start``, in the middle of a row that shows something.
+    """Return whether an empty block begins in the middle of the row before ``start``.
 
-    A border, even a tilted one, ends where the row above it ends, or nearly so.
+    A border, even a tilted one, ends at about the same column in each row.
     """
     if start < 3 or start >= len(stored):
         return False
@@ -160,10 +160,10 @@ def _begins_within_a_row(stored: npt.NDArray[Any], start: int) -> bool:
 
 
 def _step_between_rows(centred: npt.NDArray[np.float32], deviation: npt.NDArray[np.float32]) -> int:
-    """Return by how many columns every row is moved against the row above it; 0 for a film.
+    """Return the shift in columns between every row and the row above it; 0 for an intact film.
 
-    A width that is wrong by a few pixels shears the picture: most rows then fit the row above best
-    when moved, and all by the same amount.
+    A width that is wrong by a few pixels shears the picture: most rows then match the row above
+    best when shifted, all by the same amount.
     """
     width = centred.shape[1]
     chosen = np.flatnonzero(np.minimum(deviation[1:], deviation[:-1]) > _TEXTURED)

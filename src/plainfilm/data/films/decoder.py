@@ -1,9 +1,9 @@
-"""Decoding what cannot be trusted in a process of its own, within limits.
+"""Decoding untrusted files in a separate process, within limits.
 
 JPEG 2000, JPEG-LS, lossless and 12-bit JPEG, RLE and TIFF are decoded by compiled libraries that a
-damaged or hostile file can bring to crash, to hang, or to ask for any amount of memory. They run in
-one child process, which is started with the first such film, lives as long as this process, and is
-replaced after it had to be stopped.
+damaged or hostile file can make crash, hang, or allocate any amount of memory. They run in one
+child process, which starts with the first such film, lives as long as this process, and is replaced
+if it had to be stopped.
 """
 
 import atexit
@@ -23,12 +23,12 @@ from plainfilm.core import ImageError
 from plainfilm.data.films.limits import DECODER_BYTES, DECODER_SECONDS
 
 _WALL_SECONDS = 5 * DECODER_SECONDS
-"""For a process that waits for something other than the processor."""
+"""Limit of wall-clock time, for a process that waits for something other than the processor."""
 _LENGTHS = struct.Struct("<QQ")
 
 
 class _Child:
-    """One child process, and the film that it is at work on."""
+    """One child process, which decodes one film at a time."""
 
     def __init__(self) -> None:
         environment = os.environ | {
@@ -46,7 +46,7 @@ class _Child:
         )
 
     def ask(self, request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], npt.NDArray[Any]]:
-        """Send a request and return the answer; EOFError where the process died over it."""
+        """Send a request and return the answer; raises EOFError if the process died."""
         stdin, stdout = self.process.stdin, self.process.stdout
         assert stdin is not None  # noqa: S101 - both are pipes
         assert stdout is not None  # noqa: S101
@@ -62,14 +62,14 @@ class _Child:
             timer.cancel()
 
     def stop(self) -> int:
-        """End the process and return how it ended."""
+        """Stop the process and return its exit status."""
         self.process.kill()
         status = self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
                 try:
                     pipe.close()
-                except OSError:  # what was still to be sent to a process that is gone
+                except OSError:  # unsent data for a process that is gone
                     continue
         return status
 
@@ -79,7 +79,7 @@ _lock = threading.Lock()
 
 
 def _after_fork() -> None:
-    """Let a forked process begin anew: another thread may have held the lock."""
+    """Reset the state in a forked process: another thread may have held the lock."""
     global _lock
     _lock = threading.Lock()
 
@@ -91,19 +91,19 @@ if hasattr(os, "register_at_fork"):
 def decode_apart(
     path: Path, request: dict[str, Any], data: bytes
 ) -> tuple[dict[str, Any], npt.NDArray[Any]]:
-    """Return what the child process makes of ``data``: facts about the picture, and its values.
+    """Decode ``data`` in the child process; return facts about the picture, and its values.
 
     Args:
         path: the film's file, for messages.
-        request: what to do, as :mod:`plainfilm.data.films.decoder_process` understands it.
+        request: a request to :mod:`plainfilm.data.films.decoder_process`.
         data: the bytes to decode.
 
     Raises:
-        ImageError: the data are damaged, or ask for more time or memory than a film may.
+        ImageError: the data are damaged, or exceed the limits of time or memory.
     """
     global _child
     with _lock:
-        if _child is None or _child.owner != os.getpid():  # none yet, or the parent's before a fork
+        if _child is None or _child.owner != os.getpid():  # none yet, or the parent process's
             _child = _Child()
         try:
             answer, values = _child.ask(request, data)
@@ -118,7 +118,7 @@ def decode_apart(
                 else "its decoder crashed"
             )
             raise _refusal(path, reason) from error
-        if answer.get("exhausted"):  # what is left of its memory is not known
+        if answer.get("exhausted"):  # the state of its memory is unknown
             _child.stop()
             _child = None
             raise _refusal(path, f"asks for more than {DECODER_BYTES / 2**30:.0f} GiB of memory")
@@ -136,7 +136,7 @@ def _refusal(path: Path, reason: str) -> ImageError:
 
 
 def send(stream: IO[bytes], facts: dict[str, Any], data: bytes | npt.NDArray[Any]) -> None:
-    """Write one message: facts as JSON, and bytes or the values of an array behind them."""
+    """Write one message: facts as JSON, followed by bytes or the values of an array."""
     if isinstance(data, np.ndarray):
         facts = facts | {"shape": data.shape, "dtype": data.dtype.str}
         data = np.ascontiguousarray(data).tobytes()
@@ -147,7 +147,7 @@ def send(stream: IO[bytes], facts: dict[str, Any], data: bytes | npt.NDArray[Any
 
 
 def receive(stream: IO[bytes]) -> tuple[dict[str, Any], npt.NDArray[Any]]:
-    """Read what :func:`send` wrote; EOFError where the other side is gone."""
+    """Read a message written by :func:`send`; raises EOFError if the other process is gone."""
     head_length, length = _LENGTHS.unpack(_read(stream, bytearray(_LENGTHS.size)))
     facts = json.loads(bytes(_read(stream, bytearray(head_length))))
     if "dtype" in facts:

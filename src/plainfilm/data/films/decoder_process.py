@@ -1,7 +1,7 @@
-"""The child process of :mod:`plainfilm.data.films.decoder`: decodes one film after the other.
+"""The child process of :mod:`plainfilm.data.films.decoder`, which decodes films one by one.
 
-It reads requests from standard input and writes answers to standard output, gives itself limits of
-memory and of processor time for each film, and ends when its parent does.
+It reads requests from standard input and writes answers to standard output, limits its own memory
+and processor time for each film, and ends when its parent does.
 """
 
 import logging
@@ -19,7 +19,7 @@ from plainfilm.data.films.limits import DECODER_BYTES, DECODER_SECONDS
 
 try:
     import resource
-except ImportError:  # Windows, where only the parent's clock stops a decoder
+except ImportError:  # Windows, where only the parent's timeout stops a decoder
     resource = None  # type: ignore[assignment]
 
 
@@ -27,7 +27,7 @@ def main() -> None:
     """Answer requests until the parent is gone."""
     requests = sys.stdin.buffer
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # libraries that print would break into the answers
+    os.dup2(2, 1)  # so that libraries that print don't corrupt the answers
     warnings.simplefilter("ignore")
     logging.disable()
     if resource is not None:

@@ -1,7 +1,7 @@
-"""DICOM films: pixels as the header means them to be shown, and what the header says of the view.
+"""DICOM films: display pixels according to the header, and the header's other information.
 
-The steps are in :mod:`plainfilm.data.films.dicom_file` (the file taken apart), ``dicom_frames``
-(its pixel data decoded), ``grey`` (what is shown) and ``dicom_header`` (what else is said).
+The steps are in :mod:`plainfilm.data.films.dicom_file` (parsing the file), ``dicom_frames``
+(decoding the pixel data), ``grey`` (display values) and ``dicom_header`` (all other elements).
 """
 
 import io
@@ -26,19 +26,19 @@ from plainfilm.data.films.grey import shown
 from plainfilm.data.films.raster import Raster, grey_from_rgb
 
 SIMULATED = "plainfilm phantom, simulated"
-"""What a header says of a simulated film."""
+"""Mark in the header of a simulated film."""
 _STUDY_UID = 0x0020000D
 _ONE_SAMPLE = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
 _SHAPES = {"MONOCHROME1": "IDENTITY", "MONOCHROME2": "INVERSE"}
-"""Photometric interpretation → the Presentation LUT Shape that contradicts it (PS3.3 C.11.6)."""
+"""Photometric interpretation → contradictory Presentation LUT Shape (PS3.3 C.11.6)."""
 
 
 def study_uid(path: Path, data: bytes) -> str | None:
-    """Return the Study Instance UID, None where there is none.
+    """Return the Study Instance UID, or None.
 
     Args:
         path: the file.
-        data: its first bytes; all of them where its data set is deflated.
+        data: its first bytes; all bytes if its data set is deflated.
 
     Raises:
         ImageError: the file is damaged.
@@ -54,16 +54,15 @@ def study_uid(path: Path, data: bytes) -> str | None:
 
 
 def read_dicom(path: Path, data: bytes, *, identified: bool = False) -> Raster:
-    """Return what the DICOM file ``path``, whose bytes are ``data``, shows.
+    """Read the DICOM file ``path``.
 
     Args:
         path: the file.
         data: its bytes.
-        identified: also read whose film it is.
+        identified: also read the patient's identity.
 
     Raises:
-        ImageError: the file is damaged, its header says that it is certainly no film, or it asks
-            for more than a film may.
+        ImageError: the file is damaged, its header rules out a film, or it exceeds the limits.
     """
     with _decoding(path):
         file = parse(path, data)
@@ -92,7 +91,7 @@ def read_dicom(path: Path, data: bytes, *, identified: bool = False) -> Raster:
 
 @contextmanager
 def _decoding(path: Path) -> Iterator[None]:
-    """Silence pydicom, which warns of every odd header; turn whatever it raises into ImageError."""
+    """Silence pydicom's warnings about odd headers, and convert what it raises to ImageError."""
     what = f"{path}: is a DICOM file that cannot be decoded"
     with (
         python_warnings.catch_warnings(action="ignore"),
@@ -102,7 +101,7 @@ def _decoding(path: Path) -> Iterator[None]:
 
 
 def _photometric(dataset: Dataset, raster: Raster) -> str:
-    """Return the photometric interpretation that is read, and put doubts into ``raster``."""
+    """Return the photometric interpretation to use, and add doubts to ``raster``."""
     photometric = header.text(dataset, "PhotometricInterpretation")
     raster.polarity_known = photometric in ("MONOCHROME1", "MONOCHROME2")
     if (header.number(dataset, "SamplesPerPixel") or 1) == 1 and photometric not in _ONE_SAMPLE:
@@ -116,7 +115,7 @@ def _photometric(dataset: Dataset, raster: Raster) -> str:
 
 
 def _palette(dataset: Dataset, cells: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """Return palette colours as ``(height, width, 3)`` RGB."""
+    """Return palette colours as RGB, ``(height, width, 3)``."""
     colours = apply_color_lut(cells.astype(f"=u{cells.dtype.itemsize}"), dataset)
     shift = 8 * (colours.dtype.itemsize - 1)
     return np.asarray((colours >> shift).astype(np.uint8))

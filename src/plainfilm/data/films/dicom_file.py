@@ -1,6 +1,6 @@
-"""A DICOM file taken apart: its header as a data set, and where its pixel data lie.
+"""Parsing of DICOM files: the header as a data set, and the position of the pixel data.
 
-pydicom reads the header; the pixel data stay where they are, so that a large film is not copied.
+pydicom reads the header; the pixel data stay in place, so that a large film is not copied.
 """
 
 import io
@@ -30,19 +30,19 @@ class DicomFile:
     dataset: Dataset
     """Everything before the pixel data."""
     pixel_data: memoryview
-    """The value of the element; for compressed pixels with its fragments' own framing."""
+    """Value of the pixel data element; for compressed pixels, including the fragments' framing."""
     pixel_vr: str
     surplus: bool = False
-    """Whether what stands behind them is no element: bytes may have come in between."""
+    """Whether the bytes after the pixel data are not an element, a sign of inserted bytes."""
 
 
 def is_deflated(data: bytes) -> bool:
-    """Whether the first bytes of a DICOM file may be those of one whose data set is deflated."""
+    """Return whether the first bytes of a DICOM file may belong to one with a deflated data set."""
     return _DEFLATED in data[:4096]
 
 
 class _Counted(io.BytesIO):
-    """A file that can be read from only so many times: pydicom reads once or twice an element."""
+    """A file with a maximum number of reads, as pydicom reads once or twice per element."""
 
     reads = 0
 
@@ -54,11 +54,11 @@ class _Counted(io.BytesIO):
 
 
 def parse(path: Path, data: bytes) -> DicomFile:
-    """Take the DICOM file ``path``, whose bytes are ``data``, apart.
+    """Parse the DICOM file ``path``, whose bytes are ``data``.
 
     Raises:
-        ImageError: it holds no pixel data, or they end before they should.
-        Exception: whatever pydicom raises where the file is damaged.
+        ImageError: the file has no pixel data, or they are truncated.
+        Exception: whatever pydicom raises for a damaged file.
     """
     if is_deflated(data):
         data = _inflated(path, data)
@@ -105,12 +105,12 @@ def parse(path: Path, data: bytes) -> DicomFile:
 
 
 def _inflated(path: Path, data: bytes) -> bytes:
-    """Return a deflated DICOM file (PS3.5 A.5) with its data set inflated; others as they are."""
+    """Return a deflated DICOM file (PS3.5 A.5) with its data set inflated; others unchanged."""
     meta = pydicom.filereader.read_file_meta_info(path)
     if meta.get("TransferSyntaxUID") != _DEFLATED.decode():
         return data
     length = int(meta.FileMetaInformationGroupLength)
-    start = 144 + length  # preamble, magic word, and the group length's own element
+    start = 144 + length  # preamble, magic word, and the group length element
     unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
     inflated = unpacker.decompress(memoryview(data)[start:], MOST_BYTES)
     if unpacker.unconsumed_tail:

@@ -1,8 +1,8 @@
-"""DICOM pixel data as cells: the unsigned values that are stored, before any meaning is given.
+"""DICOM pixel data as cells: the stored unsigned values, before any interpretation.
 
-Uncompressed cells are a view of the file's bytes. Compressed ones are decoded in a process of
-their own (:mod:`plainfilm.data.films.decoder`), once the size that their codestream names has been
-held against the header.
+Uncompressed cells are a view of the file's bytes. Compressed ones are decoded in a separate process
+(:mod:`plainfilm.data.films.decoder`), after the size in their codestream has been compared with the
+header.
 """
 
 from dataclasses import dataclass
@@ -30,25 +30,25 @@ from plainfilm.data.films.limits import check_size
 _COLOUR_SPACES = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 
 
-_MOST_DEEP_PIXELS = 25_000_000  # each takes some 40 bytes on its way
+_MOST_DEEP_PIXELS = 25_000_000  # each takes about 40 bytes during reading
 
 
 @dataclass(frozen=True)
 class Cells:
-    """Stored pixels, and how many bits of each the encoding itself vouches for."""
+    """Stored pixels, and their bit depth according to the encoding."""
 
     values: npt.NDArray[Any]
     """``(height, width)`` unsigned, or ``(height, width, 3)`` RGB."""
     precision: int | None
-    """Bits that a codestream names; None for uncompressed pixels."""
+    """Bit depth in the codestream; None for uncompressed pixels."""
 
 
 def read_cells(path: Path, file: DicomFile, warnings: list[str]) -> Cells:
-    """Return the one picture in a DICOM file's pixel data.
+    """Return the single picture in a DICOM file's pixel data.
 
     Raises:
-        ImageError: the pixel data do not fit what the header says, or there are several pictures.
-        Exception: whatever a library raises where the data are damaged.
+        ImageError: the pixel data contradict the header, or there are several pictures.
+        Exception: whatever a library raises for damaged data.
     """
     dataset = file.dataset
     width, height = (_whole(path, dataset, keyword) for keyword in ("Columns", "Rows"))
@@ -86,7 +86,7 @@ def _whole(path: Path, dataset: Dataset, keyword: str) -> int:
 
 
 def _native(path: Path, file: DicomFile, expected: int, warnings: list[str]) -> memoryview:
-    """Return the bytes of one picture; a film's file must not hold less, nor much more."""
+    """Return the bytes of one picture; the file must not have fewer, nor many more."""
     stored = file.pixel_data
     excess = len(stored) - expected
     if excess < 0:
@@ -164,7 +164,7 @@ def _compressed(
         "number_of_frames": 1,
         "samples_per_pixel": samples,
         "bits_allocated": bits,
-        "bits_stored": bits,  # no unused bits: the cells are wanted as they are
+        "bits_stored": bits,  # no unused bits, so that cells are returned unchanged
         "pixel_representation": 0,
         "photometric_interpretation": (
             "MONOCHROME2" if samples == 1 else space if space in _COLOUR_SPACES else "RGB"
@@ -179,7 +179,7 @@ def _compressed(
 
 
 def decode_frame(frame: bytes, syntax: str, options: dict[str, Any]) -> npt.NDArray[Any]:
-    """Decode one compressed picture; called in the decoder's own process.
+    """Decode one compressed picture; called in the decoder process.
 
     Returns:
         ``(height, width)`` unsigned cells, or ``(height, width, 3)`` uint8 RGB.
@@ -192,7 +192,7 @@ def decode_frame(frame: bytes, syntax: str, options: dict[str, Any]) -> npt.NDAr
     if syntax == JPEGBaseline8Bit:
         import simplejpeg
 
-        simplejpeg.decode_jpeg(frame, "GRAY")  # raises on damage that other decoders pass over
+        simplejpeg.decode_jpeg(frame, "GRAY")  # raises on damage that other decoders ignore
     plugins = decoder.available_plugins
     preferred = "pyjpegls" if syntax in JPEGLSTransferSyntaxes else "pylibjpeg"  # CharLS is strict
     chosen = preferred if preferred in plugins else ""

@@ -1,4 +1,4 @@
-"""What a DICOM header says of a film: whether it is one, its view, spacing and orientation."""
+"""Reading DICOM headers: whether the object is a film, its view, spacing and orientation."""
 
 import math
 import re
@@ -24,7 +24,7 @@ _NO_RADIOGRAPHS = {
     "RTIMAGE": "a radiotherapy image", "RTDOSE": "a dose map", "OCT": "a tomogram",
 }  # fmt: skip
 _RADIOGRAPH_CLASSES = (
-    "1.2.840.10008.5.1.4.1.1.1",  # CR; DX is .1.1 and .1.1.1 below it
+    "1.2.840.10008.5.1.4.1.1.1",  # CR; DX is .1.1 and .1.1.1 of it
     "1.2.840.10008.5.1.4.1.1.1.1",
     "1.2.840.10008.5.1.4.1.1.1.1.1",
 )
@@ -46,24 +46,24 @@ _OPPOSITE = {"L": "R", "R": "L", "A": "P", "P": "A", "H": "F", "F": "H"}
 
 
 def value_of(dataset: Dataset, keyword: str) -> Any:
-    """Return an element's value; None where it is missing, or no value of its kind.
+    """Return an element's value; None if it is missing or invalid.
 
-    pydicom reads a value when it is asked for, and raises then.
+    pydicom parses a value on access, and raises then.
     """
     try:
         return dataset.get(keyword)
-    except Exception:  # what is raised depends on the element
+    except Exception:  # the type of exception depends on the element
         return None
 
 
 def text(dataset: Dataset, keyword: str) -> str:
-    """Return an element as stripped text, empty where it is missing."""
+    """Return an element as stripped text; empty if it is missing."""
     value = value_of(dataset, keyword)
     return "" if value is None else str(value).strip()
 
 
 def number(dataset: Dataset, keyword: str) -> float | None:
-    """Return an element, or its first value, as a finite float; None where it is not one."""
+    """Return an element, or its first value, as a finite float; None if it is not one."""
     value = value_of(dataset, keyword)
     if isinstance(value, MultiValue | list | tuple):
         value = value[0] if len(value) else None
@@ -75,7 +75,7 @@ def number(dataset: Dataset, keyword: str) -> float | None:
 
 
 def empty(dataset: Dataset, keyword: str) -> bool:
-    """Whether an element is missing, or present without a value."""
+    """Return whether an element is missing, or present without a value."""
     if keyword not in dataset:
         return True
     found = dataset.get_item(keyword).value
@@ -83,7 +83,7 @@ def empty(dataset: Dataset, keyword: str) -> bool:
 
 
 def numbers(dataset: Dataset, keyword: str) -> list[float]:
-    """Return all finite numbers of an element; empty where one of them is not."""
+    """Return all numbers of an element; empty if any of them is not finite."""
     found = value_of(dataset, keyword)
     values = list(found) if isinstance(found, MultiValue | list | tuple) else [found]
     try:
@@ -94,13 +94,13 @@ def numbers(dataset: Dataset, keyword: str) -> list[float]:
 
 
 def items(dataset: Dataset, keyword: str) -> list[Dataset]:
-    """Return the items of a sequence; empty where it is missing or damaged."""
+    """Return the items of a sequence; empty if it is missing or damaged."""
     found = value_of(dataset, keyword)
     return list(found) if isinstance(found, pydicom.Sequence) else []
 
 
 def mentions(dataset: Dataset, phrase: str) -> bool:
-    """Whether one of the free-text elements in which the phantom signs holds ``phrase``."""
+    """Return whether ``phrase`` is in one of the free-text elements that the phantom marks."""
     keywords = (
         "ImageComments",
         "ContentQualification",
@@ -111,7 +111,7 @@ def mentions(dataset: Dataset, phrase: str) -> bool:
 
 
 def refuse(path: Path, dataset: Dataset) -> None:
-    """Raise ImageError where the header is certain that this is no film."""
+    """Raise ImageError if the header rules out that this is a film."""
     frames = number(dataset, "NumberOfFrames") or 1
     if frames > 1:
         raise ImageError(
@@ -127,7 +127,7 @@ def refuse(path: Path, dataset: Dataset) -> None:
 
 
 def flag(dataset: Dataset, warnings: list[str]) -> str | None:
-    """Put into ``warnings`` what is doubtful or missing; return a body part that is no chest."""
+    """Add doubtful or missing elements to ``warnings``; return a body part other than the chest."""
     modality = text(dataset, "Modality").upper()
     if not modality:
         warnings.append("the header does not say the modality")
@@ -146,7 +146,7 @@ def flag(dataset: Dataset, warnings: list[str]) -> str | None:
 
 
 def spacing_mm(dataset: Dataset) -> tuple[float, float] | None:
-    """Return (between rows, between columns) in mm: at the patient, else at the detector."""
+    """Return the spacing (between rows, between columns) in mm, at patient or else detector."""
     for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
         value = value_of(dataset, keyword)
         if not isinstance(value, MultiValue | list | tuple) or len(value) != 2:
@@ -165,7 +165,7 @@ def spacing_mm(dataset: Dataset) -> tuple[float, float] | None:
 
 
 def aspect(dataset: Dataset) -> float:
-    """Return the height of a pixel over its width, where PixelAspectRatio says it; else 1."""
+    """Return the height of a pixel divided by its width, from PixelAspectRatio; else 1."""
     ratio = numbers(dataset, "PixelAspectRatio")
     return ratio[0] / ratio[1] if len(ratio) == 2 and min(ratio) > 0 else 1.0
 
@@ -174,8 +174,8 @@ def view(dataset: Dataset, warnings: list[str]) -> tuple[View, str | None]:
     """Return the view and, for a lateral, the side next to the detector.
 
     Taken from ViewPosition, else ViewCodeSequence, else the first description that names exactly
-    one view, else PatientPosition (where PA and AP do not belong, but are found in the wild), else
-    for a lateral from PatientOrientation.
+    one view, else PatientPosition (where PA and AP do not belong, but occur in practice), else for
+    a lateral from PatientOrientation.
     """
     position = text(dataset, "ViewPosition").upper()
     codes = items(dataset, "ViewCodeSequence")
@@ -211,7 +211,7 @@ def _lateral_side(words: str) -> str | None:
 
 
 def _directions(dataset: Dataset) -> tuple[str, str] | None:
-    """Return where rows and columns run to, by first letters (PS3.3 C.7.6.1.1.1): ("L", "F")."""
+    """Return the directions of rows and columns by first letter (PS3.3 C.7.6.1.1.1): ("L", "F")."""
     value = value_of(dataset, "PatientOrientation")
     if not isinstance(value, MultiValue | list | tuple) or len(value) != 2:
         return None
@@ -221,16 +221,16 @@ def _directions(dataset: Dataset) -> tuple[str, str] | None:
 
 
 def orient(dataset: Dataset, raster: Raster) -> None:
-    """Turn the film upright, where PatientOrientation clearly says that it is stored otherwise.
+    """Rotate or mirror the film if PatientOrientation clearly says that it is not upright.
 
-    A lateral film is only turned, never mirrored.
+    A lateral film is only rotated, never mirrored.
     """
     directions = _directions(dataset)
     if directions is None or not set(directions) & set("HF"):
         return
     sideways = bool(set(directions) & set("AP"))
     (row, column), turns = directions, 0
-    while column != "F" and turns < 4:  # a quarter turn: rows now run as columns did
+    while column != "F" and turns < 4:  # a quarter turn: rows now run where columns did
         row, column = (column, _OPPOSITE[row])
         turns += 1
     mirrored = row == "R" and not sideways
@@ -255,11 +255,11 @@ def orient(dataset: Dataset, raster: Raster) -> None:
 
 
 def reference(dataset: Dataset, *, identified: bool = False) -> Reference | None:
-    """Return what a DICOM file is called among others; None where its UIDs are missing or none.
+    """Return the UIDs that identify a DICOM file; None if they are missing or invalid.
 
     Args:
-        dataset: its header.
-        identified: also say whose film it is.
+        dataset: the header.
+        identified: also include the patient's identity.
     """
     try:
         return Reference(

@@ -1,9 +1,9 @@
 """Simulated films as DICOM: Digital X-Ray Image Storage - For Presentation (PS3.3 A.26), 12 bits.
 
 Only simulated films are written, and each says so in its comments, its patient's name and
-``QualityControlImage`` (a phantom), so that none is taken for a patient's. UIDs are made from the
-study's id (and for the image from its pixels): the same film has the same UIDs anywhere. Dates are
-empty, since a simulated film has none.
+``QualityControlImage`` (a phantom), so that none is mistaken for a patient's. UIDs are derived from
+the study's id (and for the image from its pixels), so that the same film always has the same UIDs.
+Dates are empty, since a simulated film has none.
 """
 
 import hashlib
@@ -37,16 +37,16 @@ _CHEST = ("816094009", "Chest")
 
 @dataclass(frozen=True, kw_only=True)
 class Acquisition:
-    """How a film was taken; distances along the central ray."""
+    """Acquisition geometry of a film; distances are along the central ray."""
 
     tube_voltage_kv: float
     source_to_detector_mm: float
     source_to_patient_mm: float
-    """To the plane that the image's ``spacing_mm`` holds for."""
+    """Distance to the plane for which the image's ``spacing_mm`` holds."""
 
     @property
     def magnification(self) -> float:
-        """Of that plane on the detector."""
+        """Magnification of that plane on the detector."""
         return self.source_to_detector_mm / self.source_to_patient_mm
 
 
@@ -74,15 +74,16 @@ def dicom_bytes(
     """Return one film of a simulated study as the bytes of a DICOM file.
 
     Args:
-        study: whose id makes the UIDs; its table's ``age_years`` and ``sex`` go into the header.
-        acquisition: how the film was taken.
-        number: which of the study's images.
+        study: the study; UIDs are derived from its id, and its table's ``age_years`` and ``sex`` go
+            into the header.
+        acquisition: geometry of the film.
+        number: index of the study's image.
         photometric: ``MONOCHROME2`` (bright = dense, as stored) or ``MONOCHROME1`` (inverted).
-        patient_id: whose film it is; the study's id where left out.
+        patient_id: the patient's id; default: the study's id.
 
     Raises:
         InputError: the image is not simulated or not known to be PA, AP or left lateral, the study
-            has no id, or ``photometric`` is another word.
+            has no id, or ``photometric`` is invalid.
     """
     if photometric not in PHOTOMETRIC:
         raise InputError(
@@ -117,7 +118,7 @@ def dicom_bytes(
 
 
 def uid(*parts: str) -> str:
-    """Return the UID that belongs to ``parts``: a name-based UUID under 2.25 (PS3.5 B.2)."""
+    """Return a UID derived from ``parts``: a name-based UUID under 2.25 (PS3.5 B.2)."""
     name = "/".join(("plainfilm phantom", *parts))
     return f"2.25.{uuid.uuid5(uuid.NAMESPACE_URL, name).int}"
 

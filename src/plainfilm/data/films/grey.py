@@ -1,9 +1,9 @@
-"""From stored values to what is shown, after DICOM PS3.3 C.11 and C.7.6.3.
+"""From stored values to display values, following DICOM PS3.3 C.11 and C.7.6.3.
 
-Stored values, pixel padding taken out, modality LUT or rescale, VOI LUT or window, MONOCHROME1
-turned round. Everything is done to the levels that occur (see :mod:`plainfilm.data.films.levels`).
-Headers in the wild are wrong now and then: what they say is held against itself and against the
-values, and every doubt goes into the warnings.
+The steps: stored values, removal of pixel padding, modality LUT or rescale, VOI LUT or window,
+inversion of MONOCHROME1. They are applied to the levels that occur (see
+:mod:`plainfilm.data.films.levels`). Real headers are sometimes wrong, so they are checked for
+consistency and against the values, and every doubt becomes a warning.
 """
 
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ from plainfilm.data.films.levels import Codes, histogram, look_up, stretched
 _MOST_PADDING, _MOST_CENTRAL_PADDING = 0.9, 0.1
 _MOST_SATURATED = 0.85
 _LARGEST = 1e9
-"""Of a rescale's and a window's numbers; stored values have at most 32 bits."""
-_INTENSITY_CLASSES = ("1.2.840.10008.5.1.4.1.1.12.",)  # XA, RF and their enhanced ones
+"""Largest plausible number in a rescale or window; stored values have at most 32 bits."""
+_INTENSITY_CLASSES = ("1.2.840.10008.5.1.4.1.1.12.",)  # XA, RF and their enhanced versions
 _INTENSITY_MODALITIES = ("XA", "RF")
 
 Levels = npt.NDArray[np.float64]
@@ -29,27 +29,27 @@ Levels = npt.NDArray[np.float64]
 
 @dataclass
 class _Film:
-    """The levels of a film on their way."""
+    """The levels of a film during conversion."""
 
     dataset: Dataset
     codes: Codes
     stored: npt.NDArray[np.int64]
     """Stored value of each code."""
     counts: npt.NDArray[np.int64]
-    """How often each code occurs, padding left out."""
+    """How often each code occurs, without padding."""
     warnings: list[str]
 
 
 def shown(
     dataset: Dataset, cells: npt.NDArray[Any], precision: int | None, warnings: list[str]
 ) -> Pixels:
-    """Return cells as they are meant to be shown, ``(height, width)`` in [0, 1], bright = dense.
+    """Return display values of cells, ``(height, width)`` in [0, 1], bright = dense.
 
     Args:
         dataset: the header.
-        cells: ``(height, width)`` unsigned, of 8, 16 or 32 bits.
-        precision: bits of a cell that the encoding names; None where the header alone says.
-        warnings: gets what is doubtful.
+        cells: ``(height, width)`` unsigned integers of 8, 16 or 32 bits.
+        precision: bit depth according to the encoding; None if only the header states it.
+        warnings: list to which doubts are added.
     """
     codes, raw = _codes(cells)
     counts = histogram(codes, len(raw))
@@ -70,7 +70,7 @@ def shown(
 
 
 def _codes(cells: npt.NDArray[Any]) -> tuple[Codes, npt.NDArray[np.int64]]:
-    """Return codes, and the cell that each stands for."""
+    """Return codes, and the cell value of each code."""
     if cells.dtype.itemsize <= 2:
         codes = cells if cells.dtype.isnative else cells.astype(cells.dtype.newbyteorder("="))
         return codes, np.arange(2 ** (8 * cells.dtype.itemsize), dtype=np.int64)
@@ -85,12 +85,12 @@ def _stored_values(
     precision: int | None,
     warnings: list[str],
 ) -> tuple[npt.NDArray[np.int64], int]:
-    """Return the stored value in each cell (PS3.5 8.1.1), and how many bits it has."""
+    """Return the stored value in each cell (PS3.5 8.1.1), and its number of bits."""
     allocated = int(header.number(dataset, "BitsAllocated") or 16)
     most = precision or allocated
     bits = int(header.number(dataset, "BitsStored") or 0)
     if not 1 <= bits <= most:
-        if not (precision and bits > precision):  # JPEG 2000 knows better than the header
+        if not (precision and bits > precision):  # JPEG 2000's own precision overrides the header
             warnings.append(f"the header says {bits} bits stored of {most}: all are read")
         bits = most
     signed = header.number(dataset, "PixelRepresentation") == 1
@@ -114,7 +114,7 @@ def _stored_values(
 
 
 def _overlay_in_pixels(dataset: Dataset) -> bool:
-    """Whether bits above the stored ones hold an overlay, as they did before 2004."""
+    """Return whether unused high bits hold an overlay, a practice retired in 2004."""
     return any(
         0x6000 <= element.group <= 0x60FF and element.element == 0x0102
         for element in dataset.keys()  # noqa: SIM118
@@ -144,7 +144,7 @@ def _padding(film: _Film) -> npt.NDArray[np.bool_]:
 
 
 def _modality(film: _Film) -> tuple[Levels, bool]:
-    """Return the levels behind modality LUT or rescale, and whether these are the stored ones."""
+    """Return the levels after modality LUT or rescale, and whether they equal the stored ones."""
     stored = film.stored.astype(np.float64)
     dataset, warnings = film.dataset, film.warnings
     if "ModalityLUTSequence" in dataset:
@@ -175,7 +175,7 @@ def _leads_to_intensity(dataset: Dataset) -> bool:
 
 
 def _sane(dataset: Dataset, keyword: str, fallback: float, warnings: list[str]) -> float:
-    """Return a number of the header; the fallback, said, where it is none or beyond reason."""
+    """Return a number of the header, or with a warning the fallback if it is implausible."""
     found = header.number(dataset, keyword)
     if found is not None and abs(found) <= _LARGEST:
         return found
@@ -185,7 +185,7 @@ def _sane(dataset: Dataset, keyword: str, fallback: float, warnings: list[str]) 
 
 
 def _voi(film: _Film, values: Levels) -> Levels | None:
-    """Return VOI LUT or first window applied, in [0, 1]; None where neither makes sense."""
+    """Return the levels after VOI LUT or first window, in [0, 1]; None if neither is usable."""
     levels = None
     if "VOILUTSequence" in film.dataset:
         table = _Table.of(film.dataset, "VOILUTSequence", values, film.counts)
@@ -206,7 +206,7 @@ def _voi(film: _Film, values: Levels) -> Levels | None:
 
 
 def _window(film: _Film, values: Levels) -> Levels | None:
-    """Return the first window applied (PS3.3 C.11.2.1.2 and .3), unclipped."""
+    """Return the levels after the first window (PS3.3 C.11.2.1.2 and .3), unclipped."""
     dataset = film.dataset
     if not {"WindowWidth", "WindowCenter"} & set(dataset.dir("Window")):
         return None
@@ -234,9 +234,9 @@ class _Table:
 
     entries: Levels
     first: float
-    """The value that the first entry stands for; smaller ones have it too."""
+    """The input value of the first entry, which also applies to smaller values."""
     white: float
-    """The entry that stands for white."""
+    """The entry value that means white."""
 
     def through(self, values: Levels) -> Levels:
         index = np.round(values - self.first).clip(0, len(self.entries) - 1).astype(np.int64)
@@ -246,7 +246,7 @@ class _Table:
     def of(
         cls, dataset: Dataset, keyword: str, values: Levels, counts: npt.NDArray[np.int64]
     ) -> "_Table | None":
-        """Return the first LUT of a sequence; None where it is damaged."""
+        """Return the first LUT of a sequence; None if it is damaged."""
         items = header.items(dataset, keyword)
         if not items:
             return None
@@ -258,19 +258,19 @@ class _Table:
         entries = _entries(items[0], size, little=bool(dataset.original_encoding[1]))
         if entries is None or not 1 <= bits <= 16 or entries.min() == entries.max():
             return None
-        # Whether the first value is signed is not always told: as written, unless read the other
-        # way the table covers more of the film.
+        # The first value may be signed or not: it is read as written, unless the other reading
+        # makes the LUT cover more of the film.
         other = first - 2**16 if first >= 2**15 else first + 2**16 if first < 0 else first
         occurring = values[counts > 0]
         low, high = (occurring.min(), occurring.max()) if occurring.size else (0.0, 0.0)
         first = max((first, other), key=lambda start: min(high, start + size - 1) - max(low, start))
         highest, white = float(entries.max()), float(2**bits - 1)
-        # In the wild, entries have fewer or more bits than the descriptor says.
+        # In practice entries can have fewer or more bits than the descriptor says.
         return cls(entries, first, white if white / 2 < highest <= white else highest)
 
 
 def _entries(item: Dataset, size: int, *, little: bool) -> Levels | None:
-    """Return a LUT's data: words, or bytes packed two to a word; None where there are too few."""
+    """Return a LUT's entries: words, or bytes packed two to a word; None if there are too few."""
     data = header.value_of(item, "LUTData")
     if isinstance(data, bytes):
         packed = data
@@ -280,7 +280,7 @@ def _entries(item: Dataset, size: int, *, little: bool) -> Levels | None:
         words = np.asarray(header.numbers(item, "LUTData"), dtype=np.float64)
         if not words.size or np.abs(words).max() > 2**16:
             return None
-        packed = words.astype(np.int64).astype("<u2").tobytes()  # written as signed, they wrap
+        packed = words.astype(np.int64).astype("<u2").tobytes()  # signed ones wrap around
     if len(packed) >= 2 * size:
         return np.frombuffer(packed[: 2 * size], "<u2").astype(np.float64)
     if size <= len(packed) <= size + 1:

@@ -1,8 +1,8 @@
-"""Grey values by their levels: a film of 8 or 16 bits holds at most 65,536 different values.
+"""Operations on grey levels: a film of 8 or 16 bits has at most 65,536 different values.
 
-What is to be known of all pixels (percentiles, how much a window cuts off) follows from how often
-each level occurs, and what is done to all pixels is done to the levels once and then looked up.
-That is exact, quicker than doing it to each pixel, and needs no memory but the result's.
+Statistics of all pixels (percentiles, the share that a window clips) are computed from the
+histogram of levels, and operations on all pixels are applied to each level once and then looked up.
+This is exact, faster than operating on each pixel, and needs no memory besides the result.
 """
 
 from collections.abc import Iterator
@@ -14,10 +14,11 @@ import numpy.typing as npt
 from plainfilm.core import Pixels
 
 PERCENTILES = (0.5, 99.5)
-"""What becomes black and white where nothing says so: robust against markers and dead pixels."""
+"""Percentiles that become black and white if nothing defines them; robust against markers and dead
+pixels."""
 
 Codes = npt.NDArray[Any]
-"""``(height, width)`` indices into a table of levels."""
+"""``(height, width)`` indices into an array of levels."""
 
 _BLOCK = 2**20
 
@@ -36,7 +37,7 @@ def histogram(codes: Codes, size: int) -> npt.NDArray[np.int64]:
 
 
 def look_up(codes: Codes, shown: npt.NDArray[np.floating]) -> Pixels:
-    """Return ``shown[codes]`` as float32, without a copy of ``codes`` as indices."""
+    """Return ``shown[codes]`` as float32, without converting ``codes`` to another index type."""
     table = shown.astype(np.float32)
     pixels = np.empty(codes.shape, dtype=np.float32)
     for rows in _blocks(*codes.shape):
@@ -49,7 +50,7 @@ def percentiles(
 ) -> tuple[float, float]:
     """Return the :data:`PERCENTILES` of ``values`` that occur ``counts`` times each.
 
-    The whole range stands for them where they are equal (more than 99 % of one value).
+    If they are equal (more than 99 % of one value), the minimum and maximum are returned instead.
     """
     occurring = counts > 0
     values, counts = values[occurring], counts[occurring]
@@ -67,7 +68,7 @@ def percentiles(
 def stretched(
     values: npt.NDArray[np.floating], counts: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float64]:
-    """Return levels scaled so that their percentiles become 0 and 1; 0 where all are one."""
+    """Return levels scaled so that their percentiles become 0 and 1; zeros if all are equal."""
     low, high = percentiles(values, counts)
     if high <= low:
         return np.zeros(values.shape)
@@ -75,9 +76,9 @@ def stretched(
 
 
 def stretch(values: npt.NDArray[Any]) -> Pixels:
-    """Return ``(height, width)`` values of any type, stretched as :func:`stretched` does levels.
+    """Return ``(height, width)`` values of any type, stretched like levels in :func:`stretched`.
 
-    What is no finite number counts as nothing and becomes black.
+    Values that are not finite are ignored and become black.
     """
     if values.dtype in (np.uint8, np.uint16):
         size = 2 ** (8 * values.dtype.itemsize)

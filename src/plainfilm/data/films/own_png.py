@@ -1,4 +1,4 @@
-"""plainfilm's own PNG: 8 or 16 bits, with text chunks that say what the film shows."""
+"""plainfilm's own PNG: 8 or 16 bits, with text chunks that describe the film."""
 
 import io
 import json
@@ -14,7 +14,7 @@ import PIL.PngImagePlugin
 from plainfilm.core import Image, InputError, Provenance, View, write_atomically
 
 CHUNK = "plainfilm-"
-"""What the keywords of the text chunks begin with."""
+"""Prefix of the text chunks' keywords."""
 
 
 def write_png(
@@ -51,8 +51,8 @@ def png_bytes(
     """Return ``(height, width)`` uint8 or uint16 pixels, bright = dense, as plainfilm's PNG.
 
     The text chunks ``plainfilm-provenance`` (simulated or real), ``-view``,
-    ``-laterality``, ``-spacing-mm`` and ``-warnings`` make ``read_image`` return them, and the
-    pixels (divided by 255 or 65535), exactly.
+    ``-laterality``, ``-spacing-mm`` and ``-warnings`` let ``read_image`` return these values, and
+    the pixels (divided by 255 or 65535), exactly.
 
     Raises:
         InputError: the pixels have another type or shape.
@@ -80,9 +80,9 @@ def png_bytes(
 
 
 def image_png(image: Image, longest_side: int) -> bytes:
-    """Return ``image`` as 8-bit :func:`png_bytes`, shrunk to ``longest_side`` where it is larger.
+    """Return ``image`` as 8-bit :func:`png_bytes`, scaled down to ``longest_side`` if larger.
 
-    The shape ratio is kept and the pixel spacing follows.
+    The aspect ratio is kept and the pixel spacing adjusted.
     """
     height, width = image.shape
     factor = min(1.0, longest_side / max(height, width))

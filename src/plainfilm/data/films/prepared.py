@@ -1,4 +1,4 @@
-"""The films of a study on their way into a dataset directory."""
+"""Preparing a study's films for a dataset directory."""
 
 import hashlib
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from plainfilm.data.films.reader import read_image
 from plainfilm.data.study import frontal_first
 
 LONGEST_SIDE = 512
-"""Of a prepared film, in pixels: what the largest models of the field look at."""
+"""Longest side of a prepared film in pixels, by default: the field's largest model input."""
 
 
 def prepared_films(
@@ -19,10 +19,10 @@ def prepared_films(
     """Return the names, the views and the files (name → PNG) of a study's films, frontal first.
 
     Args:
-        study_id: names the files.
-        paths: the films as the source has them.
-        views: what the source says of each; where it says nothing the header counts.
-        longest_side: films larger than this are shrunk to it.
+        study_id: id of the study, used for file names.
+        paths: the source's films.
+        views: the source's view of each film; None to take it from the film's header.
+        longest_side: larger films are scaled down to it.
 
     Raises:
         ImageError: a film cannot be read.

@@ -2,10 +2,10 @@
 
 Eight-bit files hold display values and are taken as they are (value / 255). Deeper files seldom say
 how many of their bits they use; they are stretched between robust percentiles. A PNG written by
-:func:`plainfilm.data.write_png` says in its text chunks what it shows and is read back exactly.
+:func:`plainfilm.data.write_png` is described by its text chunks and read back exactly.
 
-PNG and JPEG are decoded in this process, once their headers keep to the limits; TIFF, which holds
-any codec in any layout, in the decoder's.
+PNG and JPEG are decoded in this process, after their headers were checked against the limits; TIFF,
+which can hold any codec in any layout, in the decoder process.
 """
 
 import io
@@ -31,7 +31,7 @@ from plainfilm.data.films.own_png import CHUNK
 from plainfilm.data.films.tiff import check_tiff
 
 _TIFF_STARTS = (b"II*\x00", b"MM\x00*")
-_SPREAD = 12  # a channel's distance from the tint of its grey value, of 255, that is called colour
+_SPREAD = 12  # minimum distance (of 255) of a channel from the grey value's tint to count as colour
 _COLOUR_REFUSED, _COLOUR_FLAGGED = 0.10, 0.002  # share of the picture
 _EXIF_ORIENTATION = 274
 _TIFF_PHOTOMETRIC, _WHITE_IS_ZERO, _TIFF_SAMPLE_FORMAT, _SIGNED = 262, 0, 339, 2
@@ -40,57 +40,57 @@ _TIFF_BITS = 258
 
 @dataclass
 class Raster:
-    """What a film's file shows, before any check of the picture."""
+    """A film as read from its file, before any check of the picture."""
 
     pixels: Pixels
     trusted: bool = False
-    """Written by plainfilm: polarity, orientation and range are known."""
+    """Whether plainfilm wrote the file, so that polarity, orientation and range are known."""
     polarity_known: bool = False
-    """The file itself says which end of its scale is bright."""
+    """Whether the file states which end of its scale is bright."""
     polarity_doubt: str | None = None
-    """What the file says of it, where it contradicts itself."""
+    """The file's statements about polarity, if they contradict each other."""
     other_part: str | None = None
-    """A body part other than the chest, where the header names one."""
+    """A body part other than the chest, if the header names one."""
     view: View = View.UNKNOWN
     laterality: str | None = None
     spacing_mm: tuple[float, float] | None = None
     aspect: float = 1.0
-    """Height of a pixel over its width, where no spacing is known."""
+    """Height of a pixel divided by its width, used if no spacing is known."""
     says_simulated: bool = False
-    """The file says so; whether it is true is for its dataset to say."""
+    """Whether the file claims to be simulated; its dataset decides whether that is true."""
     provenance: Provenance = Provenance.REAL
     reference: Reference | None = None
-    """The DICOM object that it is."""
+    """The DICOM object that the film came from."""
     warnings: list[str] = field(default_factory=list)
 
 
 @dataclass
 class Picture:
-    """A decoded PNG, JPEG or TIFF: its values, and what its header says of them."""
+    """A decoded PNG, JPEG or TIFF: its values, and its header's information about them."""
 
     values: npt.NDArray[Any]
-    """``(height, width)``, or ``(height, width, 3)`` uint8 for what is not stored as grey."""
+    """``(height, width)``, or ``(height, width, 3)`` uint8 if not stored as grey."""
     deep: bool
-    """Of more than eight bits, so the values are to be stretched."""
+    """Whether the values have more than eight bits, so that they must be stretched."""
     orientation: int = 1
-    """EXIF's, 1 to 8."""
+    """EXIF orientation, 1 to 8."""
     aspect: float = 1.0
-    """Height of a pixel over its width."""
+    """Height of a pixel divided by its width."""
     text: dict[str, str] = field(default_factory=dict)
     """plainfilm's text chunks."""
     warnings: list[str] = field(default_factory=list)
 
     def facts(self) -> dict[str, Any]:
-        """Return everything but the values, as JSON."""
+        """Return everything but the values, as JSON values."""
         return {name: value for name, value in asdict(self).items() if name != "values"}
 
 
 def read_raster(path: Path, data: bytes) -> Raster:
-    """Return what the PNG, JPEG or TIFF file ``path``, whose bytes are ``data``, shows.
+    """Read the PNG, JPEG or TIFF file ``path``, whose bytes are ``data``.
 
     Raises:
         ImageError: the file is truncated or damaged, has several frames, is a colour picture, or
-            asks for more than a film may.
+            exceeds the limits.
     """
     if data.startswith(_TIFF_STARTS):
         facts, values = decode_apart(path, {"kind": "picture", "path": str(path)}, data)
@@ -105,7 +105,8 @@ def decode_picture(path: Path, data: bytes) -> Picture:
     """Return the values of a PNG, JPEG or TIFF file, whose bytes are ``data``.
 
     Raises:
-        ImageError: see :func:`read_raster`; anything that Pillow raises, where the file is damaged.
+        ImageError: see :func:`read_raster`.
+        Exception: whatever Pillow raises for a damaged file.
     """
     with python_warnings.catch_warnings(action="ignore"), _open(data) as picture:
         check_size(path, *picture.size)
@@ -128,7 +129,7 @@ def decode_picture(path: Path, data: bytes) -> Picture:
         if picture.format != "PNG" or not found.text:
             try:
                 found.orientation = int(picture.getexif().get(_EXIF_ORIENTATION, 1))
-            except Exception:  # whatever Pillow stumbles over: the picture itself is whole
+            except Exception:  # whatever Pillow raises: the picture itself is complete
                 found.warnings.append("its EXIF data are damaged: which way is up was not said")
     return found
 
@@ -136,25 +137,25 @@ def decode_picture(path: Path, data: bytes) -> Picture:
 def _open(data: bytes) -> PIL.Image.Image:
     try:
         return PIL.Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "TIFF"))
-    except PIL.UnidentifiedImageError as error:  # its message holds an address in memory
+    except PIL.UnidentifiedImageError as error:  # its message contains a memory address
         raise ValueError("its header is damaged, or of a kind that is not read") from error
 
 
 def _values(picture: PIL.Image.Image) -> tuple[npt.NDArray[Any], bool]:
-    """Return a picture's grey values, or RGB, and whether they have more than eight bits."""
+    """Return a picture's values, grey or RGB, and whether they have more than eight bits."""
     tags = cast("dict[int, Any]", getattr(picture, "tag_v2", {}))
     picture.load()
     if picture.mode in ("I;16", "I;16B", "I;16L", "I;16N", "I", "F"):
         values = np.asarray(picture)
         bits, kind = tags.get(_TIFF_BITS, (0,)), tags.get(_TIFF_SAMPLE_FORMAT, (1,))
         if picture.mode == "I" and bits[0] == 32 and kind[0] != _SIGNED:
-            values = values.view(np.uint32)  # Pillow has no unsigned mode of 32 bits
+            values = values.view(np.uint32)  # Pillow has no unsigned 32-bit mode
         if tags.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO:
             values = -values.astype(np.float64)
         return values, True
     if picture.mode in ("1", "L"):
         values = np.asarray(picture.convert("L"))
-        if tags.get(_TIFF_SAMPLE_FORMAT, (1,))[0] == _SIGNED:  # Pillow takes int8 as unsigned
+        if tags.get(_TIFF_SAMPLE_FORMAT, (1,))[0] == _SIGNED:  # Pillow reads int8 as unsigned
             values = (values.view(np.int8).astype(np.int16) + 128).astype(np.uint8)
         return values, False
     if picture.has_transparency_data:
@@ -167,7 +168,7 @@ def _values(picture: PIL.Image.Image) -> tuple[npt.NDArray[Any], bool]:
 def _jpeg_values(
     data: bytes, picture: PIL.Image.Image, warnings: list[str]
 ) -> npt.NDArray[np.uint8]:
-    """Decode a JPEG strictly: Pillow passes over damage that its library reports."""
+    """Decode a JPEG strictly: Pillow ignores damage that its JPEG library reports."""
     import simplejpeg
 
     if data.count(b"\xff\xda") > MOST_SCANS:
@@ -186,9 +187,9 @@ def _jpeg_values(
 
 
 def _check_png(data: bytes, picture: PIL.Image.Image) -> None:
-    """Raise ValueError where a PNG's checksums or its amount of data are wrong.
+    """Raise ValueError if a PNG's checksums or its amount of data are wrong.
 
-    Pillow's decoder looks at neither once it has its rows.
+    Pillow's decoder checks neither once it has all rows.
     """
     at, packed = 8, []
     while at + 12 <= len(data):
@@ -219,7 +220,7 @@ def _check_png(data: bytes, picture: PIL.Image.Image) -> None:
 
 
 def _aspect(picture: PIL.Image.Image) -> float:
-    """Return the height of a pixel over its width, by the resolution that the header names."""
+    """Return the height of a pixel divided by its width, from the resolution in the header."""
     across, down = picture.info.get("dpi") or picture.info.get("jfif_density") or (1, 1)
     try:
         ratio = float(across) / float(down)
@@ -253,7 +254,7 @@ def _raster(path: Path, picture: Picture) -> Raster:
 
 
 def _turned(pixels: Pixels, orientation: int) -> Pixels:
-    """Return the upright picture of an EXIF orientation (TIFF 6.0, tag 274)."""
+    """Return the picture rotated upright by its EXIF orientation (TIFF 6.0, tag 274)."""
     if orientation > 4:
         pixels = pixels.T
     if orientation in (2, 3, 6, 7):
@@ -264,13 +265,13 @@ def _turned(pixels: Pixels, orientation: int) -> Pixels:
 
 
 def grey_from_rgb(path: Path, rgb: npt.NDArray[np.uint8], warnings: list[str]) -> Pixels:
-    """Return the luminance (ITU-R 601) of ``(height, width, 3)`` uint8 in [0, 1].
+    """Return the luminance (ITU-R 601) of ``(height, width, 3)`` uint8, in [0, 1].
 
-    A tint (every grey value has one colour, as in a photographed or toned print) is grey. A little
-    real colour is a drawn mark and is put into ``warnings``.
+    A tinted picture (every grey value has one colour, as in a photographed or toned print) counts
+    as grey. A little real colour is a drawn mark, and is added to ``warnings``.
 
     Raises:
-        ImageError: too much of the picture has colours of its own.
+        ImageError: too much of the picture is coloured.
     """
     luminance = rgb @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
     if np.ptp(rgb, axis=2).max() > _SPREAD:
@@ -290,7 +291,7 @@ def grey_from_rgb(path: Path, rgb: npt.NDArray[np.uint8], warnings: list[str]) -
 
 
 def _own(path: Path, picture: Picture) -> Raster:
-    """Return what :func:`plainfilm.data.write_png` wrote."""
+    """Return the film in a PNG written by :func:`plainfilm.data.write_png`."""
     text, values = picture.text, picture.values
     if values.ndim != 2 or values.dtype not in (np.uint8, np.uint16):
         raise ImageError(

@@ -1,7 +1,7 @@
-"""One reader for every film: DICOM, PNG, JPEG and TIFF become an Image.
+"""One reader for all films: DICOM, PNG, JPEG and TIFF become an Image.
 
-The kind of file is told by its content, never by its suffix. What is certainly no chest film is
-refused with its reason; what is doubtful is read and said in ``Image.warnings``.
+The file type is detected from the content, never from the suffix. A file that is certainly not a
+chest film is refused with the reason; a doubtful one is read, with a note in ``Image.warnings``.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from plainfilm.data.films.limits import MOST_BYTES
 from plainfilm.data.films.raster import Raster, read_raster
 
 _HEADER_BYTES = 2**20
-"""Within which the study that a DICOM file belongs to is named."""
+"""Number of first bytes of a DICOM file within which its study is named."""
 _EXPECTED = "expected a DICOM, PNG, JPEG or TIFF file"
 _RASTER_STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\x00", b"MM\x00*")
 _DICOM_STARTS = tuple(
@@ -28,13 +28,13 @@ _DICOM_STARTS = tuple(
 
 
 def sniff(path: Path) -> str | None:
-    """Return ``dicom``, ``raster`` or None by the first bytes of the file."""
+    """Return ``dicom``, ``raster`` or None, by the first bytes of the file."""
     with _opened(path) as file:
         return _kind(file.read(140)) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
 
 
 def _kind(head: bytes) -> str | None:
-    if head[128:132] == b"DICM":  # first, as the preamble before it may hold a TIFF's header
+    if head[128:132] == b"DICM":  # checked first, since the preamble may contain a TIFF header
         return "dicom"
     if head.startswith(_RASTER_STARTS):
         return "raster"
@@ -44,7 +44,7 @@ def _kind(head: bytes) -> str | None:
 
 
 def identity(path: Path) -> str | None:
-    """Return the DICOM study that the file belongs to; None where nothing says so."""
+    """Return the UID of the DICOM study that the file belongs to, or None."""
     if not path.is_file() or sniff(path) != "dicom":
         return None
     from plainfilm.data.films.dicom import study_uid
@@ -63,27 +63,26 @@ def read_image(
 ) -> Image:
     """Return the film in a DICOM, PNG, JPEG or TIFF file of 8 to 16 bits.
 
-    Pixels are in [0, 1], bright = dense, upright, square, and for a frontal view with the patient's
-    left at the picture's right (see ``docs/films.md`` for how each format gets there).
+    Pixels are in [0, 1], bright = dense, upright and square; in a frontal view the patient's left
+    is at the picture's right (``docs/films.md`` says how, for each format).
 
     Args:
         path: the file.
-        provenance: what the dataset that the film belongs to says of it; plainfilm's own PNGs,
-            whose picture was looked at when the dataset was prepared, are then taken as they are.
-            Without it a film is real, unless the file itself *and* the dataset directory in
-            which it lies say that it is simulated.
-        identified: also read from a DICOM header whose film it is, into ``Image.reference``.
+        provenance: provenance according to the film's dataset; plainfilm's own PNGs, which were
+            checked when the dataset was prepared, are then read without checks. By default a film
+            is real, unless both the file *and* its dataset directory say that it is simulated.
+        identified: also read the patient's identity from a DICOM header, into ``Image.reference``.
 
     Raises:
-        ImageError: the file is missing, empty, damaged, certainly no chest film, or asks for more
-            pixels, bytes, time or memory than a film may.
+        ImageError: the file is missing, empty, damaged, certainly not a chest film, or exceeds the
+            limits of pixels, bytes, time or memory.
     """
     path = Path(path)
     data = _content(path)
     if _kind(data[:140]) == "raster":
         raster = read_raster(path, data)
     else:
-        from plainfilm.data.films.dicom import read_dicom  # pydicom is loaded for DICOM files alone
+        from plainfilm.data.films.dicom import read_dicom  # load pydicom only for DICOM
 
         raster = read_dicom(path, data, identified=identified)
     digest = hashlib.sha256(data).hexdigest()
@@ -93,7 +92,7 @@ def read_image(
             checks.refuse_blank(path, raster.pixels)
             checks.square(raster)
             checks.mend(path, raster)
-        raster.pixels.flags.writeable = False  # so that Image needs no copy of its own
+        raster.pixels.flags.writeable = False  # so that Image need not copy it
         return Image(
             pixels=raster.pixels,
             view=raster.view,
@@ -108,7 +107,7 @@ def read_image(
 
 
 def _content(path: Path) -> bytes:
-    """Return the bytes of a file that may be a film; only its first are read if it can't be one."""
+    """Return the bytes of a file; if it can't be a film, only the first bytes are read."""
     try:
         with _opened(path) as file:
             status = os.fstat(file.fileno())
@@ -136,13 +135,13 @@ def _content(path: Path) -> bytes:
 
 
 def _opened(path: Path) -> BinaryIO:
-    """Open a file for reading; a pipe that nobody writes to is not waited for."""
+    """Open a file for reading, without blocking on a pipe that nobody writes to."""
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     return os.fdopen(os.open(path, flags), "rb")
 
 
 def _provenance(path: Path, raster: Raster) -> Provenance:
-    """Return SIMULATED where the file says so and lies in a dataset that says so, else REAL."""
+    """Return SIMULATED if both the file and the dataset that it lies in say so, else REAL."""
     if not raster.says_simulated:
         return Provenance.REAL
     try:

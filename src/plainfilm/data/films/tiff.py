@@ -1,7 +1,7 @@
-"""Whether a TIFF's compressed strips are whole; its decoder passes over most damage.
+"""Integrity checks of a TIFF's compressed strips, since its decoder ignores most damage.
 
-TIFF 6.0: strips lie anywhere in the file, each compressed by itself. What each must unpack to
-follows from its rows; deflated strips carry a checksum, JPEG ones are decoded strictly.
+TIFF 6.0: strips lie anywhere in the file, each compressed separately. A strip's decompressed size
+follows from its rows; deflated strips have a checksum, JPEG ones are decoded strictly.
 """
 
 import zlib
@@ -14,11 +14,11 @@ _NONE, _JPEG, _DEFLATE, _PACKBITS = 1, 7, (8, 32946), 32773
 
 
 def check_tiff(data: bytes, tags: Mapping[int, Any]) -> None:
-    """Raise ValueError where a TIFF's strips overlap, are cut short, or do not unpack as they must.
+    """Raise ValueError if a TIFF's strips overlap, are truncated, or have a wrong size.
 
     Args:
-        data: the file.
-        tags: its first directory, as Pillow reads it.
+        data: the file's bytes.
+        tags: its first directory, as read by Pillow.
     """
     for places, lengths in (_STRIPS, _TILES):
         starts, sizes = _numbers(tags, places), _numbers(tags, lengths)
@@ -30,7 +30,7 @@ def check_tiff(data: bytes, tags: Mapping[int, Any]) -> None:
                 raise ValueError("its strips overlap or lie outside of the file")
             upto = start + size
     if not _numbers(tags, _STRIPS[0]) or _one(tags, _PLANAR, 1) != 1:
-        return  # tiles and planes, which no film was seen to have
+        return  # tiles and planes, which films have not been seen to use
     strips = zip(_numbers(tags, _STRIPS[0]), _numbers(tags, _STRIPS[1]), strict=True)
     row = (_one(tags, _WIDTH, 0) * sum(_numbers(tags, _BITS) or [1]) + 7) // 8
     left = _one(tags, _LENGTH, 0)
@@ -74,7 +74,7 @@ def _check_strip(strip: bytes, tags: Mapping[int, Any], row: int, rows: int) -> 
 
 
 def _unpacked(strip: bytes, most: int) -> int:
-    """Return how many bytes PackBits data unpack to, counting no further than beyond ``most``."""
+    """Return the decompressed size of PackBits data, counting only until it exceeds ``most``."""
     at = size = 0
     while at < len(strip) and size <= most:
         count = strip[at]

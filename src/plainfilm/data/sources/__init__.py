@@ -1,1 +1,1 @@
-"""Public collections and others, each read from its own layout into a dataset directory."""
+"""Data sources: each public collection is read from its own layout into a dataset directory."""

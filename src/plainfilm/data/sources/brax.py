@@ -2,13 +2,13 @@
 
 Layout as published at https://physionet.org/content/brax/ (1.1.0):
 
-- ``master_spreadsheet_update.csv`` (``master_spreadsheet.csv`` in some copies): a line a film, with
+- ``master_spreadsheet_update.csv`` (``master_spreadsheet.csv`` in some copies): one film per line:
   DicomPath, PngPath, PatientID, PatientSex, PatientAge, AccessionNumber, StudyDate, the 14
   observations (1, 0, -1 or blank), ViewPosition, Rows, Columns, Manufacturer.
 - films: ``images/id_…/Study_…/Series_…/image-….png`` and ``Anonymized_DICOMs/…/image-….dcm``.
 
-What to know: the reports, in Portuguese, are not published: the collection is for classifiers. Ages
-are in steps of five years. There is no split: it is made by a hash of the patient's id.
+Notes: the reports, in Portuguese, are not published, so the collection is for classifiers. Ages are
+in steps of five years. There is no official split: it is made by a hash of the patient's id.
 """
 
 from pathlib import Path
@@ -48,16 +48,16 @@ def prepare_brax(
     films: Path | None = None,
     options: Options = Options(),  # noqa: B008
 ) -> Dataset:
-    """Prepare BRAX into the dataset directory ``out``; the target is ``any``: it has no reports.
+    """Prepare BRAX into the dataset directory ``out``; with no reports, the target is ``any``.
 
     Args:
         source: the folder with the spreadsheet.
-        out: the directory to make.
+        out: the dataset directory to create.
         films: the folder with ``images/`` or ``Anonymized_DICOMs/``, if that is elsewhere.
-        options: what all collections share.
+        options: options shared by all collections.
 
     Raises:
-        DatasetError: a part is missing or of another layout.
+        DatasetError: a file is missing or has another layout.
     """
     options = options._replace(target="any")
     entries = options.entries()

@@ -1,22 +1,21 @@
 """CANDID-PTX (Feng et al., Radiol Artif Intell 2021;3:e210136): New Zealand, pneumothorax.
 
-Layout as published at https://figshare.com/articles/dataset/CANDID-PTX/14173982 and read by those
-who use it:
+Layout as published at https://figshare.com/articles/dataset/CANDID-PTX/14173982 and read by its
+users' code:
 
 - ``Pneumothorax_reports.csv``: SOPInstanceUID, EncodedPixels (a run-length mask, ``-1`` without a
   pneumothorax), Report, filename (``P00123_…``: the patient before the underscore);
-- ``chest_tube.csv`` and ``acute_rib_fracture.csv``: anon_SOPUID and mask_rle of the films that show
-  one;
+- ``chest_tube.csv`` and ``acute_rib_fracture.csv``: anon_SOPUID and mask_rle of films with one;
 - films: ``dataset/<SOPInstanceUID>``, DICOM without a suffix (``chest_radiographs/`` in some
   copies).
 
-What to know:
+Notes:
 
-- One copy's films stand for several patients; a film under two patients is left out.
-- A film may stand on several lines, one a mask: the first counts.
-- The masks are not read: their coding (1-based or relative) could not be confirmed. The labels are.
-- Reports have headings and a signature; sections are looked for. There is no split: it is made by a
-  hash of the patient's id.
+- In one copy some films are listed under several patients; such films are left out.
+- A film may be on several lines, one for each mask: the first is used.
+- Labels are read, but masks are not: their encoding (1-based or relative) could not be confirmed.
+- Reports have headings and a signature, and are parsed into sections. There is no official split:
+  it is made by a hash of the patient's id.
 """
 
 from collections import defaultdict
@@ -51,12 +50,12 @@ def prepare_candid_ptx(
 
     Args:
         source: the folder with the CSV files.
-        out: the directory to make.
+        out: the dataset directory to create.
         films: the folder with the films, if that is elsewhere.
-        options: what all collections share.
+        options: options shared by all collections.
 
     Raises:
-        DatasetError: a part is missing or of another layout.
+        DatasetError: a file is missing or has another layout.
     """
     entries = options.entries()
     path = find_file([source], ["Pneumothorax_reports.csv"], _EXPECTED)

@@ -2,25 +2,25 @@
 
 Layout as published at https://aimi.stanford.edu/datasets/chexpert-plus:
 
-- ``df_chexpert_plus_240401.csv``: a line a film, with path_to_image
+- ``df_chexpert_plus_240401.csv``: one film per line: path_to_image
   (``train/patient42142/study5/view1_frontal.jpg``), path_to_dcm, frontal_lateral, ap_pa,
   deid_patient_id, patient_report_date_order, report, section_narrative, section_clinical_history,
   section_history, section_comparison, section_technique, section_findings, section_impression and
-  more, age, sex, split (train, valid). Texts hold line breaks.
+  more, age, sex, split (train, valid). Texts contain line breaks.
 - films: ``PNG/`` (``train/…/view1_frontal.png``; unpacked chunks may lie in ``PNG/PNG/``) or
   ``DICOM/Uncompressed/`` (``….dcm``); CheXpert's own JPEGs have the same names.
 - labels: ``chexbert_labels/`` with ``report_fixed.json``, ``findings_fixed.json`` and
-  ``impression_fixed.json``: an object a line, with path_to_image and the 14 observations as 1, 0,
-  -1 or null. (They may lie beside the CSV, too.)
+  ``impression_fixed.json``: one object per line, with path_to_image and the 14 observations as 1,
+  0, -1 or null. (They may also lie beside the CSV.)
 
-What to know:
+Notes:
 
-- path_to_image says ``.jpg`` where the release has ``.png``.
-- There is no test split. The valid split, 200 studies, is what the literature and ReXrank test on:
-  here it is *test*, and 2 % of the training patients, by a hash of their id, *validate*.
-- About half of the reports have an impression alone. Where both section columns are blank, the
-  sections are looked for in the whole report.
-- patient_report_date_order counts a patient's studies: the prior is the one before.
+- path_to_image says ``.jpg`` although the release has ``.png``.
+- There is no test split. The literature and ReXrank test on the valid split, 200 studies: it is
+  *test* here, and 2 % of the training patients, by a hash of their id, become *validate*.
+- About half of the reports have only an impression. If both section columns are blank, the sections
+  are parsed from the whole report.
+- patient_report_date_order counts a patient's studies: the prior is the previous one.
 """
 
 from collections.abc import Iterator
@@ -85,12 +85,12 @@ def prepare_chexpert_plus(
 
     Args:
         source: the folder with the CSV file.
-        out: the directory to make.
+        out: the dataset directory to create.
         films: the folder with ``train/`` and ``valid/``, if that is elsewhere.
-        options: what all collections share.
+        options: options shared by all collections.
 
     Raises:
-        DatasetError: a part is missing or of another layout.
+        DatasetError: a file is missing or has another layout.
     """
     entries = options.entries()
     path = find_file([source], ["df_chexpert_plus_*.csv"], _EXPECTED)
@@ -156,7 +156,7 @@ def _root(folder: Path, names: list[str]) -> tuple[Path, str]:
 
 
 def _labels(source: Path) -> dict[str, dict[str, dict[str, str]]]:
-    """Return labeller → film → observation → status; a part of the release that may be missing."""
+    """Return labeller → film → observation → status; empty if the optional files are missing."""
     found = {}
     for name, file in _LABELS.items():
         for path in (source / "chexbert_labels" / file, source / file):
@@ -176,7 +176,7 @@ def _labelled(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def _whole_reports(path: Path, table: pa.Table) -> dict[str, str]:
-    """Return film → report of those whose section columns are both blank."""
+    """Return film → report, for reports whose section columns are both blank."""
     columns = zip(
         *(table[name].to_pylist() for name in ("path_to_image", *list(_TEXTS.values())[:2])),
         strict=True,

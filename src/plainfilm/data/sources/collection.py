@@ -1,7 +1,7 @@
-"""What all published collections share, once their own layout is read.
+"""The common part of all published collections, after their own layout has been read.
 
-A source's file turns its layout into entries, one a study; here they become a dataset directory:
-re-encoded at a size, or by reference to the films where they lie; whole, or a shard.
+A source's module turns its layout into entries, one per study; this module turns entries into a
+dataset directory: with films re-encoded at a given size or linked in place; whole or as a shard.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ from plainfilm.data.splits import Shard, read_shard
 from plainfilm.data.study import frontal_first
 
 TARGETS = ("findings", "findings+impression", "any")
-"""What a study must have text of; with ``any`` it needs none."""
+"""Sections of which a study must have text; with ``any`` it needs none."""
 TWICE = "its study id stands twice in the source"
 MISSING_FILM, MISSING_REPORT, UNREADABLE = (
     "a film is missing",
@@ -36,64 +36,64 @@ MISSING_FILM, MISSING_REPORT, UNREADABLE = (
     "a film cannot be read",
 )
 _FIRST = 20
-"""Studies whose films are looked for before all are."""
+"""Number of first studies whose films are checked before all others."""
 
 Texts = Mapping[str, str]
-"""``findings``, ``impression``, ``indication``, ``comparison`` and ``technique``, where there."""
+"""``findings``, ``impression``, ``indication``, ``comparison`` and ``technique``, if present."""
 BoxReader = Callable[["Entry"], Sequence[Mapping[str, Any]]]
-"""entry → boxes of a study whose boxes are files of their own, as ``Entry.boxes``."""
+"""Entry → boxes like ``Entry.boxes``, for collections with boxes in separate files."""
 Reader = Callable[[str, "Entry"], Texts]
-"""(study id, entry) → the texts of a study whose report is a file of its own."""
+"""(study id, entry) → the study's texts, for collections with reports in separate files."""
 
 
 class Film(NamedTuple):
-    """A film: its path below the collection's folder, and its view where the source says so."""
+    """A film: its path within the collection's folder, and its view if the source states it."""
 
     path: str
     view: str | None = None
     size: tuple[float, float] | None = None
-    """Width and height that boxes are told in; the file's own where left out."""
+    """Width and height to which boxes refer; default: the file's own."""
 
 
 class Entry(NamedTuple):
-    """What a source says of one study; all of it goes into JSON and back."""
+    """A source's information about one study; all of it can be stored as JSON."""
 
     patient_id: str
     split: str
     films: tuple[Film, ...]
     texts: Texts = {}  # noqa: RUF012 - of a NamedTuple, never changed
     report: str | None = None
-    """The report's file, where the texts are read when the study is made."""
+    """The report's file, if texts are read when the study is prepared."""
     mark: str = ""
-    """What tells that the report is another one, where it is no file of its own."""
+    """Identifies the report's content, to notice changes, if it is not a file of its own."""
     institution: str | None = None
     table: Mapping[str, float | str | None] = {}
     labels: Mapping[str, Mapping[str, str]] = {}
     boxes: tuple[Mapping[str, Any], ...] = ()
-    """As :meth:`Box.to_dict` writes them; ``image`` is an index into ``films``. ``edges`` (left,
-    top, right, bottom, in the film's pixels) may stand for the four fractions."""
+    """Boxes as in :meth:`Box.to_dict`; ``image`` is an index into ``films``. ``edges`` (left, top,
+    right, bottom, in the film's pixels) may be given instead of the four fractions."""
     prior: str | None = None
 
 
 class Entries(Mapping[str, Entry]):
-    """The entries of one shard, in a temporary file: only their ids stay in memory.
+    """The entries of one shard, stored in a temporary file: only their ids stay in memory.
 
     Args:
-        shard: whose patients are taken; all without it.
+        shard: the shard, to which entries are restricted; default: all.
     """
 
     def __init__(self, shard: Shard | None = None) -> None:
         self.shard = shard
         self.skipped: Counter[str] = Counter()
-        """Studies of the shard that are no entry, by reason."""
+        """Number of the shard's studies that were left out, by reason."""
         self.places: dict[str, int] = {}
-        """Study id → its place among the entries of all shards."""
+        """Study id → index among the entries of all shards."""
         self._starts: dict[str, int] = {}
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as this does
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as this object
         self._end = self._added = 0
 
     def add(self, study_id: str, entry: Entry) -> None:
-        """Add a study; one of an id that is there already is left out and counted.
+        """Add a study; one with a duplicate id is left out and counted.
 
         Raises:
             DatasetError: a film lies outside the collection's folder.
@@ -134,25 +134,25 @@ class Entries(Mapping[str, Entry]):
 
 
 class Options(NamedTuple):
-    """What whoever prepares a collection may choose."""
+    """Options for preparing a collection."""
 
     target: str = "findings"
-    """What a study must have text of: see :data:`TARGETS`."""
+    """Sections of which a study must have text: see :data:`TARGETS`."""
     size: int = LONGEST_SIDE
     """Longest side of re-encoded films, in pixels."""
     link: bool = False
-    """Whether the films stay where they are."""
+    """Whether to leave the films in place."""
     shard: str | None = None
-    """``3/16``: the third of sixteen parts, by patient."""
+    """``3/16``: the third of sixteen shards, split by patient."""
     workers: int | None = None
-    """Processes; as many as there are cores where left out."""
+    """Number of processes; default: one per core."""
     progress: bool = True
 
     def entries(self) -> Entries:
-        """Return an empty collection of the shard's entries, once the options are checked.
+        """Check the options, and return empty entries for the shard.
 
         Raises:
-            InputError: an option is none.
+            InputError: an option is invalid.
         """
         if self.target not in TARGETS:
             raise InputError(f"target must be {', '.join(TARGETS)}, got {self.target!r}")
@@ -168,25 +168,25 @@ class Collection(NamedTuple):
     """The folder that the films' paths are relative to."""
     entries: Entries
     settings: Mapping[str, Any] = {}
-    """What else decides about the dataset, as JSON values."""
+    """Other settings that determine the dataset, as JSON values."""
     language: str = "en"
     texts_of: Reader | None = None
     """Reads the report files; a top-level function or a partial of one."""
     reports: Path | None = None
     """The folder of the report files."""
     boxes_of: BoxReader | None = None
-    """Reads boxes when a study is made; a top-level function or a partial of one."""
+    """Reads boxes when a study is prepared; a top-level function or a partial of one."""
     film_of: Callable[[str], bytes] | None = None
-    """Returns the file of a film by its path, for films that are no files of their own."""
+    """Returns the bytes of a film by its path, for films embedded in other files."""
     licence: str | None = None
-    """Where it isn't what ``SOURCES`` says."""
+    """The licence, if it differs from that in ``SOURCES``."""
 
 
 def prepare_collection(out: Path, collection: Collection, options: Options) -> Dataset:
     """Prepare a collection into the dataset directory ``out``.
 
     Raises:
-        DatasetError: its films are not where they are expected, or as ``prepare`` raises.
+        DatasetError: its films are not where they are expected, or for the reasons of ``prepare``.
         OutputError: ``out`` cannot be written.
     """
     check_out(out)
@@ -231,7 +231,7 @@ def prepare_collection(out: Path, collection: Collection, options: Options) -> D
 
 
 def _check_films(root: Path, collection: Collection) -> None:
-    """Raise DatasetError where none of the first studies has its films: a wrong folder."""
+    """Raise DatasetError if none of the first studies has its films, as in a wrong folder."""
     first: list[str] = []
     for study_id in collection.entries:
         paths = [film.path for film in collection.entries[study_id].films]
@@ -308,7 +308,7 @@ def _build(
 def _placed(
     told: Mapping[str, Any], sizes: Mapping[int, tuple[float, float]], order: list[int]
 ) -> Box | None:
-    """Return a box on the film as the row names it; None where it has no area on the film."""
+    """Return a box with the row's index of its film; None if it has no area on the film."""
     values = dict(told)
     image = values.pop("image", 0)
     name, place = values.pop("name"), order.index(image)
@@ -319,7 +319,7 @@ def _placed(
 
 
 def _size_of(root: Path, film: Film) -> tuple[float, float]:
-    """Return a film's width and height, by the source's word or the file's header."""
+    """Return a film's width and height, from the source or from the file's header."""
     if film.size is not None:
         return film.size
     path = root / film.path
@@ -335,7 +335,7 @@ def _size_of(root: Path, film: Film) -> tuple[float, float]:
 
 
 _Films = tuple[list[int], tuple[str, ...], tuple[str, ...], dict[str, bytes]]
-"""Which film of the entry comes where, and the films' names, views and files."""
+"""Order of the entry's films, and the films' names, views and files."""
 
 
 def _linked(root: Path, entry: Entry) -> _Films:
@@ -377,10 +377,10 @@ def _read(content: bytes) -> Image:
 
 
 def find_root(folders: Sequence[Path], films: Sequence[str], expected: str) -> Path:
-    """Return the first of ``folders`` that holds any of the first films of a source.
+    """Return the first of ``folders`` that contains any of a source's first films.
 
     Raises:
-        DatasetError: none does; says where the first was looked for, and what was ``expected``.
+        DatasetError: none does; the message says where films were ``expected``.
     """
     for folder in folders:
         if any((folder / film).is_file() for film in films[:_FIRST]):

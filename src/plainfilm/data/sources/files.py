@@ -1,4 +1,4 @@
-"""Reading what the publishers of collections write: CSV files, folders, their words for views."""
+"""Reading published files: CSV and JSON, folders, and publishers' words for views and values."""
 
 import gzip
 import json
@@ -12,7 +12,7 @@ import pyarrow.csv
 from plainfilm.core import DatasetError, View, errors_as
 
 _BLOCK = 16 * 2**20
-"""Bytes of a CSV file that are read at once; a line is shorter."""
+"""Bytes of a CSV file read at once; lines must be shorter."""
 _HEADER = 2**16
 
 _VIEWS: Mapping[View, frozenset[str]] = {
@@ -28,13 +28,13 @@ _STATUS = {"1": "present", "0": "absent", "-1": "uncertain", "": None, "nan": No
 
 
 def view_of(text: str | None) -> View | None:
-    """Return the view that a collection's word for it means; None for a word that says none."""
+    """Return the view for a collection's word; None if the word is not a view."""
     word = " ".join((text or "").upper().replace("_", " ").replace("-", " ").split())
     return next((view for view, words in _VIEWS.items() if word in words), None)
 
 
 def statuses(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, str]:
-    """Return name → present, absent or uncertain of CheXpert's 1, 0, -1; blank is not mentioned.
+    """Return name → present, absent or uncertain from CheXpert's 1, 0, -1, omitting blank ones.
 
     Raises:
         DatasetError: a value is none of these.
@@ -52,12 +52,13 @@ def statuses(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, str]:
 
 
 def find_file(folders: Sequence[Path], patterns: Sequence[str], expected: str) -> Path:
-    """Return the one file in ``folders`` that matches the first pattern that any does.
+    """Return a file in ``folders`` that matches one of the patterns, tried in order.
 
-    ``.gz`` may stand behind the name. Of several, the last by name counts: the newest version.
+    The name may end in ``.gz``. Of several matches, the last by name is returned: the newest
+    version.
 
     Raises:
-        DatasetError: a folder or the file is missing; says what was ``expected``.
+        DatasetError: a folder or the file is missing; the message says what was ``expected``.
     """
     for folder in folders:
         if not folder.is_dir():
@@ -86,7 +87,8 @@ def check_columns(path: Path, wanted: Iterable[str], expected: str) -> list[str]
     """Return a CSV file's columns.
 
     Raises:
-        DatasetError: it can't be read, or lacks some that are ``wanted``; says what was expected.
+        DatasetError: the file can't be read or lacks a ``wanted`` column; the message says what was
+            ``expected``.
     """
     columns = _header(path)
     missing = [name for name in wanted if name not in columns]
@@ -110,15 +112,15 @@ def csv_batches(
     """Yield a CSV file's rows, some megabytes at a time; blank cells are empty texts.
 
     Args:
-        path: the file; ``.gz`` is unpacked.
-        columns: those that it must have.
-        expected: what it should be, for the message.
-        optional: those that are read where it has them.
-        types: of columns that are no texts.
-        multiline: whether texts may hold line breaks.
+        path: the file; ``.gz`` is decompressed.
+        columns: required columns to read.
+        expected: description of the file, for the message.
+        optional: columns that are read if they exist.
+        types: types of columns that are not texts.
+        multiline: whether texts may contain line breaks.
 
     Raises:
-        DatasetError: it can't be read or lacks a column.
+        DatasetError: the file can't be read or lacks a column.
     """
     there = check_columns(path, columns, expected)
     names = [*columns, *(name for name in optional if name in there)]
@@ -135,7 +137,7 @@ def csv_batches(
 
 
 def csv_table(path: Path, columns: Sequence[str], expected: str, **options: Any) -> pa.Table:
-    """Return the table that :func:`csv_batches` yields piece by piece."""
+    """Return all batches of :func:`csv_batches` as one table."""
     batches = list(csv_batches(path, columns, expected, **options))
     if not batches:
         raise DatasetError(f"{path}: has no line below its header; expected {expected}")
@@ -151,17 +153,17 @@ def csv_rows(
 
 
 def read_json(path: Path, expected: str) -> Any:
-    """Return what a JSON file holds.
+    """Return the content of a JSON file.
 
     Raises:
-        DatasetError: it is missing or no JSON; says what was ``expected``.
+        DatasetError: the file is missing or not JSON; the message says what was ``expected``.
     """
     with errors_as(DatasetError, f"{path}: cannot be read as JSON", f"expected {expected}"):
         return json.loads(path.read_bytes())
 
 
 def json_lines(path: Path, expected: str) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a file with one JSON object a line."""
+    """Yield the objects of a file with one JSON object per line."""
     with (
         errors_as(DatasetError, f"{path}: cannot be read as JSON lines", f"expected {expected}"),
         path.open("rb") as file,
@@ -175,13 +177,13 @@ def json_lines(path: Path, expected: str) -> Iterator[dict[str, Any]]:
 
 
 def one_spaced(text: Any) -> str:
-    """Return a text with single spaces; blank for what is none, ``nan`` and ``None``."""
+    """Return a text with single spaces; empty for non-texts, ``nan`` and ``None``."""
     words = " ".join(str("" if text is None else text).split())
     return "" if words.lower() in ("nan", "none", "null") else words
 
 
 def number_of(text: Any) -> float | None:
-    """Return a number; None for what is none."""
+    """Return a text as a number; None if it is not one."""
     try:
         number = float(text)
     except (TypeError, ValueError):
@@ -190,7 +192,7 @@ def number_of(text: Any) -> float | None:
 
 
 def groups_of(table: pa.Table, column: str) -> Iterator[list[dict[str, Any]]]:
-    """Yield the rows of a table that follow each other with one value in ``column``."""
+    """Yield groups of consecutive rows with the same value in ``column``."""
     rows: list[dict[str, Any]] = []
     for batch in table.to_batches(max_chunksize=4096):
         for row in batch.to_pylist():
@@ -203,7 +205,7 @@ def groups_of(table: pa.Table, column: str) -> Iterator[list[dict[str, Any]]]:
 
 
 def age_of(text: Any) -> float | None:
-    """Return years of DICOM's age (``045Y``, ``006M``, ``010D``), or of a number of years."""
+    """Return years from a DICOM age (``045Y``, ``006M``, ``010D``) or a number of years."""
     words = str("" if text is None else text).strip().upper()
     units = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
     number = number_of(words[:-1] if words[-1:] in units else words)
@@ -212,7 +214,7 @@ def age_of(text: Any) -> float | None:
 
 
 def sex_of(text: Any) -> str | None:
-    """Return M or F of what a source writes (``F``, ``Female``); None for what is neither."""
+    """Return M or F from a source's word (``F``, ``Female``); None for any other."""
     letter = str("" if text is None else text).strip()[:1].upper()
     return letter if letter in ("M", "F") else None
 
@@ -220,14 +222,14 @@ def sex_of(text: Any) -> str | None:
 def in_order(table: pa.Table, patient: str, when: str, study: str, film: str) -> pa.Table:
     """Return a table of films sorted by patient, the study's earliest time, study and film.
 
-    A study's films stay together, also where they have several times.
+    A study's films stay together, even if their times differ.
 
     Args:
-        table: a line a film.
-        patient: the column of patients.
-        when: of times, in an order that sorts.
-        study: of studies.
-        film: of films.
+        table: one film per row.
+        patient: name of the column of patients.
+        when: column of sortable times.
+        study: column of studies.
+        film: column of films.
     """
     first = table.select([study, when]).group_by(study).aggregate([(when, "min")])
     first = first.rename_columns({f"{when}_min": "earliest"})

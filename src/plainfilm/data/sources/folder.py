@@ -1,7 +1,7 @@
-"""Films and reports of one's own, described by a CSV file.
+"""The user's own films and reports, described by a CSV file.
 
-A row is a film; rows of one ``study_id`` are one study. See :data:`COLUMNS` for what may stand in
-the CSV. All its mistakes are shown at once, before anything is written.
+Each row is a film; rows with the same ``study_id`` form a study. :data:`COLUMNS` lists the columns
+of the CSV. All its mistakes are listed at once, before anything is written.
 """
 
 import csv
@@ -34,11 +34,11 @@ COLUMNS: Mapping[str, str] = {
     "institution": "where it was taken",
     "prior_study_id": "the patient's earlier study in the same CSV",
 }
-"""Columns of the CSV. Besides, each ``table.NAME`` is a clinical value; blank = not measured."""
+"""Columns of the CSV. In addition each ``table.NAME`` is a clinical value; blank = not measured."""
 
 _TABLE = "table."
 _SHOWN = 100
-"""Mistakes of a table that are said at once; a wrong folder makes one of each line."""
+"""Maximum number of mistakes in a message; a wrong folder makes every line one."""
 _REQUIRED = ("image", "patient_id")
 _PER_FILM = {"image", "view", "study_id"}
 
@@ -48,7 +48,7 @@ class _Study(NamedTuple):
     views: tuple[View | None, ...]
     split: str
     values: Mapping[str, str]
-    """Column → value, of the columns that speak of the study; blank ones are left out."""
+    """Column → value, for columns of the whole study, without blank ones."""
 
 
 def _paths(study: _Study) -> tuple[Path, ...]:
@@ -56,7 +56,7 @@ def _paths(study: _Study) -> tuple[Path, ...]:
 
 
 def _facts(study: _Study) -> list[object]:
-    """Return what the CSV says of a study, apart from where its films lie."""
+    """Return the CSV's information about a study, except the paths of its films."""
     values = {name: text for name, text in study.values.items() if name != "image"}
     return [study.views, study.split, values]
 
@@ -76,18 +76,18 @@ def prepare_folder(
 
     Args:
         table: the CSV, UTF-8, with a header line of :data:`COLUMNS`.
-        out: the directory to make.
+        out: the dataset directory to create.
         description: one line for the card.
-        licence: of the films and reports, for the card.
-        language: of the reports, for the reader.
+        licence: licence of the films and reports, for the card.
+        language: language of the reports, for the reader.
         size: longest side of the prepared films.
-        workers: processes; as many as there are cores where left out.
+        workers: number of processes; default: one per core.
         progress: whether to show a progress bar.
 
     A study with a film that can't be read is left out, with its reason in ``refused.jsonl``.
 
     Raises:
-        DatasetError: the CSV is missing, or has mistakes; all are listed.
+        DatasetError: the CSV is missing or has mistakes; all are listed.
         OutputError: ``out`` cannot be written.
     """
     check_out(out)
@@ -182,7 +182,7 @@ def _line_mistakes(folder: Path, values: Mapping[str, str], overlong: bool) -> l
 
 
 def _study_mistakes(study_id: str, group: _Group, studies: Mapping[str, _Group]) -> list[str]:
-    """Return where the lines of one study contradict each other or lead nowhere."""
+    """Return the contradictions and dangling references in the lines of one study."""
     line = group[0][0]
     mistakes = []
     for name in group[0][1]:
@@ -254,7 +254,7 @@ def _build(size: int, study_id: str, study: _Study) -> tuple[Row, dict[str, byte
 
 
 def _clinical(text: str) -> float | str | None:
-    """Return a value of the table: a number, a word, or None where it was not measured."""
+    """Return a clinical value: a number, a word, or None if it was not measured."""
     try:
         number = float(text)
     except ValueError:

@@ -1,16 +1,16 @@
-"""Any folder of Hugging Face ``datasets``, once one says which column is what.
+"""Any folder of Hugging Face ``datasets``, given the meaning of its columns.
 
-Layouts as ``datasets`` writes them (https://huggingface.co/docs/datasets):
+Layouts as written by ``datasets`` (https://huggingface.co/docs/datasets):
 
-- ``save_to_disk``: ``dataset_dict.json`` and a folder a split, each with ``state.json`` and
+- ``save_to_disk``: ``dataset_dict.json`` and one folder per split, each with ``state.json`` and
   ``data-00000-of-00002.arrow`` and so on; or one such folder alone;
 - a repository with Parquet files: ``data/train-00000-of-00001.parquet``, ``train/….parquet``, ….
 
-A row is a study. The films are a column of images (each ``{bytes, path}``), of lists of images, or
-of paths from the folder. Files are read with pyarrow, row group by row group; nothing is executed,
-and no script of the repository is run.
+Each row is a study. The films are a column of images (each ``{bytes, path}``), of lists of images,
+or of paths relative to the folder. Files are read with pyarrow, one row group at a time; no script
+of the repository is run.
 
-Splits: train; validation, val, valid or dev; test. Without any, by a hash of the patient's id.
+Splits: train; validation, val, valid or dev; test. Without splits, by a hash of the patient's id.
 """
 
 from collections.abc import Iterator, Mapping
@@ -50,7 +50,7 @@ FIELDS: Mapping[str, str] = {
     "view": "of the film, or a list",
     "institution": "where it was taken",
 }
-"""What a column may be named as; besides, ``table.NAME`` for each clinical value."""
+"""Fields that a column can be mapped to; in addition ``table.NAME`` for each clinical value."""
 
 _TEXTS = ("findings", "impression", "indication", "comparison", "technique")
 _TABLE = "table."
@@ -73,15 +73,15 @@ def prepare_huggingface(
 
     Args:
         source: the folder.
-        out: the directory to make.
-        columns: what a column is (:data:`FIELDS`, ``table.NAME``) → its name in the folder.
-        licence: of the films and reports, for the card.
-        language: of the reports.
-        options: what all collections share.
+        out: the dataset directory to create.
+        columns: field (:data:`FIELDS`, ``table.NAME``) → name of the folder's column.
+        licence: licence of the films and reports, for the card.
+        language: language of the reports.
+        options: options shared by all collections.
 
     Raises:
-        InputError: a column is named as something unknown, or none as image.
-        DatasetError: the folder is of another layout, or lacks a column.
+        InputError: a field is unknown, or no column is mapped to ``image``.
+        DatasetError: the folder has another layout, or lacks a column.
     """
     entries = options.entries()
     unknown = [name for name in columns if name not in FIELDS and not name.startswith(_TABLE)]
@@ -131,7 +131,7 @@ def prepare_huggingface(
 
 
 def _files(folder: Path) -> list[tuple[Path, str | None]]:
-    """Return the data files and the split that each is of."""
+    """Return the data files, each with its split."""
     if not folder.is_dir():
         raise DatasetError(f"{folder}: is no folder; expected {_EXPECTED}")
     files = sorted(folder.rglob("*.arrow")) or sorted(folder.rglob("*.parquet"))
@@ -147,7 +147,7 @@ def _split(file: Path) -> str | None:
 
 
 def _batches(file: Path, columns: Mapping[str, str]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-    """Yield first row and rows, by what the columns are; of embedded films only whether."""
+    """Yield (index of the first row, rows by field), with True in place of embedded films."""
     with errors_as(DatasetError, f"{file}: cannot be read", f"expected {_EXPECTED}"):
         start = 0
         for batch in _read(file, columns):
@@ -176,7 +176,7 @@ def _read(file: Path, columns: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
 
 
 def _without_bytes(column: pa.Array) -> pa.Array:
-    """Return True in place of an embedded film, so that it isn't made an object."""
+    """Return the column with True in place of embedded films, to avoid creating Python objects."""
     kind = column.type
     if pa.types.is_struct(kind):
         return pa.array(column.field("bytes").is_valid())
@@ -189,7 +189,7 @@ def _without_bytes(column: pa.Array) -> pa.Array:
 
 
 def _films(file: str, row_number: int, row: Mapping[str, Any]) -> tuple[tuple[Film, ...], bool]:
-    """Return a row's films, and whether they are inside the file."""
+    """Return a row's films, and whether they are embedded in the file."""
     value = row["image"]
     films = value if isinstance(value, list) else [value]
     views = row.get("view")
@@ -206,7 +206,7 @@ def _films(file: str, row_number: int, row: Mapping[str, Any]) -> tuple[tuple[Fi
 
 
 def _film(folder: Path, column: str, address: str) -> bytes:
-    """Return an embedded film by its file, row and place in the row."""
+    """Return an embedded film by its file, row and index within the row."""
     name, row, place = address.rsplit("#", 2)
     file, number = folder / name, int(row)
     with errors_as(ImageError, f"{file}: the film of row {row} cannot be read", "get it again"):

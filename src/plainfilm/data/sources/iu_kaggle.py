@@ -1,4 +1,4 @@
-"""IU X-ray as Kaggle has it: two CSV files and normalised PNG.
+"""IU X-ray in Kaggle's version: two CSV files and normalised PNG.
 
 Layout as published at https://www.kaggle.com/datasets/raddar/chest-xrays-indiana-university:
 
@@ -7,9 +7,9 @@ Layout as published at https://www.kaggle.com/datasets/raddar/chest-xrays-indian
   Lateral);
 - films: ``images/images_normalized/``.
 
-What to know: the same studies as Open-i's (one a patient), with a view for each film, which
-Open-i's own archive lacks. A frontal film is PA or AP: its view stays unknown, so that models read
-it. Words that were removed are ``XXXX``. There is no split: it is made by a hash of the study's
+Notes: the same studies as Open-i's (one per patient), with a view for each film, which Open-i's
+archive lacks. A frontal film can be PA or AP, so its view stays unknown; models then read it as
+frontal. Removed words are ``XXXX``. There is no official split: it is made by a hash of the study's
 id, or taken from R2Gen's file.
 """
 
@@ -45,13 +45,13 @@ def prepare_iu_kaggle(
 
     Args:
         source: the folder with both CSV files.
-        out: the directory to make.
+        out: the dataset directory to create.
         films: the folder with the films, if that is elsewhere.
-        split: R2Gen's ``annotation.json``; studies that it leaves out are left out.
-        options: what all collections share.
+        split: R2Gen's ``annotation.json``; studies that it lacks are left out.
+        options: options shared by all collections.
 
     Raises:
-        DatasetError: a part is missing or of another layout.
+        DatasetError: a file is missing or has another layout.
     """
     entries = options.entries()
     shown: dict[str, list[tuple[str, str]]] = defaultdict(list)

@@ -1,13 +1,13 @@
 """IU X-ray (Open-i, Indiana University): its XML reports and PNG or DICOM films.
 
-Layout as published at https://openi.nlm.nih.gov/faq: ``NLMCXR_reports.tgz`` holds an XML file a
+Layout as published at https://openi.nlm.nih.gov/faq: ``NLMCXR_reports.tgz`` has one XML file per
 study, whose AbstractText elements are the sections and whose parentImage elements name the films
-(``CXR2384_IM-0942-1001``); ``NLMCXR_png.tgz`` holds them as ``CXR2384_IM-0942-1001.png``, and
+(``CXR2384_IM-0942-1001``); ``NLMCXR_png.tgz`` has them as ``CXR2384_IM-0942-1001.png``, and
 ``NLMCXR_dcm.tgz`` as ``2384_IM-0942-1001.dcm``. Source: Demner-Fushman et al., J Am Med Inform
-Assoc 2016;23:304-310; one study a patient.
+Assoc 2016;23:304-310; one study per patient.
 
-The split that the literature uses is R2Gen's annotation file (Chen et al., EMNLP 2020). Its test
-key is blank in one published copy, so the split is taken from each entry.
+The literature uses the split in R2Gen's annotation file (Chen et al., EMNLP 2020). Its test key is
+empty in one published copy, so the split is taken from each entry.
 """
 
 import gzip
@@ -33,20 +33,20 @@ from plainfilm.data.splits import split_of
 TARGETS = ("findings", "findings+impression")
 
 _LARGEST_REPORT, _LARGEST_ARCHIVE = 2**20, 2**29
-"""Bytes of one report and of all; Open-i's have at most 20 kB, and 35 MB together."""
+"""Maximum bytes of one report and of all; Open-i's have at most 20 kB, and 35 MB together."""
 _SUFFIXES = {".png", ".dcm", ".jpg", ".jpeg", ".tif", ".tiff"}
 _NAME = re.compile(r"^(?:CXR)?(?P<study>\d+)_(?:(?P=study)_)?(?=IM-)")
 _SPLITS = {"train": "train", "val": "validate", "validate": "validate", "test": "test"}
 
 
 class IuReport(NamedTuple):
-    """What the XML of one study says."""
+    """The content of one study's XML."""
 
     study_id: str
     sections: Mapping[str, str]
-    """Name in lower case → text, single-spaced; empty sections are left out."""
+    """Name in lower case → text with single spaces, without empty sections."""
     images: tuple[str, ...]
-    """The names of its films, without a suffix."""
+    """Names of the study's films, without suffix."""
 
 
 class _Item(NamedTuple):
@@ -59,8 +59,8 @@ def read_reports(path: Path) -> list[IuReport]:
     """Return the reports in ``NLMCXR_reports.tgz``, read straight from the archive.
 
     Raises:
-        DatasetError: the file is missing or no such archive, one of its reports is damaged or too
-            large, or two have one id.
+        DatasetError: the file is missing or not such an archive, a report is damaged or too large,
+            or two reports share an id.
     """
     reports: dict[str, IuReport] = {}
     expected = "expected Open-i's NLMCXR_reports.tgz"
@@ -71,7 +71,7 @@ def read_reports(path: Path) -> list[IuReport]:
         tarfile.open(fileobj=cast("IO[bytes]", unpacked), mode="r|") as archive,
     ):
         for member in archive:
-            content = archive.extractfile(member) if member.isreg() else None  # a link is no report
+            content = archive.extractfile(member) if member.isreg() else None  # links are skipped
             if content is None or not member.name.endswith(".xml"):
                 continue
             place = f"{path}: {member.name}"
@@ -89,7 +89,7 @@ def read_reports(path: Path) -> list[IuReport]:
 
 
 class _Unpacked(gzip.GzipFile):
-    """A gzip file of limited size, for what reads all that a header asks for."""
+    """A gzip file with a size limit, since tarfile reads as much as a header announces."""
 
     def __init__(self, file: IO[bytes]) -> None:
         super().__init__(fileobj=file, mode="rb")
@@ -126,10 +126,10 @@ class R2GenEntry(NamedTuple):
 
 
 def read_r2gen_split(path: Path) -> dict[str, R2GenEntry]:
-    """Return study id → its split and films of R2Gen's ``annotation.json``.
+    """Return study id → split and films from R2Gen's ``annotation.json``.
 
     Raises:
-        DatasetError: the file is missing or of another layout; all mistakes are listed.
+        DatasetError: the file is missing or has another layout; all mistakes are listed.
     """
     with errors_as(DatasetError, f"{path}: cannot be read as JSON", "give R2Gen's annotation.json"):
         groups = json.loads(path.read_bytes())
@@ -155,7 +155,7 @@ def read_r2gen_split(path: Path) -> dict[str, R2GenEntry]:
 
 
 def _is_inside(name: object) -> bool:
-    """Whether a name leads to a file below the folder that it is relative to."""
+    """Return whether a name is a relative path that stays within its folder."""
     parts = name.split("/") if isinstance(name, str) else [".."]
     return ".." not in parts and bool(parts[0]) and "\0" not in str(name)
 
@@ -180,16 +180,16 @@ def prepare_iu_xray(
     """Prepare IU X-ray into the dataset directory ``out``.
 
     Args:
-        out: the directory to make.
-        images: the folder with the films, in any sub-folders: PNG or DICOM by Open-i's names, or
+        out: the dataset directory to create.
+        images: the folder with the films, in any sub-folders: PNG or DICOM with Open-i's names, or
             R2Gen's ``CXR2384_IM-0942/0.png`` (with ``split``).
         reports: ``NLMCXR_reports.tgz``.
-        split: R2Gen's ``annotation.json``; studies that it leaves out are left out. Without it 80,
-            10 and 10 % of the patients.
-        target: ``findings`` or ``findings+impression``: what a model will write; studies without
-            any of it are left out.
+        split: R2Gen's ``annotation.json``; studies that it lacks are left out. Default: 80, 10 and
+            10 % of the patients.
+        target: ``findings`` or ``findings+impression``, the sections to be learned; studies without
+            any of them are left out.
         size: longest side of the prepared films.
-        workers: processes; as many as there are cores where left out.
+        workers: number of processes; default: one per core.
         progress: whether to show a progress bar.
 
     A study with a film that can't be read is left out, with its reason in ``refused.jsonl``.
@@ -270,7 +270,7 @@ def _spelling(name: str) -> str:
 def _paths(
     report: IuReport, films: Mapping[str, Path], folder: Path, entry: R2GenEntry | None
 ) -> tuple[Path, ...]:
-    """Return all films of a study, or none where one is missing."""
+    """Return all films of a study, or none if one is missing."""
     named = [films.get(_spelling(image)) for image in report.images]
     if named and None not in named:
         return tuple(path for path in named if path is not None)
@@ -281,7 +281,7 @@ def _paths(
 def _unusable(
     report: IuReport, paths: tuple[Path, ...], target: str, *, listed: bool
 ) -> str | None:
-    """Return why a study is left out, None if it is not."""
+    """Return why a study is left out; None if it is kept."""
     if not listed:
         return "not in the split file"
     if not any(report.sections.get(section) for section in target.split("+")):

@@ -3,15 +3,15 @@
 Layout as published at https://physionet.org/content/llava-rad-mimic-cxr-annotation/ (1.0.0) and
 read by LLaVA-Rad's own code (https://github.com/microsoft/LLaVA-Rad):
 ``chat_train_MIMIC_CXR_all_gpt4extract_rulebased_v1.json``, ``chat_dev_…`` and ``chat_test_…``,
-lists of entries, one a film: id, image (``mimic/p10/p10000032/s50414267/….jpg``), generate_method
-(rule-based or gpt4), reason (the indication), conversations (a person's question, and the findings
-as the answer) and chexpert_labels. The films are MIMIC-CXR-JPG's.
+lists of entries, one per film: id, image (``mimic/p10/p10000032/s50414267/….jpg``), generate_method
+(rule-based or gpt4), reason (the indication), conversations (a human question, and the findings as
+the answer) and chexpert_labels. The films are MIMIC-CXR-JPG's.
 
-What to know:
+Notes:
 
-- GPT-4's extraction was added to the training and validation files. Where a study stands in several
-  entries, its findings there count before those of the rules; in the test file the first counts.
-- Views are not told here. Other fields (impression, view) could not be confirmed and are not read.
+- The training and validation files also contain GPT-4's extractions. If a study has several
+  entries, GPT-4's findings take precedence over the rules'; in the test file the first entry does.
+- Views are not given. Other fields (impression, view) could not be confirmed and are not read.
 """
 
 import re
@@ -47,12 +47,12 @@ def prepare_llava_rad(
 
     Args:
         source: the folder with the JSON files.
-        out: the directory to make.
+        out: the dataset directory to create.
         films: MIMIC-CXR-JPG's folder, with ``files/``.
-        options: what all collections share.
+        options: options shared by all collections.
 
     Raises:
-        DatasetError: a part is missing or of another layout.
+        DatasetError: a file is missing or has another layout.
     """
     entries = options.entries()
     studies: dict[str, dict[str, Any]] = {}

@@ -1,23 +1,23 @@
-"""Boxes on MIMIC-CXR's films: MS-CXR and Chest ImaGenome. Neither has films of its own.
+"""Bounding boxes on MIMIC-CXR's films from MS-CXR and Chest ImaGenome, which have no own films.
 
 Layouts as published:
 
 - MS-CXR (https://physionet.org/content/ms-cxr/, 0.1 and 1.1.0):
   ``MS_CXR_Local_Alignment_v1.1.0.csv`` (v1.0.0 before) with dicom_id, category_name, label_text,
-  path, x, y, w, h, image_width, image_height (and split in 1.1.0, which is not MIMIC-CXR's and is
-  not used): a phrase of a report and where it lies.
+  path, x, y, w, h, image_width, image_height (and in 1.1.0 split, which differs from MIMIC-CXR's
+  and is not used): a phrase of a report and its box.
 - Chest ImaGenome (https://physionet.org/content/chest-imagenome/, 1.0.0):
   ``silver_dataset/scene_graph.zip`` (or unpacked) with ``scene_graph/<dicom_id>_SceneGraph.json``:
   objects with bbox_name and original_x1, original_y1, original_x2, original_y2 (pixels of the
   original film), and attributes with bbox_name, phrases and attributes
-  (``anatomicalfinding|yes|lung opacity``). ``silver_dataset/splits/images_to_avoid.csv`` names the
-  films (dicom_id) of the gold set's patients, which no model that is tested on it may see.
+  (``anatomicalfinding|yes|lung opacity``). ``silver_dataset/splits/images_to_avoid.csv`` lists the
+  films (dicom_id) of the gold set's patients, which a model tested on that set must not see.
 
-What to know:
+Notes:
 
-- Silver boxes are a detector's, for up to 36 places of each frontal film; an object's box may be
-  degenerate: such are left out.
-- Box edges are in pixels of MIMIC-CXR's own films, of which the JPG release has the same size.
+- Silver boxes were made by a detector, for up to 36 regions of each frontal film; degenerate boxes
+  are left out.
+- Box edges are in pixels of MIMIC-CXR's own films, which have the same size in the JPG release.
 """
 
 import json
@@ -32,7 +32,7 @@ from plainfilm.core import DatasetError, errors_as
 from plainfilm.data.sources.files import csv_rows, find_file, number_of, one_spaced
 
 Boxes = Mapping[str, Sequence[Mapping[str, Any]]]
-"""Film's dicom_id → its boxes."""
+"""A film's dicom_id → its boxes."""
 
 _MS_CXR = "MS-CXR's folder, with MS_CXR_Local_Alignment_v1.1.0.csv"
 _COLUMNS = ("dicom_id", "category_name", "label_text", "x", "y", "w", "h", "image_width",
@@ -45,7 +45,7 @@ def ms_cxr_boxes(folder: Path) -> Boxes:
     """Return MS-CXR's boxes.
 
     Raises:
-        DatasetError: the folder is missing or of another layout.
+        DatasetError: the folder is missing or has another layout.
     """
     path = find_file([folder], ["MS_CXR_Local_Alignment_v*.csv"], _MS_CXR)
     found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
@@ -72,10 +72,10 @@ def ms_cxr_boxes(folder: Path) -> Boxes:
 
 
 def find_scene_graphs(folder: Path) -> Path:
-    """Return the archive of Chest ImaGenome's scene graphs, or their folder.
+    """Return the archive or the folder of Chest ImaGenome's scene graphs.
 
     Raises:
-        DatasetError: there is neither.
+        DatasetError: neither exists.
     """
     for inside in ("silver_dataset/scene_graph.zip", "scene_graph.zip"):
         if (folder / inside).is_file():
@@ -90,7 +90,7 @@ def find_scene_graphs(folder: Path) -> Path:
 
 
 def images_to_avoid(folder: Path) -> set[str]:
-    """Return the films of the gold set's patients; empty where the list is missing."""
+    """Return the films of the gold set's patients; empty if the list is missing."""
     for inside in ("silver_dataset/splits", "splits"):
         path = folder / inside / "images_to_avoid.csv"
         if path.is_file():
@@ -99,7 +99,7 @@ def images_to_avoid(folder: Path) -> set[str]:
 
 
 def scene_graph_boxes(graphs: Path, dicom_id: str) -> list[dict[str, Any]]:
-    """Return the boxes of a film's scene graph; none where it has no graph.
+    """Return the boxes of a film's scene graph; empty if it has none.
 
     Raises:
         DatasetError: the graph is damaged.

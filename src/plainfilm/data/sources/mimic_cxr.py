@@ -5,31 +5,31 @@ https://physionet.org/content/mimic-cxr-jpg/ (2.0.0 and 2.1.0):
 
 - films: ``files/p10/p10000032/s50414267/02aa804e-….dcm`` or ``.jpg``: 377,110 films of 227,835
   studies of 65,379 patients (227,827 of them with labels);
-- reports: ``files/p10/p10000032/s50414267.txt``, or packed in ``mimic-cxr-reports.zip``; they come
-  with the DICOM release alone;
+- reports: ``files/p10/p10000032/s50414267.txt``, or packed in ``mimic-cxr-reports.zip``; only in
+  the DICOM release;
 - tables of the JPG release, which the DICOM release needs too: ``mimic-cxr-2.0.0-metadata.csv.gz``
   (dicom_id, subject_id, study_id, ViewPosition, StudyDate, StudyTime and more), ``…-split.csv.gz``
   (dicom_id, study_id, subject_id, split: train, validate, test), ``…-chexpert.csv.gz`` and
   ``…-negbio.csv.gz`` (subject_id, study_id and the 14 observations as 1.0, 0.0, -1.0 or blank), and
-  from 2.1.0 on ``mimic-cxr-2.1.0-test-set-labeled.csv`` (study_id and the observations as
-  radiologists labelled them; there Lung Opacity is called Airspace Opacity). Files keep 2.0.0 in
-  their names in release 2.1.0.
+  from 2.1.0 on ``mimic-cxr-2.1.0-test-set-labeled.csv`` (study_id and radiologists' labels of the
+  observations, in which Lung Opacity is called Airspace Opacity). In release 2.1.0 file names still
+  contain 2.0.0.
 
-What to know:
+Notes:
 
-- ViewPosition holds AP, PA, LATERAL, LL, AP AXIAL, AP LLD, AP RLD, PA LLD, PA RLD, LAO, RAO, LPO,
-  XTABLE LATERAL, SWIMMERS, or nothing. Swimmers and blanks are *unknown*.
+- ViewPosition is AP, PA, LATERAL, LL, AP AXIAL, AP LLD, AP RLD, PA LLD, PA RLD, LAO, RAO, LPO,
+  XTABLE LATERAL, SWIMMERS, or blank. Swimmers and blanks are *unknown*.
 - StudyTime is a number, so that leading zeros are lost (``83045.5`` is 08:30:45).
-- Dates are shifted, by patient alike: an earlier study of the same patient is really earlier. The
-  prior of a study is the one before it by StudyDate and StudyTime.
-- Findings are missing in many reports: those with an impression alone, and those with text under no
-  heading. A report without findings and impression has its text without heading as findings, as
-  MIMIC-CXR's own code takes the last paragraph then. Of several sections of one name (a wet read,
-  a second study in one text) the last counts, as there.
-- 53 reports are known to defeat any parser: MIMIC-CXR's own (``txt/section_parser.py`` in
+- Dates are shifted by the same amount within a patient, so the order of a patient's studies is
+  preserved. The prior of a study is the previous one by StudyDate and StudyTime.
+- Many reports have no findings: only an impression, or text under no heading. If a report has
+  neither section, its text without a heading becomes the findings; MIMIC-CXR's own code takes the
+  last paragraph in that case. If a section occurs several times (a wet read, a second study in one
+  text), the last one is used, as in that code.
+- 53 reports can't be parsed: MIMIC-CXR's own parser (``txt/section_parser.py`` in
   https://github.com/MIT-LCP/mimic-cxr) lists under which heading, or between which characters,
-  the description stands: :data:`DESCRIBED_UNDER`, :data:`DESCRIBED_AT`. Seven of them hold none.
-- Words that were removed stay ``___``.
+  their description is: :data:`DESCRIBED_UNDER`, :data:`DESCRIBED_AT`. Seven of them have none.
+- Removed words stay ``___``.
 """
 
 import zipfile
@@ -93,7 +93,7 @@ DESCRIBED_UNDER: Mapping[str, str] = {
     }.items()
     for study in ids.split()
 }
-"""Studies whose description stands under another heading → the section that it is in."""
+"""Study whose description is under another heading → the section that contains it."""
 
 DESCRIBED_AT: Mapping[str, tuple[int, int]] = {
     "50525523": (201, 349), "57564132": (233, 554), "59982525": (313, 717),
@@ -107,7 +107,7 @@ DESCRIBED_AT: Mapping[str, tuple[int, int]] = {
     "50798377": (0, 0), "54168089": (0, 0), "53071062": (0, 0),
     "56724958": (0, 0), "54231141": (0, 0), "53607029": (0, 0),
 }  # fmt: skip
-"""Studies whose description stands between two characters of the text; 0, 0 where nowhere."""
+"""Study → first and last character of its description in the text; 0, 0 if it has none."""
 
 
 def prepare_mimic_cxr(
@@ -127,22 +127,22 @@ def prepare_mimic_cxr(
     """Prepare MIMIC-CXR into the dataset directory ``out``.
 
     Args:
-        source: the release's folder; the others are looked for in it where they are left out.
-        out: the directory to make.
-        films: the folder with ``files/``, of the DICOM or the JPG release.
-        tables: the folder with the CSV files, of the JPG release.
+        source: the release's folder, the default for the other folders.
+        out: the dataset directory to create.
+        films: the folder with ``files/`` of the DICOM or the JPG release.
+        tables: the folder with the CSV files of the JPG release.
         reports: the folder with ``files/`` of the reports, or ``mimic-cxr-reports.zip``.
-        ed: MIMIC-IV-ED's folder: triage becomes the structured table.
-        hosp: MIMIC-IV's folder: age, sex and laboratory values become the structured table.
-        ms_cxr: MS-CXR's folder: its boxes join the rows.
-        imagenome: Chest ImaGenome's folder: the boxes of its scene graphs join the rows, and films
-            of its gold set's patients leave the training split.
-        film_format: ``jpg`` or ``dicom``; what is there where left out.
-        options: what all collections share.
+        ed: MIMIC-IV-ED's folder; its triage goes into the clinical table.
+        hosp: MIMIC-IV's folder; age, sex and laboratory values go into the clinical table.
+        ms_cxr: MS-CXR's folder; its boxes are added.
+        imagenome: Chest ImaGenome's folder; the boxes of its scene graphs are added, and films of
+            its gold set's patients are removed from the training split.
+        film_format: ``jpg`` or ``dicom``; default: whichever exists.
+        options: options shared by all collections.
 
     Raises:
-        DatasetError: a part is missing or of another layout.
-        InputError: an option is none.
+        DatasetError: a file is missing or has another layout.
+        InputError: an option is invalid.
         OutputError: ``out`` cannot be written.
     """
     if film_format is not None and film_format not in FORMATS:
@@ -222,9 +222,9 @@ def prepare_mimic_cxr(
 
 
 def _metadata(folder: Path) -> pa.Table:
-    """Return a line a film, sorted by patient, time of the study, study and film.
+    """Return one film per row, sorted by patient, time of the study, study and film.
 
-    ``earliest`` is a study's earliest time as a number, year to second: 21800506213014.
+    ``earliest`` is a study's earliest time as a number from year to second: 21800506213014.
     """
     path = find_file([folder], ["mimic-cxr-*-metadata.csv"], _JPG)
     types = {"subject_id": pa.int64(), "study_id": pa.int64(), "StudyTime": pa.float64()}
@@ -243,7 +243,7 @@ def _film(values: Mapping[str, Any]) -> str:
 
 
 def _size(film: Mapping[str, Any]) -> tuple[float, float] | None:
-    """Return a film's width and height, which boxes are told in."""
+    """Return a film's width and height, to which boxes refer."""
     sides = number_of(film.get("Columns")), number_of(film.get("Rows"))
     return None if sides[0] is None or sides[1] is None else (sides[0], sides[1])
 
@@ -268,7 +268,7 @@ def _with_files(folder: Path) -> Path:
 
 
 def _suffix(root: Path, films: list[str], film_format: str | None) -> str:
-    """Return which films are there."""
+    """Return the suffix of the films that exist."""
     choices = FORMATS if film_format is None else (film_format,)
     for film in films:
         for choice in choices:
@@ -283,7 +283,7 @@ def _suffix(root: Path, films: list[str], film_format: str | None) -> str:
 def _reports(
     given: Path | None, folders: list[Path], table: pa.Table
 ) -> tuple[Path | None, Path | None]:
-    """Return the folder of the report files, or the archive that they are packed in."""
+    """Return the folder of the report files, or else the archive that contains them."""
     first = table.slice(0, 1).to_pylist()[0]
     patient = f"p{first['subject_id']}"
     expected = f"files/{patient[:3]}/{patient}/s{first['study_id']}.txt"
@@ -319,7 +319,7 @@ def _splits(folder: Path) -> dict[int, str]:
 
 
 class _Labels:
-    """The labels of both labellers, and the radiologists' of the test set."""
+    """Labels of both labellers, and the radiologists' labels of the test set."""
 
     def __init__(self, folder: Path) -> None:
         self._tables: dict[str, tuple[pa.Table, dict[int, int]]] = {}
@@ -328,7 +328,7 @@ class _Labels:
         for name, pattern in patterns.items():
             if not [*folder.glob(pattern), *folder.glob(f"{pattern}.gz")]:
                 if name == "chexpert":
-                    find_file([folder], [pattern], _JPG)  # says so
+                    find_file([folder], [pattern], _JPG)  # raises the error
                 continue
             path = find_file([folder], [pattern], _JPG)
             observations = [str(one) for one in OBSERVATIONS]
@@ -358,7 +358,7 @@ class _Labels:
 
 
 def _studies(table: pa.Table) -> Studies:
-    """Return who was filmed when, in the order of their films' lines."""
+    """Return patients and times of all studies, in the order of the films' rows."""
     ids = table.column("study_id").to_numpy()
     first = np.flatnonzero(np.diff(ids, prepend=-1))
     when = table.column("earliest").to_numpy()[first]
@@ -372,7 +372,7 @@ def _studies(table: pa.Table) -> Studies:
 
 
 def _marks(packed: Path) -> dict[str, str]:
-    """Return report → what tells that it is another one."""
+    """Return report → a value that identifies its content."""
     return {member.filename: f"{member.CRC:08x}" for member in _archive(packed).infolist()}
 
 
@@ -399,11 +399,11 @@ def _texts(folder: Path | None, packed: Path | None, study_id: str, entry: Entry
 
 
 def report_texts(study_id: str, text: str) -> Texts:
-    """Return the sections of a report of MIMIC-CXR, single-spaced.
+    """Return the sections of a MIMIC-CXR report, with single spaces.
 
     Args:
-        study_id: as in ``s50414267``; reports that are known to defeat a parser are told by it.
-        text: the report's file.
+        study_id: such as ``s50414267``; identifies the reports that can't be parsed.
+        text: content of the report's file.
     """
     number = study_id.removeprefix("s")
     if number in DESCRIBED_AT:

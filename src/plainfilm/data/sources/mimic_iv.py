@@ -1,4 +1,4 @@
-"""The structured table of a MIMIC-CXR study: MIMIC-IV-ED's triage and MIMIC-IV's laboratory.
+"""The clinical table of a MIMIC-CXR study: MIMIC-IV-ED's triage and MIMIC-IV's laboratory values.
 
 Layouts as published:
 
@@ -7,16 +7,16 @@ Layouts as published:
   Fahrenheit, heartrate, resprate, o2sat, sbp, dbp, pain, acuity, chiefcomplaint).
 - MIMIC-IV (https://physionet.org/content/mimiciv/), folder ``hosp``: ``labevents.csv.gz``
   (subject_id, itemid, charttime, valuenum, valueuom, ref_range_lower, ref_range_upper; 118 million
-  lines in 2.x and more in 3.x, read as a stream), ``d_labitems.csv.gz`` (itemid, label, fluid) and
+  lines in 2.x and more in 3.x, streamed), ``d_labitems.csv.gz`` (itemid, label, fluid) and
   ``patients.csv.gz`` (subject_id, gender, anchor_age, anchor_year).
 
-All three share subject_id and the shift of a patient's dates with MIMIC-CXR, so that a film's
-StudyDate and StudyTime lie in the stay that it was taken in.
+All three share subject_id and the date shift of each patient with MIMIC-CXR, so that a film's
+StudyDate and StudyTime lie within the stay in which it was taken.
 
-A stay's triage belongs to each film taken from its intime to its outtime. Of the laboratory, the
-latest value of each of :data:`LABS` within a day before the film is taken, none after it: a model
-that drafts must not see the future. A test that was repeated under another unit is ignored. What
-can't be (see :data:`VITALS`; a typing mistake at the desk) is blank. No date goes into the table.
+A stay's triage applies to each film taken between its intime and outtime. For each test of
+:data:`LABS` the latest value in the day before the film is used, never one after it: a model must
+not see the future. Values in another unit are ignored. Impossible values (see :data:`VITALS`;
+typing errors at the desk) are blank. No date goes into the table.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,7 +42,7 @@ VITALS: Mapping[str, tuple[str, float, float]] = {
     "dbp": ("diastolic_pressure_mmhg", 10, 250),
     "acuity": ("acuity_esi", 1, 5),
 }
-"""Column of triage → name in the table, and between what a value can lie."""
+"""Column of triage → name in the table, and smallest and largest possible value."""
 
 LABS: Mapping[tuple[str, str], tuple[str, str]] = {
     ("White Blood Cells", "K/uL"): ("white_blood_cells_k_per_ul", "Blood"),
@@ -67,43 +67,43 @@ LABS: Mapping[tuple[str, str], tuple[str, str]] = {
 }
 """Label and unit in MIMIC-IV → name in the table, and the fluid.
 
-A test that another release labels or measures otherwise stays blank. (Labels such as White Blood
-Cells, Hemoglobin and Platelet Count were confirmed from code that reads the files; the files
-themselves were not at hand.)
+A test with another label or unit in another release stays blank. (Labels such as White Blood Cells,
+Hemoglobin and Platelet Count were confirmed from code that reads the files; the files themselves
+were not available.)
 """
 
 HOURS_BEFORE = 24
-"""A laboratory value counts for films taken up to so long after it."""
+"""Maximum age of a laboratory value when the film is taken, in hours."""
 
 _SECONDS = 2**34
-"""More than the seconds from 1970 to the last shifted date (in the 2200s)."""
+"""More than the number of seconds from 1970 to the last shifted date (in the 2200s)."""
 _TIME = pa.timestamp("s")
 
 
 class Studies(NamedTuple):
-    """Who was filmed when: parallel arrays, sorted by patient and time."""
+    """Patients and times of all studies: parallel arrays, sorted by patient and time."""
 
     ids: npt.NDArray[np.int64]
     subjects: npt.NDArray[np.int64]
     seconds: npt.NDArray[np.int64]
-    """Since 1970."""
+    """Time of each study, in seconds since 1970."""
 
     @property
     def keys(self) -> npt.NDArray[np.int64]:
-        """One number for patient and time, in order."""
+        """One sortable number for patient and time."""
         return self.subjects * _SECONDS + self.seconds
 
 
 class Tables:
-    """The structured tables of all studies, a row of numbers each.
+    """The clinical tables of all studies, stored as one row of numbers each.
 
     Args:
-        studies: who was filmed when.
+        studies: patients and times of all studies.
         ed: MIMIC-IV-ED's folder.
-        hosp: MIMIC-IV's.
+        hosp: MIMIC-IV's folder.
 
     Raises:
-        DatasetError: a folder holds another layout.
+        DatasetError: a folder has another layout.
     """
 
     def __init__(self, studies: Studies, ed: Path | None, hosp: Path | None) -> None:
@@ -113,7 +113,7 @@ class Tables:
         self._studies = studies
 
     def of(self, place: int) -> dict[str, Value]:
-        """Return the table of the study at ``place``; what was not measured is None."""
+        """Return the table of the study at index ``place``; unmeasured values are None."""
         table: dict[str, Value] = {}
         if self._people is not None:
             year = 1970 + int(self._studies.seconds[place] / 31_556_952)
@@ -147,7 +147,7 @@ def _people(hosp: Path) -> dict[int, tuple[str | None, float | None, int]]:
 
 
 class _Triage:
-    """Each study's stay in the emergency department, and what was measured on arrival."""
+    """Each study's stay in the emergency department, and the measurements on arrival."""
 
     def __init__(self, studies: Studies, ed: Path) -> None:
         expected = "MIMIC-IV-ED's folder ed"
@@ -194,7 +194,7 @@ def _vitals(values: Mapping[str, str]) -> dict[str, Value]:
     for column, (name, low, high) in VITALS.items():
         number = number_of(values[column])
         table[name] = number if number is not None and low <= number <= high else None
-    pain = number_of(values["pain"])  # "13", "ua" and "Critical" stand there too
+    pain = number_of(values["pain"])  # also "13", "ua" and "Critical"
     table["pain_0_to_10"] = pain if pain is not None and 0 <= pain <= 10 else None
     table["chief_complaint"] = " ".join(values["chiefcomplaint"].split()) or None
     return table
@@ -244,7 +244,7 @@ class _Labs:
     ) -> None:
         taken = batch.column("charttime").to_numpy(zero_copy_only=False)
         seconds = taken.astype("datetime64[s]").astype(np.int64)
-        order = np.argsort(seconds, kind="stable")  # of two values of one test the later is last
+        order = np.argsort(seconds, kind="stable")  # the later of two values of a test comes last
         seconds = seconds[order]
         subjects = batch.column("subject_id").to_numpy()[order]
         tests = batch.column("itemid").to_numpy()[order]
@@ -254,7 +254,7 @@ class _Labs:
             for name in ("valuenum", "ref_range_lower", "ref_range_upper")
         ]
         first = np.searchsorted(studies.keys, subjects * _SECONDS + seconds)
-        for step in range(64):  # an event counts for each film of the day after it
+        for step in range(64):  # an event applies to every film of the day after it
             place = first + step
             there = place < len(studies.ids)
             at = np.where(there, place, 0)
@@ -285,7 +285,7 @@ class _Labs:
 
 
 def _items(path: Path, expected: str) -> tuple[dict[int, list[int]], list[str]]:
-    """Return itemid → the columns that it may fill, and each column's unit."""
+    """Return itemid → the columns that it can fill, and each column's unit."""
     labels = list(LABS)
     columns: dict[int, list[int]] = {}
     for batch in csv_batches(

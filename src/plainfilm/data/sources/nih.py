@@ -5,19 +5,20 @@ Layout as published at https://nihcc.app.box.com/v/ChestXray-NIHCC:
 - ``Data_Entry_2017_v2020.csv`` (``Data_Entry_2017.csv`` in older copies): Image Index
   (``00000001_000.png``), Finding Labels (separated by ``|``), Follow-up #, Patient ID, Patient Age,
   Patient Gender or Patient Sex, View Position (PA, AP) and more;
-- ``BBox_List_2017.csv``: Image Index, Finding Label, and the box in four columns that are named
-  ``Bbox [x``, ``y``, ``w``, ``h]``: pixels of the published 1024 × 1024 pictures;
-- ``train_val_list.txt`` and ``test_list.txt``: a film a line;
+- ``BBox_List_2017.csv``: Image Index, Finding Label, and the box in four columns named ``Bbox [x``,
+  ``y``, ``w``, ``h]``, in pixels of the published 1024 × 1024 pictures;
+- ``train_val_list.txt`` and ``test_list.txt``: one film per line;
 - films: ``images/``, or ``images_001/images/`` to ``images_012/images/``.
 
-What to know:
+Notes:
 
-- Labels were read from reports that are not published, by rules: some 10 % are wrong. What is not
-  named was not mentioned; *No Finding* is a label.
-- Ages up to 414 stand in the older table; what is over 120 is blank.
+- Labels were extracted by rules from unpublished reports; about 10 % are wrong. A label that is not
+  listed was not mentioned; *No Finding* is a label.
+- The older table has ages up to 414; those over 120 become blank.
 - Boxes call infiltration *Infiltrate*.
-- The official test list is kept. Of the others' patients 10 % *validate*, by a hash of their id; a
-  patient lies in one list. Follow-up numbers order a patient's films: the prior is the one before.
+- The official test list is kept. 10 % of the other patients become *validate*, by a hash of their
+  id; each patient is in one list only. Follow-up numbers order a patient's films: the prior is the
+  previous one.
 """
 
 from collections import defaultdict
@@ -67,12 +68,12 @@ def prepare_nih(
 
     Args:
         source: the folder with the tables and lists.
-        out: the directory to make.
+        out: the dataset directory to create.
         films: the folder with the films' folders, if that is elsewhere.
-        options: what all collections share.
+        options: options shared by all collections.
 
     Raises:
-        DatasetError: a part is missing or of another layout.
+        DatasetError: a file is missing or has another layout.
     """
     options = options._replace(target="any")
     entries = options.entries()
@@ -125,7 +126,7 @@ def _listed(path: Path) -> set[str]:
 
 
 def _places(root: Path) -> dict[str, str]:
-    """Return film → its path; one look into each folder."""
+    """Return film → path, listing each folder once."""
     return {
         path.name: f"{folder}/{path.name}"
         for folder in _FOLDERS
@@ -135,7 +136,7 @@ def _places(root: Path) -> dict[str, str]:
 
 
 def _boxes(source: Path) -> dict[str, list[dict[str, Any]]]:
-    """Return film → boxes; a part of the release that may be missing."""
+    """Return film → boxes; empty if the optional file is missing."""
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
     path = next(iter(sorted(source.glob("BBox_List_2017*.csv"))), None)
     if path is None:

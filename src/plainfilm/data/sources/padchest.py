@@ -1,25 +1,25 @@
-"""PadChest (Bustos et al., Med Image Anal 2020;66:101797): Spanish reports, labels of its own.
+"""PadChest (Bustos et al., Med Image Anal 2020;66:101797): Spanish reports, its own labels.
 
 Layout as published by BIMCV (https://bimcv.cipf.es/bimcv-projects/padchest/):
 
-- ``PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv`` (or .gz): a line a film, with ImageID,
+- ``PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv`` (or .gz): one film per line: ImageID,
   ImageDir, StudyDate_DICOM, StudyID, PatientID, PatientBirth (a year), PatientSex_DICOM,
   ViewPosition_DICOM, Projection, MethodLabel, ReportID, Report, Labels, Localizations and more.
-- films: 16-bit PNG in a folder a zip: ``0/`` to ``50/`` and ``54/`` (unpacked in ``images/``,
+- films: 16-bit PNG in one folder per zip: ``0/`` to ``50/`` and ``54/`` (unpacked in ``images/``,
   beside the CSV, or all in one folder).
 
-What to know:
+Notes:
 
-- Report holds what the authors' own processing left: lower case, stems, no stop words, no headings.
-  All of it is the findings; the reader's Spanish rules were not made for stems.
-- Labels and Localizations are Python lists in a text; names may begin with a blank. Only what is
-  present is named. 27,593 studies were labelled by physicians, the others by a model: MethodLabel
-  says so, and so does the labeller's name here (padchest-physician, padchest-model).
-- Films with the label ``exclude`` are no usable chest films, by the authors' word: left out, as are
-  those without labels (103 lines).
-- Projection (PA, L, AP, AP_horizontal, COSTAL, EXCLUDE) is the checked view; it counts before
-  ViewPosition_DICOM.
-- There is no split: it is made by a hash of the patient's id.
+- Report is text processed by the authors: lower case, word stems, no stop words, no headings. All
+  of it is taken as findings; the reader's Spanish rules were not made for stems.
+- Labels and Localizations are Python lists written as text; names may begin with a space. Only
+  present ones are listed. 27,593 studies were labelled by physicians, the others by a model, as
+  MethodLabel says; the labeller is called padchest-physician or padchest-model accordingly.
+- Films with the label ``exclude``, which the authors call unusable, are left out, as are those
+  without labels (103 lines).
+- Projection (PA, L, AP, AP_horizontal, COSTAL, EXCLUDE) is the verified view; it takes precedence
+  over ViewPosition_DICOM.
+- There is no official split: it is made by a hash of the patient's id.
 """
 
 import ast
@@ -66,12 +66,12 @@ def prepare_padchest(
 
     Args:
         source: the folder with the CSV file.
-        out: the directory to make.
+        out: the dataset directory to create.
         films: the folder with the films, if that is elsewhere.
-        options: what all collections share.
+        options: options shared by all collections.
 
     Raises:
-        DatasetError: a part is missing or of another layout.
+        DatasetError: a file is missing or has another layout.
     """
     entries = options.entries()
     path = find_file([source], ["PADCHEST_chest_x_ray_images_labels_*.csv"], _EXPECTED)
@@ -118,7 +118,7 @@ def prepare_padchest(
 
 
 def _listed(path: Path, text: str) -> list[str]:
-    """Return the names of a Python list in a text; of the blank one none."""
+    """Return the names of a Python list written as text, without blank ones."""
     if not one_spaced(text):
         return []
     try:

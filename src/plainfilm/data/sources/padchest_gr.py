@@ -1,19 +1,20 @@
-"""PadChest-GR (Castro et al., arXiv:2411.05085): sentences in two languages with their boxes.
+"""PadChest-GR (Castro et al., arXiv:2411.05085): sentences in two languages with bounding boxes.
 
 Layout as published by BIMCV (https://bimcv.cipf.es/bimcv-projects/padchest-gr/):
 
-- ``grounded_reports_20240819.json``: a list of studies, each StudyID, ImageID, PreviousStudyID,
-  PreviousImageID and findings: sentence_en, sentence_es, abnormal, boxes and extra_boxes (of the
-  second reader; [x1, y1, x2, y2] as fractions), labels, locations, progression.
-- ``master_table.csv`` (published zipped: unpack it): a line a sentence, with StudyID, PatientID,
+- ``grounded_reports_20240819.json``: a list of studies, each with StudyID, ImageID,
+  PreviousStudyID, PreviousImageID and findings: sentence_en, sentence_es, abnormal, boxes and
+  extra_boxes (by the second annotator; [x1, y1, x2, y2] as fractions), labels, locations,
+  progression.
+- ``master_table.csv`` (published as a zip: unpack it): one sentence per line: StudyID, PatientID,
   split (train, validation, test), PatientAge, PatientSex_DICOM and more.
 - films: 16-bit PNG in ``Padchest_GR_files/PadChest_GR/`` or ``Padchest_GR_files/``.
 
-What to know:
+Notes:
 
-- The list of sentences is the report; there are no sections: all of it is the findings.
-- One frontal film a study. The films of earlier studies come in a download of their own, without
-  reports: a study has a prior where that is in the collection itself.
+- The list of sentences is the report; without sections, all of it is taken as findings.
+- One frontal film per study. The films of earlier studies are a separate download without reports;
+  a study has a prior only if that is in the collection itself.
 """
 
 from pathlib import Path
@@ -55,14 +56,14 @@ def prepare_padchest_gr(
 
     Args:
         source: the folder with the JSON file and the table.
-        out: the directory to make.
+        out: the dataset directory to create.
         films: the folder with the films, if that is elsewhere.
-        language: which of the two the reports are taken in: ``es`` (as written) or ``en``.
-        options: what all collections share.
+        language: language of the reports to use: ``es`` (as written) or ``en``.
+        options: options shared by all collections.
 
     Raises:
-        DatasetError: a part is missing or of another layout.
-        InputError: the language is neither.
+        DatasetError: a file is missing or has another layout.
+        InputError: the language is neither of them.
     """
     if language not in LANGUAGES:
         raise InputError(f"language must be {' or '.join(LANGUAGES)}, got {language!r}")
@@ -118,7 +119,7 @@ def prepare_padchest_gr(
 
 
 def _labels(findings: list[dict[str, Any]]) -> dict[str, str]:
-    """Return what sentences say is there, and else what they say is not."""
+    """Return label → present or absent from the sentences; present takes precedence."""
     told: dict[str, str] = {}
     for finding in findings:
         for name in finding.get("labels") or ():

@@ -23,12 +23,12 @@ from plainfilm.phantom.reporting.institutions import find_institutions
 from plainfilm.phantom.simulate import PRIOR, check_views
 
 STRUCTURES_SIZE = 128
-"""Largest side of the masks of classes that a dataset keeps: enough for maps of 16 × 16 cells, of
-which a finer mask changes 1 %."""
+"""Largest side of stored masks of classes: enough for maps of 16 × 16 cells, which change by 1 %
+with finer masks."""
 FORMATS = {"png": ".png", "dicom": ".dcm"}
-"""Kind of film file → its suffix."""
+"""Format of film files → suffix."""
 TUBE_VOLTAGE_KV = 110.0
-"""What the phantom's attenuation holds for (``plainfilm.phantom.film.lungs``)."""
+"""Tube voltage that the phantom's attenuation corresponds to (``plainfilm.phantom.film.lungs``)."""
 
 
 def prepare_phantom(
@@ -51,28 +51,28 @@ def prepare_phantom(
     """Simulate ``studies`` patients, one study each, into the dataset directory ``out``.
 
     Args:
-        studies: how many.
-        out: the directory to make.
-        seed: the series; each study depends on it and on its own number only.
+        studies: number of patients.
+        out: the dataset directory to create.
+        seed: random seed of the series; each study depends only on it and on the study's number.
         size: side of the films in pixels.
-        prevalence: shares of the studies that replace those of ``plainfilm.phantom.PREVALENCE``.
-        institution: who films and reports: institutions or groups of them
-            (:func:`plainfilm.phantom.reporting.institutions.find_institutions`), one drawn for each
-            study; all that are seen where left out.
+        prevalence: shares of studies, overriding those of ``plainfilm.phantom.PREVALENCE``.
+        institution: institutions or groups of them, of which one is drawn for each study
+            (:func:`plainfilm.phantom.reporting.institutions.find_institutions`); default: all seen
+            ones.
         film_format: ``png`` (8 bits), or ``dicom`` (12 bits with a full header).
-        structures: whether to keep every study's masks in the 212-class table too, of at most
+        structures: whether to also store every study's masks in the 212-class table, of at most
             128 × 128.
-        views: of each study: ``frontal`` alone, or ``frontal`` and ``lateral``.
-        priors: share of the patients who have an earlier study too, in a row of its own.
-        language: of the reports, and of what stands around them.
-        split: of all studies; by patient, 80, 10 and 10 %, where left out.
-        workers: processes; as many as there are cores where left out.
+        views: views of each study: ``frontal`` alone, or ``frontal`` and ``lateral``.
+        priors: share of the patients with an earlier study, stored as a separate row.
+        language: language of the reports and their context.
+        split: one split for all studies; default: 80, 10 and 10 % of the patients.
+        workers: number of processes; default: one per core.
         progress: whether to show a progress bar.
     """
     if studies < 1:
         raise InputError(f"studies must be at least 1, got {studies}")
     given = dict(sorted((prevalence or {}).items()))
-    chances_of(given)  # what cannot be had is said before anything is made
+    chances_of(given)  # raises for impossible prevalences before anything is made
     places = None if institution is None else find_institutions(institution)
     if film_format not in FORMATS:
         raise InputError(f"no film format {film_format!r}; choose from {', '.join(FORMATS)}")
@@ -114,7 +114,7 @@ def prepare_phantom(
 
 
 class Options(NamedTuple):
-    """What all studies of a dataset are simulated with."""
+    """Simulation settings shared by all studies of a dataset."""
 
     seed: int
     size: int
@@ -126,7 +126,7 @@ class Options(NamedTuple):
 
 @lru_cache(maxsize=1)
 def _simulated(options: Options, index: int, prior: bool) -> PhantomStudy:
-    """Return a patient's study; kept for the next row, which may be of the same patient."""
+    """Return a patient's study, cached because the next row may belong to the same patient."""
     seed, size, prevalence, institution, views, language = options
     return simulate(
         seed, index, size, prevalence=dict(prevalence), institution=institution, views=views,
@@ -184,7 +184,7 @@ def _build(
 
 def film_dicom(simulated: PhantomStudy, number: int = 0) -> bytes:
     """Return one film of a simulated study as a 12-bit DICOM file."""
-    from plainfilm.data.films.dicom_write import (  # pydicom, for DICOM alone
+    from plainfilm.data.films.dicom_write import (  # load pydicom only for DICOM
         Acquisition,
         dicom_bytes,
     )

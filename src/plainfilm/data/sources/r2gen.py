@@ -1,17 +1,17 @@
-"""R2Gen's distributions of IU X-ray and MIMIC-CXR (Chen et al., EMNLP 2020), which many start from.
+"""R2Gen's distributions of IU X-ray and MIMIC-CXR (Chen et al., EMNLP 2020), which are widely used.
 
-Layout as https://github.com/zhjohnchan/R2Gen names it: ``annotation.json``, an object of train, val
-and test, lists of entries with id, report, image_path (a list) and split, for MIMIC-CXR study_id
-and subject_id too; and ``images/`` (IU: ``CXR2384_IM-0942/0.png``; MIMIC:
-``p10/p10000032/s50414267/…. jpg``).
+Layout as described at https://github.com/zhjohnchan/R2Gen: ``annotation.json``, an object with
+train, val and test, lists of entries with id, report, image_path (a list) and split, for MIMIC-CXR
+also study_id and subject_id; and ``images/`` (IU: ``CXR2384_IM-0942/0.png``; MIMIC:
+``p10/p10000032/s50414267/….jpg``).
 
-What to know:
+Notes:
 
-- The report is the FINDINGS section, already single-spaced; what R2Gen cuts and lower-cases while
-  it trains is not in the file. There is nothing else of the report.
-- The test key is blank in one published copy of IU X-ray: the split is taken from each entry.
-- In MIMIC-CXR an entry is a film, so that a study may stand in several: their films are joined.
-- Views are not told.
+- The report is the FINDINGS section with single spaces, without the truncation and lower-casing
+  that R2Gen applies in training. There is no other section.
+- The test key is empty in one published copy of IU X-ray: the split is taken from each entry.
+- In MIMIC-CXR an entry is a film, so that a study may have several: their films are combined.
+- Views are not given.
 """
 
 from pathlib import Path
@@ -44,12 +44,12 @@ def prepare_r2gen(
 
     Args:
         source: the folder with ``annotation.json``.
-        out: the directory to make.
-        films: the folder that its paths are relative to, if that is not ``images/`` in it.
-        options: what all collections share.
+        out: the dataset directory to create.
+        films: the folder that image paths are relative to, if it is not ``images/`` in ``source``.
+        options: options shared by all collections.
 
     Raises:
-        DatasetError: a part is missing or of another layout.
+        DatasetError: a file is missing or has another layout.
     """
     entries = options.entries()
     path = find_file([source], ["annotation.json", "*annotation*.json"], _EXPECTED)
@@ -81,7 +81,7 @@ def prepare_r2gen(
 
 
 def _study(entry: dict[str, Any]) -> str:
-    """Return a study's id: IU X-ray's has the film's number behind it."""
+    """Return a study's id; in IU X-ray the entry's id also contains the film's number."""
     if entry.get("study_id") is not None:
         return f"s{entry['study_id']}"
     return str(entry["id"]).partition("_")[0]

@@ -1,6 +1,6 @@
-"""The published collections that plainfilm reads: where they are and under which conditions.
+"""The published collections that plainfilm reads: where to get them, and under which terms.
 
-Facts as the publishers' pages say them; whoever downloads a collection agrees to its terms there.
+The facts are from the publishers' pages, where users agree to the terms when they download.
 """
 
 from collections.abc import Mapping
@@ -14,9 +14,9 @@ class Source(NamedTuple):
     url: str
     licence: str
     access: str
-    """What a person needs to get it."""
+    """Requirements for access."""
     credentialed: bool = False
-    """Whether its terms forbid passing anything of it on."""
+    """Whether its terms forbid sharing any of it."""
 
 
 _PHYSIONET = "PhysioNet Credentialed Health Data License 1.5.0"
@@ -106,4 +106,4 @@ SOURCES: Mapping[str, Source] = {
         "as its owner says",
     ),
 }
-"""By the name of the command that reads them."""
+"""Name of the command that reads the collection → the collection."""

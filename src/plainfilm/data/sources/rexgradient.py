@@ -4,16 +4,16 @@ Layout as published at https://huggingface.co/datasets/rajpurkarlab/ReXGradient-
 
 - ``metadata/{train,valid,test}_metadata_view_position.json``: an object of study key → PatientID,
   StudyInstanceUid, PatientSex, PatientAge (``045Y``), StudyDate, Indication, Comparison, Findings,
-  Impression, and in parallel lists ImagePath (``../deid_png/GRDN…/….png``, from the metadata's
-  folder) and ImageViewPosition. 140,000, 10,000 and 10,000 studies. (``*_metadata.csv`` has no
-  films and is not read.)
+  Impression, and the parallel lists ImagePath (``../deid_png/GRDN…/….png``, relative to the
+  metadata's folder) and ImageViewPosition. 140,000, 10,000 and 10,000 studies.
+  (``*_metadata.csv`` lists no films and is not read.)
 - films: ``deid_png/``, from the concatenated and unpacked ``deid_png.part*``.
 
-What to know:
+Notes:
 
-- ImageViewPosition holds PA, AP, LATERAL, LL, POSTERO_ANTERIOR, LAO, RAO, UNKNOWN, N/A and nulls.
+- ImageViewPosition is PA, AP, LATERAL, LL, POSTERO_ANTERIOR, LAO, RAO, UNKNOWN, N/A or null.
 - Films have a quarter of their original size.
-- The files do not say which site a study is from: the institution is blank.
+- The files do not state the site of a study, so the institution is blank.
 - The split is by patient, and StudyDate orders a patient's studies.
 """
 
@@ -42,7 +42,7 @@ _TEXTS = ("findings", "impression", "indication", "comparison")
 
 
 class _Place(NamedTuple):
-    """Where a study stands in its file; sorts by patient and date."""
+    """Position of a study in its file; sorts by patient and date."""
 
     patient: str
     date: str
@@ -61,13 +61,13 @@ def prepare_rexgradient(
     """Prepare ReXGradient-160K into the dataset directory ``out``.
 
     Args:
-        source: the folder with ``metadata/``; splits that are not there are left out.
-        out: the directory to make.
+        source: the folder with ``metadata/``; missing splits are left out.
+        out: the dataset directory to create.
         films: the folder with ``deid_png/``, if that is elsewhere.
-        options: what all collections share.
+        options: options shared by all collections.
 
     Raises:
-        DatasetError: a part is missing or of another layout.
+        DatasetError: a file is missing or has another layout.
     """
     entries = options.entries()
     folders = [folder for folder in (source / "metadata", source / "download/metadata", source)
@@ -120,7 +120,7 @@ def _text(path: Path) -> str:
 
 
 def _places(path: Path, text: str, split: str) -> Iterator[_Place]:
-    """Yield where each study stands; the objects themselves would fill the memory."""
+    """Yield the position of each study, since the objects themselves would fill the memory."""
     decoder = json.JSONDecoder()
     with errors_as(DatasetError, f"{path}: cannot be read as JSON", f"expected {_EXPECTED}"):
         at = _after(text, 0, "{")
@@ -158,5 +158,5 @@ def _study(texts: dict[str, str], place: _Place) -> dict[str, Any]:
 
 
 def _films(study: dict[str, Any]) -> list[str]:
-    """Return the paths from the folder that holds ``deid_png``."""
+    """Return the paths relative to the folder that contains ``deid_png``."""
     return [str(path).removeprefix("../") for path in study.get("ImagePath") or []]

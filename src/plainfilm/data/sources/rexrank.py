@@ -1,4 +1,4 @@
-"""ReXrank's evaluation sets (https://rexrank.ai): JSON files over other collections' films.
+"""ReXrank's evaluation sets (https://rexrank.ai): JSON files for other collections' films.
 
 Layout as published at https://github.com/rajpurkarlab/ReXrank (``data/``):
 ``ReXRank_MIMICCXR_test.json``, ``ReXRank_IUXray_test.json``, ``ReXRank_IUXray_valid.json``,
@@ -7,9 +7,9 @@ frontal one), frontal_lateral (a list), context (``Age:82.0.Gender:F.Indication:
 section_findings, section_impression. Films come with the collections: MIMIC-CXR-JPG's ``files/``,
 CheXpert Plus' ``PNG/``, IU X-ray's.
 
-What to know: these are for evaluation: the split is *test* (*validate* for a file that says
-valid). The key image goes first. The patient is read from the path where that names one, and is
-the study else.
+Notes: these sets are for evaluation, so the split is *test* (*validate* for a file named valid).
+The key image comes first. The patient is taken from the path if that contains one; otherwise each
+study counts as a patient.
 """
 
 import re
@@ -49,12 +49,12 @@ def prepare_rexrank(
 
     Args:
         source: the JSON file, or a folder with one.
-        out: the directory to make.
-        films: the folder that its paths are relative to; the JSON file's where left out.
-        options: what all collections share.
+        out: the dataset directory to create.
+        films: the folder that its paths are relative to; default: that of the JSON file.
+        options: options shared by all collections.
 
     Raises:
-        DatasetError: a part is missing or of another layout.
+        DatasetError: a file is missing or has another layout.
     """
     entries = options.entries()
     path = source if source.is_file() else find_file([source], ["ReXRank_*.json"], _EXPECTED)

@@ -1,4 +1,4 @@
-"""The sections of a whole report, as a dataset's columns name them."""
+"""Splitting a whole report into the sections of a dataset's columns."""
 
 from plainfilm.text import sections
 
@@ -6,9 +6,9 @@ _KEPT = ("findings", "impression", "indication", "comparison", "technique")
 
 
 def sections_of(text: str, language: str = "en") -> dict[str, str]:
-    """Return section → its words, single-spaced and as written (``___`` too).
+    """Return section → text with single spaces, otherwise as written (including ``___``).
 
-    Of several sections of one name the last counts; indications are joined.
+    If a section occurs several times, the last one is used; indications are joined.
     """
     found: dict[str, str] = {}
     for section in sections(text, language=language):
@@ -21,9 +21,9 @@ def sections_of(text: str, language: str = "en") -> dict[str, str]:
 
 
 def texts_of_report(text: str, language: str = "en") -> dict[str, str]:
-    """Return findings, impression, indication, comparison and technique, where there.
+    """Return findings, impression, indication, comparison and technique, if present.
 
-    A report without findings and impression has its text under no heading as findings.
+    If a report has neither findings nor impression, its text without a heading becomes findings.
     """
     found = sections_of(text, language)
     if "findings" not in found and "impression" not in found and "body" in found:

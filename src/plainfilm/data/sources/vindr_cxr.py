@@ -3,19 +3,19 @@
 Layout as published at https://physionet.org/content/vindr-cxr/ (1.0.0):
 
 - films: ``train/`` (15,000) and ``test/`` (3,000), each ``<image_id>.dicom``;
-- ``annotations/image_labels_train.csv``: image_id, rad_id and 28 labels (0 or 1), a line for each
+- ``annotations/image_labels_train.csv``: image_id, rad_id and 28 labels (0 or 1), one line for each
   of three radiologists; ``image_labels_test.csv``: the consensus of five, without rad_id;
 - ``annotations/annotations_train.csv``: image_id, rad_id, class_name, x_min, y_min, x_max, y_max
   (in the film's own pixels; blank for *No finding*); ``annotations_test.csv``: the same without
   rad_id.
 
-What to know:
+Notes:
 
 - A column is called *Other diseases* in the training file and *Other disease* in the test file.
-- A training label is present where two of three radiologists say so, absent where none does, and
-  uncertain where one does. All boxes are kept, with who drew them.
-- Who was filmed is not told: a film is a patient. The training films are split into *train* and
-  *validate* (10 %) by a hash of the film's id; the test split is the official one.
+- A training label is present if at least two of three radiologists say so, absent if none does, and
+  uncertain if one does. All boxes are kept, with their annotators.
+- Patients are not identified: each film counts as a patient. The training films are split into
+  *train* and *validate* (10 %) by a hash of the film's id; the test split is the official one.
 """
 
 from collections import defaultdict
@@ -52,12 +52,12 @@ def prepare_vindr_cxr(
 
     Args:
         source: the folder with ``annotations/``.
-        out: the directory to make.
+        out: the dataset directory to create.
         films: the folder with ``train/`` and ``test/``, if that is elsewhere.
-        options: what all collections share.
+        options: options shared by all collections.
 
     Raises:
-        DatasetError: a part is missing or of another layout.
+        DatasetError: a file is missing or has another layout.
     """
     options = options._replace(target="any")
     entries = options.entries()
@@ -84,7 +84,7 @@ def prepare_vindr_cxr(
 
 
 def _labels(path: Path) -> dict[str, list[dict[str, str]]]:
-    """Return film → what each radiologist, or their consensus, says."""
+    """Return film → the labels of each radiologist, or of their consensus."""
     columns = check_columns(path, ["image_id", "No finding"], _EXPECTED)
     names = [name for name in columns if name not in ("image_id", "rad_id")]
     found: dict[str, list[dict[str, str]]] = defaultdict(list)

@@ -1,1 +1,1 @@
-"""Metrics that other packages compute, each in an environment of its own."""
+"""Metrics computed by other packages, each in a separate environment."""

@@ -1,9 +1,9 @@
-"""The bridge to metrics that live in other packages, each in an environment of its own.
+"""The bridge to metrics of other packages, each in a separate environment.
 
-Their packages pin versions of torch and transformers that plainfilm cannot share. So each runs as
-a process of another Python, and both exchange lines of JSON (``worker/worker.py`` says how).
-``plainfilm metrics install NAME FOLDER`` makes the environment and fetches its
-checkpoints; afterwards nothing is fetched. The signature names what answered, and its checkpoint.
+These packages pin versions of torch and transformers that plainfilm cannot share. So each runs in a
+separate process with its own Python, and the two exchange lines of JSON (see ``worker/worker.py``).
+``plainfilm metrics install NAME FOLDER`` creates the environment and downloads its checkpoints;
+afterwards nothing is downloaded. The signature names the package and its checkpoint.
 """
 
 import json
@@ -28,39 +28,39 @@ from plainfilm.metrics.statistics import Statistics, mean_of
 
 WORKER = Path(__file__).parent / "worker/worker.py"
 STATE = "plainfilm-environment.json"
-"""The file of an environment that says what it is for, and whether it is complete."""
+"""File of an environment that names its metric, and says whether it is complete."""
 
 REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "radgraph": ("radgraph==0.1.18", "transformers<5"),
-    # Its wheel asks for nothing, and imports these.
+    # Its wheel declares no dependencies but imports these.
     "ratescore": (
         "RaTEScore==0.6.0",
         "transformers<5",
         "torch",
         "medspacy",
         "pandas<3",
-        "numpy<2",  # which the spacy that medspacy asks for is built against
+        "numpy<2",  # medspacy's version of spacy is built against it
     ),
-    # Its releases carry no tag: this is the commit whose interface the worker calls.
+    # Its releases have no tags: this is the commit whose interface the worker calls.
     "green": (
         "green_score @ git+https://github.com/Stanford-AIMI/GREEN"
         "@1507234d34e9fff63461cf9e683286e41e582aba",
         "transformers<5",
     ),
 }
-"""What each environment holds, as pip takes it."""
+"""pip requirements of each environment."""
 
 
 class Bridge:
-    """A running worker; it ends when this object is dropped, or with plainfilm."""
+    """A running worker process; it ends when this object is deleted, or with plainfilm."""
 
     def __init__(
         self, command: Sequence[str], environment: Mapping[str, str] | None = None
     ) -> None:
-        """Start ``command`` and read what it says it is.
+        """Start ``command`` and read its header line.
 
         Raises:
-            MetricError: it ends, or says something else.
+            MetricError: the process ends, or prints something else.
         """
         self._errors = TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(  # noqa: S603
@@ -84,13 +84,13 @@ class Bridge:
             ) from error
 
     def ask(self, items: Sequence[Mapping[str, str]]) -> list[Any]:
-        """Return the worker's value for each item, None where it has none.
+        """Return the worker's value for each item, None if it has no value.
 
         Raises:
-            MetricError: the worker ends or answers something else.
+            MetricError: the worker ends, or its answer is malformed.
         """
         lines = [json.dumps(item) for item in items]
-        with suppress(BrokenPipeError):  # the worker has ended: reading says why
+        with suppress(BrokenPipeError):  # the worker has ended; reading its output reports why
             self._input.write(("\n".join(lines) + "\n\n").encode())
             self._input.flush()
         found = []
@@ -122,8 +122,8 @@ def load_radgraph(environment: str | Path, *, checkpoint: Path | None = None) ->
 
     Args:
         environment: that folder.
-        checkpoint: ``radgraph-xl.tar.gz``, or the folder ``radgraph-xl`` that it unpacks to; where
-            left out, what the installation downloaded.
+        checkpoint: ``radgraph-xl.tar.gz``, or the folder ``radgraph-xl`` that it unpacks to;
+            default: the one that the installation downloaded.
     """
     return _open("radgraph", Path(environment), checkpoint)
 
@@ -135,7 +135,7 @@ def load_ratescore(
 
     Args:
         environment: that folder.
-        checkpoint: the folder of ``RaTE-NER-Deberta``; where left out, what was downloaded.
+        checkpoint: the folder of ``RaTE-NER-Deberta``; default: the downloaded one.
         synonyms: the folder of ``BioLORD-2023-C``, likewise.
     """
     return _open("ratescore", Path(environment), checkpoint, synonyms)
@@ -146,16 +146,16 @@ def load_green(environment: str | Path, *, checkpoint: Path | None = None) -> Br
 
     Args:
         environment: that folder.
-        checkpoint: the folder of ``GREEN-radllama2-7b``; where left out, what was downloaded.
+        checkpoint: the folder of ``GREEN-radllama2-7b``; default: the downloaded one.
     """
     return _open("green", Path(environment), checkpoint)
 
 
 def pair_score(pairs: Pairs, metric: str) -> Statistics:
-    """Return the mean over reports of what a bridge's worker says of each pair.
+    """Return the mean over reports of the values that a worker gives to each pair.
 
-    A pair of two empty texts is not asked; it is undefined, as is one for which the worker has no
-    value.
+    A pair of empty texts is undefined without asking the worker, and so is a pair for which the
+    worker has no value.
 
     Raises:
         MetricError: the worker was not given, or failed.
@@ -175,17 +175,17 @@ def pair_score(pairs: Pairs, metric: str) -> Statistics:
 
 @dataclass(frozen=True)
 class Places:
-    """Where an environment keeps its parts."""
+    """Paths within an environment."""
 
     folder: Path
 
     @property
     def python(self) -> Path:
-        """Its Python."""
+        """The environment's Python."""
         return self.folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
     def variables(self, *, offline: bool) -> dict[str, str]:
-        """Return the environment variables under which its worker runs."""
+        """Return the environment variables of the worker process."""
         caches = str(self.folder / "checkpoints")
         flag = "1" if offline else "0"
         return {
@@ -197,14 +197,14 @@ class Places:
         }
 
     def command(self, metric: str, *checkpoints: Path | None) -> list[str]:
-        """Return what starts the worker; a checkpoint that is None is the downloaded one."""
-        # -I: neither plainfilm's folders nor the user's are seen.
+        """Return the command that starts the worker; None means a downloaded checkpoint."""
+        # -I hides plainfilm's and the user's folders from the worker.
         paths = ["" if path is None else str(path.resolve()) for path in checkpoints]
         return [str(self.python), "-I", str(WORKER), metric, *paths]
 
     @property
     def state(self) -> dict[str, Any]:
-        """What the environment says of itself; empty where it says nothing."""
+        """Content of the environment's state file; empty if there is none."""
         try:
             found = json.loads((self.folder / STATE).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -212,7 +212,7 @@ class Places:
         return found if isinstance(found, dict) else {}
 
     def write_state(self, metric: str, *, complete: bool) -> None:
-        """Say what the environment is for, and whether it is complete."""
+        """Write the state file: the environment's metric, and whether it is complete."""
         state = {"metric": metric, "complete": complete}
         write_atomically(self.folder / STATE, json.dumps(state))
 
@@ -226,23 +226,23 @@ def install(
     torch_index: str | None = None,
     checkpoints: Sequence[Path | None] = (),
 ) -> str:
-    """Make the environment of a metric in ``folder``, and return what its worker says it is.
+    """Create the environment of a metric in ``folder``, and return its worker's name.
 
-    pip and the worker's package fetch what they need. Where that fails, what was fetched stays, and
-    the same call goes on from there.
+    pip and the worker's package download what they need. If that fails, downloaded files are kept,
+    and the same call resumes from there.
 
     Args:
-        metric: a name of ``REQUIREMENTS``.
+        metric: a key of ``REQUIREMENTS``.
         folder: a new folder, or one whose installation was not completed.
-        requirements: what pip installs in place of ``REQUIREMENTS[metric]``.
-        torch: the build of torch, as pip takes it (``torch==2.13.0``); pip's choice where left out,
-            which on Linux comes with gigabytes of CUDA.
-        torch_index: the package index that torch comes from.
+        requirements: pip requirements in place of ``REQUIREMENTS[metric]``.
+        torch: pip requirement of torch (``torch==2.13.0``); default: pip's choice, which on Linux
+            includes gigabytes of CUDA libraries.
+        torch_index: package index for torch.
         checkpoints: as for the metric's loader, in its order.
 
     Raises:
-        InputError: there is no such metric, or ``folder`` exists and is none of its environments.
-        MetricError: pip failed, or the worker did not start; the message names what it wanted.
+        InputError: there is no such metric, or ``folder`` exists and is not its environment.
+        MetricError: pip failed, or the worker did not start; the message names what it needs.
     """
     if metric not in REQUIREMENTS:
         raise InputError(f"no environment for {metric!r}: choose from {', '.join(REQUIREMENTS)}")
@@ -256,7 +256,7 @@ def install(
     if torch is not None:
         index = [] if torch_index is None else ["--index-url", torch_index]
         _pip(places, [torch], index)
-        wanted.append(torch)  # so that no package brings another build
+        wanted.append(torch)  # so that no package installs another build
     if wanted:
         _pip(places, wanted)
     try:
@@ -298,7 +298,7 @@ def _open(metric: str, folder: Path, *checkpoints: Path | None) -> Bridge:
 
 
 def _not_loaded(header: Mapping[str, Any]) -> str:
-    """Return why a worker could not load its package or its checkpoint, in one line."""
+    """Return in one line why a worker could not load its package or its checkpoint."""
     reason = " ".join(str(header["error"]).split())[:300]
     wanted = header.get("wanted")
     if not wanted:

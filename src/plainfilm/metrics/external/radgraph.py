@@ -1,12 +1,12 @@
-"""RadGraph F1: the entities and relations that RadGraph finds in both reports, compared as sets.
+"""RadGraph F1: RadGraph's entities and relations of both reports, compared as sets.
 
 Jain et al., "RadGraph" (NeurIPS 2021) annotate a report with entities (words and a label) and
 relations between them. Delbrouck et al., "Improving the Factual Correctness of Radiology Report
 Generation with Semantic Rewards" (EMNLP 2022) compare them at three levels, and Yu et al. (Patterns
-2023) take the mean of an entity and a relation F1 into RadCliQ. RadGraph itself runs over the
-bridge; the comparison is made here, as package ``radgraph`` 0.1.18 makes it: words inside a
-relation of level ``complete`` are lower-cased, others compare as they stand, and a report in which
-nothing was found on one side has 0. It departs in one case: two empty texts are undefined.
+2023) use the mean of an entity and a relation F1 in RadCliQ. RadGraph itself runs in a separate
+environment; the comparison follows package ``radgraph`` 0.1.18: words inside a relation of level
+``complete`` are lower-cased, others are compared unchanged, and the value is 0 if nothing was found
+in one of the two reports. It departs in one case: two empty texts are undefined.
 """
 
 import math
@@ -31,7 +31,7 @@ def radgraph_f1(pairs: Pairs, level: Level) -> Statistics:
     Args:
         pairs: the reports.
         level: ``simple`` compares words and label of entities; ``partial`` also whether an entity
-            has a relation; ``complete`` each relation, and entities that have none.
+            has a relation; ``complete`` each relation, and entities without one.
 
     Raises:
         MetricError: RadGraph was not given, or failed.
@@ -42,7 +42,7 @@ def radgraph_f1(pairs: Pairs, level: Level) -> Statistics:
 
 
 def entity_relation_f1(pairs: Pairs, bridge: Bridge) -> Array:
-    """Return the mean of entity and relation F1 of each report, (reports,), as RadCliQ takes it."""
+    """Return the mean of entity and relation F1 of each report, (reports,), for RadCliQ."""
 
     def mean(reference: Annotation, prediction: Annotation) -> float:
         entities = _f1(_entities(reference, "simple"), _entities(prediction, "simple"))
@@ -52,7 +52,7 @@ def entity_relation_f1(pairs: Pairs, bridge: Bridge) -> Array:
 
 
 def annotation_f1(reference: Annotation, prediction: Annotation, level: Level) -> float:
-    """Return the F1 of two annotations; 0 where a side has no entity."""
+    """Return the F1 of two annotations; 0 if either has no entity."""
     return _f1(_entities(reference, level), _entities(prediction, level))
 
 

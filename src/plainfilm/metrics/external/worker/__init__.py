@@ -1,1 +1,1 @@
-"""The other end of the bridge: a script that the environment of another package runs."""
+"""The worker of the bridge: a script that runs in another package's environment."""

@@ -1,10 +1,10 @@
-"""Answers plainfilm about reports from inside another package's environment.
+"""A worker that runs a metric inside another package's environment.
 
-``python worker.py radgraph [CHECKPOINT]`` loads the package, prints a line that says what answers
-(``{"metric", "version", "checkpoint"}``, or ``{"error", "wanted"}`` where it can't), and then, for
-each batch of lines that ends with an empty one, an answer for each: ``{"value": …}``. It runs where
-plainfilm is not installed and imports nothing of it. What the packages themselves print goes to
-standard error.
+``python worker.py radgraph [CHECKPOINT]`` loads the package and prints a header line
+(``{"metric", "version", "checkpoint"}``, or ``{"error", "wanted"}`` on failure). Then it reads
+batches of lines, each ended by an empty line, and prints one answer per line: ``{"value": …}``.
+plainfilm is not installed in the environment, and the worker imports nothing from it. The
+packages' own output goes to standard error.
 """
 
 import hashlib
@@ -20,11 +20,11 @@ from typing import Any
 Answer = Callable[[list[dict[str, str]]], list[Any]]
 
 asked: list[str] = []
-"""The files that were asked of the model hub, the last one last."""
+"""Files requested from the model hub, the latest one last."""
 
 
 def radgraph(checkpoint: Path | None) -> tuple[str, str, Answer]:
-    """Annotate texts: ``{"text"}`` to RadGraph's entities, by number."""
+    """Annotate texts: ``{"text"}`` → RadGraph's entities by number."""
     from radgraph import RadGraph
 
     kind, options = "radgraph-xl", {}
@@ -41,7 +41,7 @@ def radgraph(checkpoint: Path | None) -> tuple[str, str, Answer]:
 
 
 def ratescore(checkpoint: Path | None, synonyms: Path | None = None) -> tuple[str, str, Answer]:
-    """Score pairs: ``{"reference", "prediction"}`` to RaTEScore."""
+    """Score pairs: ``{"reference", "prediction"}`` → RaTEScore."""
     import torch
     from RaTEScore import RaTEScore
 
@@ -59,7 +59,7 @@ def ratescore(checkpoint: Path | None, synonyms: Path | None = None) -> tuple[st
 
 
 def green(checkpoint: Path | None) -> tuple[str, str, Answer]:
-    """Score pairs: ``{"reference", "prediction"}`` to GREEN."""
+    """Score pairs: ``{"reference", "prediction"}`` → GREEN."""
     import torch
     from green_score import GREEN
 
@@ -77,7 +77,7 @@ def green(checkpoint: Path | None) -> tuple[str, str, Answer]:
 
 
 def _digest(checkpoint: Path | None) -> str:
-    """Return what tells a checkpoint of the user's apart: the names and sizes of its files."""
+    """Return a digest that identifies a user's checkpoint: names and sizes of its files."""
     if checkpoint is None:
         return ""
     files = sorted(checkpoint.rglob("*")) if checkpoint.is_dir() else [checkpoint]
@@ -90,7 +90,7 @@ def _digest(checkpoint: Path | None) -> str:
 
 
 def _unpacked(archive: Path) -> Path:
-    """Unpack an archive of RadGraph's beside it, once, and return its folder."""
+    """Unpack a RadGraph archive next to it, once, and return its folder."""
     folder = archive.with_name(archive.name.removesuffix(".gz").removesuffix(".tar"))
     if not folder.is_dir():
         with tarfile.open(archive) as packed:
@@ -99,7 +99,7 @@ def _unpacked(archive: Path) -> Path:
 
 
 def _watch_the_hub() -> None:
-    """Note which file is asked of the model hub, so that a failure can name it."""
+    """Record which files are requested from the model hub, so that a failure can name one."""
     try:
         import huggingface_hub
     except ImportError:
@@ -121,7 +121,7 @@ METRICS: dict[str, Callable[..., tuple[str, str, Answer]]] = {
 
 
 def main(metric: str, *checkpoints: str) -> None:
-    """Say what answers, then answer batches until the input ends."""
+    """Print the header, then answer batches until the input ends."""
     output = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
@@ -132,7 +132,7 @@ def main(metric: str, *checkpoints: str) -> None:
     given = [Path(path) if path else None for path in checkpoints] or [None]
     try:
         package_version, checkpoint, answer = METRICS[metric](*given)
-    except Exception as error:  # whatever another package raises, its user reads why
+    except Exception as error:  # the package may raise anything; the user is told why
         send(error=f"{type(error).__name__}: {error}", wanted=asked[-1] if asked else None)
         output.flush()
         raise SystemExit(1) from error
