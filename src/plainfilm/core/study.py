@@ -77,6 +77,8 @@ class Study(Word):
 
     id: str = ""
     images: tuple[Image, ...] = Field(min_length=1)
+    unread: tuple[str, ...] = ()
+    """Its other files, that could not be read as films, and why: ``name: reason``."""
     indication: str | None = None
     comparison: str | None = None
     technique: str | None = None

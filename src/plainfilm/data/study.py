@@ -20,12 +20,27 @@ def load_study(
     prior: Study | None = None,
     id: str | None = None,
     identified: bool = False,
+    view: View | None = None,
+    lenient: bool = False,
 ) -> Study:
     """Return a study from one or several image files, or from a folder of images.
 
     Frontal films come first; otherwise the order is kept (in a folder: by name). The default id is
     the name of the first file, or of the folder, and never identifies the patient; ``identified``
     also reads the patient's identity from DICOM headers, for exports (``Image.reference``).
+
+    Args:
+        paths: the files, or the folder.
+        indication: why the films were taken.
+        comparison: what they were compared with.
+        technique: how they were taken.
+        table: clinical values by name.
+        prior: the earlier study.
+        id: in place of the name.
+        identified: see above.
+        view: of all films, whatever their headers say.
+        lenient: whether a file that can't be read is named in ``Study.unread``, as long as another
+            of the study can.
 
     Raises:
         ImageError: a file is missing, unreadable or not a chest film, the folder has no images, or
@@ -42,10 +57,22 @@ def load_study(
             f"{given[0]}{' …' if len(given) > 1 else ''}: the DICOM files belong to "
             f"{len(studies)} different studies; give the images of one study"
         )
-    images = frontal_first(read_image(file, identified=identified) for file in files)
+    images, unread = [], []
+    for file in files:
+        try:
+            image = read_image(file, identified=identified)
+        except ImageError as error:
+            if not lenient or len(files) == 1:
+                raise
+            unread.append((file, error))
+        else:
+            images.append(image if view is None else image.model_copy(update={"view": view}))
+    if not images:
+        raise unread[0][1]
     return Study(
         id=id if id is not None else _name(given[0]),
-        images=tuple(images),
+        images=tuple(frontal_first(images)),
+        unread=tuple(_why(file, error) for file, error in unread),
         indication=indication,
         comparison=comparison,
         technique=technique,
@@ -67,6 +94,12 @@ def _files(path: Path, alone: bool) -> list[Path]:
         what = "is empty" if not files else f"holds {len(files)} file(s), none of them an image"
         raise ImageError(f"{path}: {what}; expected a study's DICOM, PNG, JPEG or TIFF files")
     return images
+
+
+def _why(file: Path, error: ImageError) -> str:
+    """Return why a file was not read, without its folder."""
+    name = printable(file.name)
+    return str(error).replace(str(file), name, 1)
 
 
 def _name(path: Path) -> str:

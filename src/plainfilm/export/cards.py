@@ -180,7 +180,10 @@ class Card:
             model=report.model,
             indication=study.indication,
             badges=report.badges,
-            warnings=[without_folders(warning, study.images) for warning in report.warnings],
+            warnings=[
+                *(f"not read: {file}" for file in study.unread),
+                *(without_folders(warning, study.images) for warning in report.warnings),
+            ],
             notes=entry.notes,
             scores=entry.scores,
         )

@@ -74,6 +74,7 @@ def report_values(
                 _about(image, read=index in report.images_read, uids=uids)
                 for index, image in enumerate(study.images)
             ],
+            "unread": list(study.unread),
         },
         "findings": report.findings,
         "impression": report.impression,
@@ -116,7 +117,7 @@ def report_text(study: Study, report: Report) -> str:
         for name, value in (
             ("Study", study.id),
             ("Films", films),
-            ("Not read", "; ".join(file_name(one) or "" for one in not_read(study, report))),
+            ("Not read", "; ".join(_left_out(study, report))),
             ("Indication", study.indication),
             ("Model", report.model),
         )
@@ -149,6 +150,12 @@ def _maps(report: Report) -> str:
         return ""
     wrapped = (_wrap(line, first="  ", then="    ") for line in dict.fromkeys(lines))
     return "HELD AGAINST SEGMENTATION MAPS\n" + "\n".join(wrapped)
+
+
+def _left_out(study: Study, report: Report) -> list[str]:
+    """Return the names of films that were not read, and files that could not be, with reasons."""
+    films = [file_name(one) or "a film" for one in not_read(study, report)]
+    return [*(f"{film} (this model does not read it)" for film in films), *study.unread]
 
 
 def not_read(study: Study, report: Report) -> list[Image]:

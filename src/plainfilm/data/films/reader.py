@@ -16,7 +16,7 @@ from plainfilm.data.films import checks
 from plainfilm.data.films.limits import MOST_BYTES
 from plainfilm.data.films.raster import Raster, read_raster
 
-_HEADER_BYTES = 2**20
+HEADER_BYTES = 2**20
 """Number of first bytes of a DICOM file within which its study is named."""
 _EXPECTED = "expected a DICOM, PNG, JPEG or TIFF file"
 _RASTER_STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\x00", b"MM\x00*")
@@ -30,10 +30,11 @@ _DICOM_STARTS = tuple(
 def sniff(path: Path) -> str | None:
     """Return ``dicom``, ``raster`` or None, by the first bytes of the file."""
     with _opened(path) as file:
-        return _kind(file.read(140)) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
+        return kind_of(file.read(140)) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
 
 
-def _kind(head: bytes) -> str | None:
+def kind_of(head: bytes) -> str | None:
+    """Return ``dicom``, ``raster`` or None by the first 140 bytes of a file."""
     if head[128:132] == b"DICM":  # checked first, since the preamble may contain a TIFF header
         return "dicom"
     if head.startswith(_RASTER_STARTS):
@@ -44,15 +45,30 @@ def _kind(head: bytes) -> str | None:
 
 
 def identity(path: Path) -> str | None:
-    """Return the UID of the DICOM study that the file belongs to, or None."""
-    if not path.is_file() or sniff(path) != "dicom":
+    """Return the DICOM study that the file belongs to; None where nothing says so."""
+    if not path.is_file():
+        return None
+    with _opened(path) as file:
+        return header_identity(path, file.read(HEADER_BYTES))
+
+
+def header_identity(path: Path, head: bytes) -> str | None:
+    """Return the DICOM study of a file that begins with ``head``; None where nothing says so.
+
+    Args:
+        path: of the file, for messages, and to read it whole where its data set is deflated.
+        head: its first HEADER_BYTES.
+
+    Raises:
+        ImageError: the file is damaged.
+    """
+    if kind_of(head[:140]) != "dicom":
         return None
     from plainfilm.data.films.dicom import study_uid
     from plainfilm.data.films.dicom_file import is_deflated
 
-    with _opened(path) as file:
-        head = file.read(_HEADER_BYTES)
-    return study_uid(path, _content(path) if is_deflated(head) else head)
+    whole = is_deflated(head) and len(head) == HEADER_BYTES
+    return study_uid(path, _content(path) if whole else head)
 
 
 def read_image(
@@ -79,7 +95,7 @@ def read_image(
     """
     path = Path(path)
     data = _content(path)
-    if _kind(data[:140]) == "raster":
+    if kind_of(data[:140]) == "raster":
         raster = read_raster(path, data)
     else:
         from plainfilm.data.films.dicom import read_dicom  # load pydicom only for DICOM
@@ -116,7 +132,7 @@ def _content(path: Path) -> bytes:
             head = file.read(512)
             if not head:
                 raise ImageError(f"{path}: is empty; {_EXPECTED}")
-            if _kind(head[:140]) is None:
+            if kind_of(head[:140]) is None:
                 raise ImageError(f"{path}: {_what(head)}; {_EXPECTED}")
             if status.st_size > MOST_BYTES:
                 raise ImageError(
