@@ -122,3 +122,13 @@ def test_a_wrong_table_is_told_in_one_line(text, told, dataset, tmp_path):
     with pytest.raises(InputError, match=told):
         make_table(dataset, _csv(tmp_path, text), "wrong")
     assert not (dataset.path / "tables" / "wrong.arrow").exists()
+
+
+def test_maps_of_other_films_are_refused(dataset, tmp_path):
+    make_maps(dataset, "truth")
+    other = _dataset(tmp_path / "other", 2)
+    (other.path / "maps").mkdir()
+    copy = other.path / "maps" / "truth.arrow"
+    copy.write_bytes((dataset.path / "maps" / "truth.arrow").read_bytes())
+    with pytest.raises(DatasetError, match="is of other films: it was made of a dataset with the"):
+        other.study(other.rows[0], derived=["maps/truth"])

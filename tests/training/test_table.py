@@ -262,7 +262,7 @@ def test_a_difference_of_rounding_is_not_shown(monkeypatch: pytest.MonkeyPatch) 
     """One seed has no p-value, and sums in another order differ in the last digits."""
     for size, verdict in ((-2.5e-14, "not shown"), (-0.01, "worse")):
         found = SimpleNamespace(value=size, interval=(size * 1.1, size * 0.9), p_value=math.nan)
-        monkeypatch.setattr(tables, "difference", lambda *_, found=found: found)
+        monkeypatch.setattr(tables, "difference", lambda *_, found=found, **__: found)
         question = Question(question="?", metrics=("bleu-4",), pairs=(("a", "b"),))
         scored = {name: {"bleu-4": None} for name in ("a", "b")}
         answer = tables._answer(question, "bleu-4", scored)  # type: ignore[arg-type]

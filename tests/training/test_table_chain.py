@@ -3,6 +3,7 @@
 import pytest
 
 from plainfilm.core import RecipeError
+from plainfilm.training.recipe import load_recipe
 from plainfilm.training.table_plan import make_plan, table_path
 
 
@@ -16,6 +17,18 @@ def test_all_rows_of_asarg_are_recipes(tmp_path):
     plan = make_plan(table_path("asarg"), tmp_path, seeds=1)
     assert len(plan.recipes) == len(plan.table.rows)
     assert {recipe.model.family for recipe in plan.recipes.values()} == {"llava"}
+
+
+def test_the_papers_size_has_its_own_rows(tmp_path):
+    plan = make_plan(table_path("asarg"), tmp_path, size="paper", seeds=1)
+    assert set(plan.table.rows) - set(plan.recipes) == {"start", "predicted", "findings"}
+    assert "baseline" not in plan.starts
+    assert plan.starts["features-maps"] == "baseline"
+    assert all(recipe.model.dtype == "bfloat16" for recipe in plan.recipes.values())
+    assert {question.one_sided for question in plan.table.questions} == {True}
+    folder = table_path("asarg").parent
+    for path in (*folder.glob("paper/*lora.yaml"), *folder.glob("smollm2/*.yaml")):
+        load_recipe(path)
 
 
 def test_a_circle_is_refused(tmp_path):

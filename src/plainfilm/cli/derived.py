@@ -13,20 +13,42 @@ Folder = Annotated[
 def maps(
     dataset: Folder,
     source: Annotated[
-        str, typer.Option(help="truth (the phantom's), segmenter, or a segmenter's folder.")
+        str,
+        typer.Option(
+            help="truth (the phantom's), segmenter, a segmenter's folder, or one with files that "
+            "CXAS wrote (npz, npy, png, json, DICOM SEG)."
+        ),
     ] = "segmenter",
     superclasses: Annotated[
-        bool, typer.Option("--superclasses", help="Of truth: the 20 superclasses, not the 212.")
+        bool,
+        typer.Option("--superclasses", help="Of truth and files: the 20 superclasses, not all."),
     ] = False,
+    classes: Annotated[
+        Path | None,
+        typer.Option(
+            help="Names of the files' classes in their order, where these have none: CXAS's "
+            "paxray_labels.json, or a text with a name a line."
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="What maps from files are called; cxas if left out.")
+    ] = None,
 ) -> None:
     """Keep segmentation maps of a dataset's films, for models that read them.
 
     plainfilm maps phantom/ --source truth
+
+    plainfilm maps mimic/ --source cxas-output/ --classes paxray_labels.json
     """
     from plainfilm.data import Dataset
     from plainfilm.data.derived import make_maps
+    from plainfilm.data.map_files import read_class_names
 
-    name = make_maps(Dataset(dataset), source, superclasses=superclasses, progress=True)
+    names = None if classes is None else read_class_names(classes)
+    name = make_maps(
+        Dataset(dataset), source, superclasses=superclasses, classes=names, name=name,
+        progress=True,
+    )  # fmt: skip
     typer.echo(f"{dataset}/maps/{name}.arrow")
 
 

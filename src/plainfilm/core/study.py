@@ -45,6 +45,8 @@ class Maps(Word):
     """Origin of the maps: ``truth``, the name of a model, or of a file."""
     image: Annotated[int, Field(ge=0)] = 0
     """Index into ``Study.images`` of the film that the maps belong to."""
+    study: str = ""
+    """Id of the study whose film they are of, where it is known."""
 
     @model_validator(mode="after")
     def _a_map_for_each_class(self) -> Maps:

@@ -351,7 +351,7 @@ class Dataset:
             if not source:
                 continue
             if name not in self._kept:
-                self._kept[name] = Derived(self.path, name)
+                self._kept[name] = Derived(self.path, name, self.fingerprint)
             if kind == "tables":
                 fields["table"] = self._kept[name].clinical(study_id)
             if kind == "features" and (feature := self._kept[name].feature(study_id)) is not None:

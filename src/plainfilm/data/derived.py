@@ -42,23 +42,37 @@ Films = Callable[[list[Image]], Sequence[npt.NDArray[np.float32]]]
 
 
 def make_maps(
-    dataset: Dataset, source: str, *, superclasses: bool = False, progress: bool = False
+    dataset: Dataset,
+    source: str,
+    *,
+    superclasses: bool = False,
+    classes: Sequence[str] | None = None,
+    name: str | None = None,
+    progress: bool = False,
 ) -> str:
     """Compute and store the maps of every frontal film; return their name.
 
     Args:
         dataset: the dataset.
-        source: ``truth`` (the phantom's masks), ``segmenter`` (the shipped one), or the folder of
-            another segmenter.
-        superclasses: with ``truth``: the 20 superclasses instead of the 212 classes; a superclass
-            is the union of its classes' masks before pooling.
+        source: ``truth`` (the phantom's masks), ``segmenter`` (the shipped one), the folder of
+            another segmenter, or a folder of CXAS's output (:mod:`plainfilm.data.map_files`).
+        superclasses: with ``truth`` or files: the 20 superclasses instead of the classes; a
+            superclass is the union of its classes' masks before pooling.
+        classes: names of the classes, where the files have none.
+        name: what maps from files are called; ``cxas`` if left out.
         progress: whether to show a progress bar.
 
     Raises:
-        DatasetError: a study has no masks in the 212 classes.
+        DatasetError: a study has no masks, or lacks a class that others have.
         InputError: superclasses were requested of a segmenter, which has its own classes.
         ModelError: there is no such segmenter.
     """
+    if Path(source).is_dir() and not _is_segmenter(source):
+        return _maps_from_files(
+            dataset, Path(source), name or "cxas", superclasses, classes, progress
+        )
+    if classes is not None or name is not None:
+        raise InputError("--classes and --name are of maps from files: leave them out")
     if source == TRUTH:
         name = "truth-superclasses" if superclasses else TRUTH
         classes = SUPERCLASSES if superclasses else ALL
@@ -69,7 +83,7 @@ def make_maps(
         raise InputError("a segmenter's classes are its own: leave --superclasses out")
     else:
         segmenter = _segmenter(source)
-        name, classes = segmenter.name, segmenter.classes
+        name, classes = str(segmenter.name), segmenter.classes
 
         def pooled(row: Row) -> npt.NDArray[np.uint8]:
             values = segmenter.maps(dataset.image(row, frontal_index(row)), SIDE)
@@ -81,9 +95,73 @@ def make_maps(
             values = zlib.compress(pooled(row).tobytes(), 6)
             yield {"study_id": row.study_id, "image": frontal_index(row), "values": values}
 
+    _write_maps(dataset, name, classes, rows())
+    return name
+
+
+def _write_maps(
+    dataset: Dataset, name: str, classes: Sequence[str], rows: Iterator[dict[str, Any]]
+) -> None:
     fields = [("study_id", pa.string()), ("image", pa.int16()), ("values", pa.binary())]
-    meta = {"classes": json.dumps(list(classes)), "side": str(SIDE), "source": name}
-    _write(dataset.path / "maps" / f"{name}.arrow", rows(), pa.schema(fields, metadata=meta))
+    meta = {
+        "classes": json.dumps(list(classes)),
+        "side": str(SIDE),
+        "source": name,
+        "data_fingerprint": dataset.fingerprint,
+    }
+    _write(dataset.path / "maps" / f"{name}.arrow", rows, pa.schema(fields, metadata=meta))
+
+
+def _maps_from_files(
+    dataset: Dataset,
+    folder: Path,
+    name: str,
+    superclasses: bool,
+    classes: Sequence[str] | None,
+    progress: bool,
+) -> str:
+    """Keep maps from files that another program wrote; a study without one has none."""
+    from plainfilm.data.map_files import KNOWN, find_masks, read_mask_file
+    from plainfilm.phantom.film.structures import superclass_masks
+
+    films = {}
+    for row in readable(dataset.rows):
+        stem = Path(row.images[frontal_index(row)]).stem
+        if (path := find_masks(folder, (row.study_id, stem))) is not None:
+            films[row.study_id] = path
+    if not films:
+        raise DatasetError(
+            f"{folder} has no masks of this dataset's films: expected FILM.npz, FILM.json or a "
+            f"folder FILM, called by the study's id or the film's file name ({stem})"
+        )
+    first = read_mask_file(next(iter(films.values())), classes)
+    # Classes that no model here knows (CXAS has humeri) are left out.
+    names = tuple(one for one in first if one in KNOWN)
+    if not names:
+        raise DatasetError(
+            f"{folder}: none of its {len(first)} classes ({', '.join(list(first)[:3])}, …) is one "
+            "of the 212 of plainfilm.core.classes: check the names"
+        )
+    kept = SUPERCLASSES if superclasses else names
+    name = f"{name}-superclasses" if superclasses else name
+
+    def rows() -> Iterator[dict[str, Any]]:
+        chosen = [row for row in readable(dataset.rows) if row.study_id in films]
+        for row in _shown(chosen, name, progress):
+            path = films[row.study_id]
+            masks = read_mask_file(path, classes)
+            missing = [one for one in names if one not in masks]
+            if missing:
+                raise DatasetError(
+                    f"{path} lacks {len(missing)} classes that other films have "
+                    f"({', '.join(missing[:3])}): name all with --classes, or write it again"
+                )
+            squares = {one: to_square(masks[one]) for one in names}
+            squares = superclass_masks(squares) if superclasses else squares
+            values = zlib.compress(pool_masks(squares, kept, SIDE).tobytes(), 6)
+            yield {"study_id": row.study_id, "image": frontal_index(row), "values": values}
+
+    _write_maps(dataset, name, kept, rows())
     return name
 
 
@@ -107,7 +185,8 @@ def make_features(dataset: Dataset, source: str, *, progress: bool = False) -> s
             yield {"study_id": row.study_id, "values": values.astype(np.float32).tolist()}
 
     fields = [("study_id", pa.string()), ("values", pa.list_(pa.float32()))]
-    schema = pa.schema(fields, metadata={"source": name})
+    meta = {"source": name, "data_fingerprint": dataset.fingerprint}
+    schema = pa.schema(fields, metadata=meta)
     _write(dataset.path / "features" / f"{name}.arrow", rows(), schema)
     return name
 
@@ -182,12 +261,13 @@ class Derived:
     Args:
         folder: the dataset's folder.
         name: ``maps/NAME``, ``features/NAME`` or ``tables/NAME``.
+        fingerprint: the dataset's; not compared where left out.
 
     Raises:
-        DatasetError: the file is missing or damaged.
+        DatasetError: the file is missing, damaged, or was made from another dataset's films.
     """
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, fingerprint: str | None = None) -> None:
         path = folder / f"{name}.arrow"
         kind, _, source = name.partition("/")
         if not path.is_file():
@@ -206,6 +286,13 @@ class Derived:
             meta = {
                 key.decode(): value.decode() for key, value in self.table.schema.metadata.items()
             }
+            made_of = meta.get("data_fingerprint", fingerprint)
+            if fingerprint is not None and made_of is not None and made_of != fingerprint:
+                raise DatasetError(
+                    f"{path} is of other films: it was made of a dataset with the fingerprint "
+                    f"{made_of[:12]}, this one has {fingerprint[:12]}: make it again by plainfilm "
+                    f"{kind}"
+                )
             self.source = source
             if kind == "maps":
                 self._classes = tuple(json.loads(meta["classes"]))
@@ -225,7 +312,8 @@ class Derived:
             cells = np.frombuffer(packed, np.uint8).reshape(shape)
         image = int(self.table["image"][place].as_py())
         values = cells.astype(np.float32) / np.float32(255)
-        return image, Maps(classes=self._classes, values=values, source=self.source)
+        found = Maps(classes=self._classes, values=values, source=self.source, study=study_id)
+        return image, found
 
     def clinical(self, study_id: str) -> dict[str, float | str | None]:
         """Return the clinical table of a study; nothing was measured where it has none."""
@@ -264,13 +352,15 @@ def _segmenter(source: str) -> Any:
     return segmenter.shipped() if source == SEGMENTER else segmenter.Segmenter(source)
 
 
+def _is_segmenter(source: str) -> bool:
+    """Return whether a path is the folder of a segmenter of ours."""
+    config = Path(source) / "config.json"
+    return config.is_file() and '"plainfilm-segmenter"' in config.read_text("utf-8")
+
+
 def _specialist(source: str) -> tuple[str, Callable[[Image], npt.NDArray[np.float32]]]:
     """Return a specialist's name, and a function that computes a film's feature."""
-    from plainfilm.vision.segmenter import SegmenterConfig
-
-    config = Path(source) / "config.json"
-    own = config.is_file() and SegmenterConfig.model_type in config.read_text("utf-8")
-    if source == SEGMENTER or own:
+    if source == SEGMENTER or _is_segmenter(source):
         segmenter = _segmenter(source)
         return segmenter.name, segmenter.features
     import torch

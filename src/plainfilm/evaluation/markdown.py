@@ -116,8 +116,9 @@ def _answer_lines(answer: Results, rows: Results, seeds: int) -> list[str]:
         names = (rows[pair[side]]["name"] for side in ("second", "first"))
         cells = [*names, _signed(pair["difference"]), f"{low} to {high}", p_value, pair["verdict"]]
         lines.append(f"| {' | '.join(cells)} |")
+    sided = "one-sided" if answer.get("one_sided") else "two-sided"
     p_note = (
-        "p: Welch's t-test between the seeds, two-sided, Holm's correction over these pairs."
+        f"p: Welch's t-test between the seeds, {sided}, Holm's correction over these pairs."
         if seeds > 1
         else "With one seed there is no test between trainings; the interval alone decides."
     )

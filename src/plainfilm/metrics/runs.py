@@ -56,7 +56,8 @@ class Difference:
     interval: tuple[float, float]
     """95 % bootstrap interval, over studies."""
     p_value: float
-    """Two-sided p-value of Welch's t-test between the runs; NaN if a system has only one run."""
+    """P-value of Welch's t-test between the runs, two-sided unless requested otherwise; NaN if a
+    system has only one run."""
 
 
 def over_runs(
@@ -110,8 +111,13 @@ def over_runs(
     return found
 
 
-def difference(first: Runs, second: Runs) -> Difference:
+def difference(first: Runs, second: Runs, *, one_sided: bool = False) -> Difference:
     """Return the difference ``second`` minus ``first``.
+
+    Args:
+        first: one system's runs.
+        second: the other's.
+        one_sided: whether the test asks only if ``second`` is better.
 
     Raises:
         MetricError: the systems were scored by different protocols.
@@ -125,5 +131,5 @@ def difference(first: Runs, second: Runs) -> Difference:
     return Difference(
         value=float(differences(np.array(second.mean), np.array(first.mean))),
         interval=quantiles(differences(second.draws, first.draws), 0.025),
-        p_value=welch(first.values, second.values, one_sided=False) if several else math.nan,
+        p_value=welch(first.values, second.values, one_sided=one_sided) if several else math.nan,
     )

@@ -22,8 +22,9 @@ import numpy as np
 from plainfilm.core import InputError, Study
 from plainfilm.text.clinical_table import TableForm, TableFormat, table_text
 
-TEXT_FIELDS = ("indication", "technique", "comparison", "style", "prior_report", "table")
-"""What a template can say of a study."""
+TEXT_FIELDS = ("ask", "indication", "technique", "comparison", "style", "prior_report", "table")
+"""What a template can say of a study; ``ask`` is a request for a report, in training one of many
+wordings (:data:`plainfilm.text.chats.REQUESTS`), else the first."""
 FILM_FIELDS = ("frontal", "lateral", "films", "prior_frontal")
 """Where films can stand in a template."""
 

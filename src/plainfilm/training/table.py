@@ -431,7 +431,12 @@ def _answer(
     Welch's test over them stays below :data:`LEVEL` after Holm's correction.
     """
     pairs = [pair for pair in question.pairs if all(row in scored for row in pair)]
-    found = {" ".join(pair): difference(*(scored[row][metric] for row in pair)) for pair in pairs}
+    found = {
+        " ".join(pair): difference(
+            *(scored[row][metric] for row in pair), one_sided=question.one_sided
+        )
+        for pair in pairs
+    }
     corrected = holm({name: one.p_value for name, one in found.items()})
     answers = []
     for pair, (name, one) in zip(pairs, found.items(), strict=True):
@@ -450,7 +455,8 @@ def _answer(
                 "verdict": verdict,
             }
         )
-    return {"question": question.question, "metric": metric, "pairs": answers} if pairs else {}
+    told = {"question": question.question, "metric": metric, "one_sided": question.one_sided}
+    return {**told, "pairs": answers} if pairs else {}
 
 
 def _defined(value: float) -> float | None:

@@ -31,6 +31,8 @@ class Question(Word):
     question: str
     metrics: tuple[str, ...]
     pairs: tuple[tuple[str, str], ...]
+    one_sided: bool = False
+    """Whether the test asks only if the second is better, not if they differ."""
 
 
 class Size(Word):

@@ -204,7 +204,10 @@ class Segmenter:
         if frontal is None:
             return study
         film = study.images[frontal]
-        own = Maps(classes=self.classes, values=self.maps(film), source=self.name, image=frontal)
+        own = Maps(
+            classes=self.classes, values=self.maps(film), source=self.name, image=frontal,
+            study=study.id,
+        )  # fmt: skip
         others = tuple(one for one in study.maps if one.source != self.name)
         features = {**study.features, self.name: self.features(film)}
         return study.model_copy(update={"maps": (*others, own), "features": features})

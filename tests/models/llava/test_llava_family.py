@@ -3,16 +3,20 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
+from conftest_llava import REPORT as REPORTS
 from conftest_llava import SETTINGS, Reports, base, examples, settings, study
 
-from plainfilm.core import DatasetError, InputError, ModelError
+from plainfilm.core import DatasetError, InputError, ModelError, Report
 from plainfilm.core.study import Maps
+from plainfilm.data.examples import Example
 from plainfilm.models.family import find_family, whole_loss
 from plainfilm.models.llava.family import family
 from plainfilm.models.llava.parts import SHIPPED
 from plainfilm.models.llava.settings import LlavaSettings, LlavaStage
+from plainfilm.text.chats import REQUESTS
 from plainfilm.text.targets import IGNORED
 
 REPORT, LABELS = LlavaStage(), LlavaStage(objectives=("labels",))
@@ -273,6 +277,10 @@ SMALL = Maps(classes=("a", "b"), values=torch.zeros(2, 8, 8).numpy(), source="tr
         (other(maps=(SMALL,)), "8 × 8 cells, the model reads 16 × 16"),
         (other(maps=(SMALL.model_copy(update={"classes": ("a", "c")}),)), r"lack 1 of the 2 .*b"),
         (other(maps=(SMALL.model_copy(update={"source": "cxas"}),)), "it has: cxas"),
+        (
+            other(maps=(study(2).maps[0].model_copy(update={"study": "s2"}),)),
+            "are of another study, 's2'",
+        ),
     ],
 )
 def test_what_a_study_lacks_is_told(built, given, told):
@@ -299,3 +307,36 @@ def test_mistakes_in_a_recipe_are_told():
         LlavaSettings(family="llava", checkpoint="x", fusion={})
     with pytest.raises(ValueError, match="either report or language"):
         LlavaStage(objectives=("report", "language"))
+
+
+def test_chats_are_learned_by_their_answers_alone(built):
+    report = Report(findings="There is a small left pleural effusion. No pneumothorax.")
+    given = [Example(study(n), report, torch.zeros(14), np.random.default_rng(n)) for n in (1, 2)]
+    stage = LlavaStage(chat_share=1.0)
+    batch = family.collate(built, stage)(given)
+    tokenizer = built.processor.tokenizer
+    image = built.model.config.image_token_id
+    assert (batch["input_ids"] == image).sum() == 2 * (16 + 6)  # the film once in each
+    for ids, labels in zip(batch["input_ids"], batch["labels"], strict=True):
+        learned = labels != IGNORED
+        assert (ids[learned] == labels[learned]).all()
+        text, said = tokenizer.decode(ids[ids != image]), tokenizer.decode(labels[learned])
+        assert text.count("USER:") == text.count("ASSISTANT:") == said.count("</s>") > 1
+        assert "?" not in said
+        assert "USER" not in said
+        assert "effusion" in said
+    assert torch.isfinite(whole_loss(family.losses(built.model, batch, stage)))
+    plain = family.collate(built, LlavaStage())(given)
+    assert "Small" not in tokenizer.decode(plain["labels"][0][plain["labels"][0] != IGNORED])
+
+
+def test_a_request_has_many_wordings_in_training_and_one_in_drafting():
+    asking = {"request": "{ask}\nReason: {indication}"}
+    built = build(settings(fusion=None).model_copy(update=asking))
+    given = [Example(study(2), REPORTS, torch.zeros(14), np.random.default_rng(n))
+             for n in range(8)]  # fmt: skip
+    asked = family.collate(built, REPORT)(given)["input_ids"]
+    texts = {built.processor.tokenizer.decode(row[:40]) for row in asked}
+    assert len(texts) > 2
+    (drafted,) = built.processor.texts(built.processor([study(2)])["input_ids"])
+    assert REQUESTS[0] in drafted

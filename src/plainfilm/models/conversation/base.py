@@ -5,7 +5,7 @@ and generation stay its own. Whole weights are trained, or an adapter beside the
 which is saved alone, with the name and the hash of the base that it belongs to.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedConf
 
 from plainfilm.core import InputError, ModelError, Report, Study, errors_as, one_line
 from plainfilm.core.model_folder import OFFLINE
-from plainfilm.data.examples import Examples
+from plainfilm.data.examples import Example, Examples
 from plainfilm.models.conversation import adapters
 from plainfilm.models.conversation.processor import (
     CONTEXT_FILE,
@@ -227,6 +227,17 @@ class ConversationFamily(Family[Settings, Stage]):
                 "(LLaVA, Qwen-VL, Gemma 3, PaliGemma, Idefics3 and the like)"
             )
         return config
+
+    def collate(self, built: Built, stage: Stage | None) -> Callable[[Sequence[Example]], Batch]:
+        """See the base class."""
+        batched = super().collate(built, stage)
+        share = getattr(stage, "chat_share", 0.0)
+
+        def with_chats(examples: Sequence[Example]) -> Batch:
+            built.processor.chat_share = share
+            return batched(examples)
+
+        return with_chats
 
     def parts(self, model: Any) -> Mapping[str, str]:
         """See the base class."""

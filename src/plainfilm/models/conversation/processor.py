@@ -1,9 +1,11 @@
 """Studies and reports to a checkpoint's tensors, by the checkpoint's own processor and template."""
 
 import json
+import random
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from inspect import signature
 from pathlib import Path
 from typing import Any, cast
@@ -14,11 +16,12 @@ import torch
 from transformers import BatchFeature, PreTrainedConfig, ProcessorMixin
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 
-from plainfilm.core import Image, InputError, ModelError, Report, Study, View, one_line
+from plainfilm.core import Finding, Image, InputError, ModelError, Report, Study, View, one_line
 from plainfilm.core.files import write_atomically
 from plainfilm.core.model_folder import OFFLINE, read_json
 from plainfilm.models.conversation.settings import Attention, Context, Precision
-from plainfilm.text import sections
+from plainfilm.text import read, sections
+from plainfilm.text.chats import REQUESTS, Turn, write_chat
 from plainfilm.text.prompts import (
     TEXT_FIELDS,
     fill,
@@ -92,6 +95,8 @@ class ConversationProcessor:
         special = {str(token) for token in added if token.special} | {self.image_token}
         special |= set(self.tokenizer.all_special_tokens)
         self.control = sorted(filter(str.strip, special), key=len, reverse=True)
+        self.chat_share = 0.0
+        """Of the examples, how many are learned as a chat about the film, not as its report."""
 
     def __call__(
         self,
@@ -104,7 +109,8 @@ class ConversationProcessor:
         Args:
             studies: the studies.
             reports: what is to be learned of each; None to draft.
-            rngs: what the order of each table is drawn from; without, it is the columns' own.
+            rngs: choose, in training, the order of each table (without, the columns' own), among
+                wordings of a request, and questions of a chat.
 
         Returns:
             What the checkpoint's own processor returns (``input_ids``, ``attention_mask``
@@ -115,19 +121,43 @@ class ConversationProcessor:
         Raises:
             InputError: a study has no frontal film, or a column in its table that is not read.
         """
-        drawn = [None] * len(studies) if rngs is None or reports is None else rngs
-        asked = [self._ask(study, rng) for study, rng in zip(studies, drawn, strict=True)]
+        drawn: list[np.random.Generator | None] = [None] * len(studies)
+        if rngs is not None and reports is not None:
+            drawn = list(rngs)
+        words = [_words(rng) for rng in drawn]
+        asked = [
+            self._ask(study, rng, words=word)
+            for study, rng, word in zip(studies, drawn, words, strict=True)
+        ]
+        chats: list[list[Turn]] = [[] for _ in studies]
+        for place, word in enumerate(words):
+            if reports is None or word is None or word.random() >= self.chat_share:
+                continue
+            chats[place] = write_chat(_findings(reports[place].text), word)
+            if chats[place]:
+                asked[place] = self._ask(studies[place], request=chats[place][0].question)
         messages = [message for message, _ in asked]
         prompts = [self._render(message, len(films)) for message, films in asked]
         films = [[self._picture(film) for film in read] for _, read in asked]
         batch = self._encode(prompts, films, "left" if reports is None else "right")
         if reports is None:
             return batch
-        answers = [
-            self._answer(message, prompt, report)
-            for message, prompt, report in zip(messages, prompts, reports, strict=True)
-        ]
-        return self._with_answers(batch, answers)
+        answers, learned = [], []
+        for message, prompt, report, chat in zip(messages, prompts, reports, chats, strict=True):
+            if chat:
+                tokens, mask = self._chat_answers(message, prompt, chat)
+            else:
+                tokens = self._answer(message, prompt, _text_of(report, self.context.sections))
+                tokens = tokens[: self.context.max_report_tokens]
+                mask = [True] * len(tokens)
+            answers.append(tokens)
+            learned.append(mask)
+        batch = self._with_answers(batch, answers)
+        if any(chats):
+            for row, mask in enumerate(learned):
+                places = (batch["labels"][row] != IGNORED).nonzero().flatten()
+                batch["labels"][row, places[~torch.tensor(mask)]] = IGNORED
+        return batch
 
     def decode(self, tokens: torch.Tensor) -> list[tuple[Report, tuple[str, ...]]]:
         """Return the reports that generated ``tokens`` ``(batch, tokens)`` spell, with warnings."""
@@ -187,9 +217,21 @@ class ConversationProcessor:
         return cls(load_inner(folder, config), context, **values)
 
     def _ask(
-        self, study: Study, rng: np.random.Generator | None = None
+        self,
+        study: Study,
+        rng: np.random.Generator | None = None,
+        *,
+        words: random.Random | None = None,
+        request: str | None = None,
     ) -> tuple[list[Message], list[Image]]:
-        """Return the messages for one study and the films that they show, in order."""
+        """Return the messages for one study and the films that they show, in order.
+
+        Args:
+            study: the study.
+            rng: chooses the order of its table; the columns' own where left out.
+            words: choose the wording of ``{ask}``; the first where left out.
+            request: instead of the context's.
+        """
         chosen = study.films_to_read(self.views)
         if not chosen:
             views = ", ".join(image.view for image in study.images)
@@ -206,7 +248,7 @@ class ConversationProcessor:
             if before is not None:
                 marks["prior_frontal"] = [len(films)]
                 films.append(study.prior.images[before])
-        request = self.context.request
+        request = self.context.request if request is None else _quoted(request)
         named = {
             number for name, one in marks.items() for number in one if f"{{{name}}}" in request
         }
@@ -217,6 +259,7 @@ class ConversationProcessor:
         except InputError as error:
             raise InputError(f"study {study.id!r}: {error}") from error
         fields = {name: without(text, self.control) for name, text in known.items()}
+        fields["ask"] = REQUESTS[0] if words is None else words.choice(REQUESTS)
         if self.context.missing is not None:
             fields = dict.fromkeys(TEXT_FIELDS, self.context.missing) | fields
         fields |= {name: film_mark(*numbers) for name, numbers in marks.items() if numbers}
@@ -303,11 +346,59 @@ class ConversationProcessor:
         first = self.tokenizer.bos_token
         return first is None or not prompt.startswith(first)
 
-    def _answer(self, messages: Sequence[Message], prompt: str, report: Report) -> list[int]:
-        """Return the tokens that follow a prompt: the report, then what ends the turn."""
-        text = report_to_target(report)
-        if self.context.sections in ("findings", "impression"):
-            text = str(getattr(report, self.context.sections))
+    def _chat_answers(
+        self, messages: Sequence[Message], prompt: str, chat: Sequence[Turn]
+    ) -> tuple[list[int], list[bool]]:
+        """Return the tokens that follow the first prompt of a chat, and which are answers.
+
+        Whole turns are left out at the end where the chat gets longer than ``max_chat_tokens``.
+
+        Raises:
+            ModelError: the chat template does not simply go on with a turn more.
+        """
+        told, tokens, learned = list(messages), list[int](), list[bool]()
+        before = prompt
+        for place, turn in enumerate(chat):
+            asked: list[int] = []
+            if place:
+                question = without(turn.question, self.control)
+                if self.template == PLAIN:
+                    following = f"{before}\n{question}\n"
+                else:
+                    content = [{"type": "text", "text": question}]
+                    told.append({"role": "user", "content": content})
+                    following = self._chat(told, add_generation_prompt=True)
+                if not following.startswith(before):
+                    raise ModelError(
+                        "the chat template changes earlier turns when one is added, so chats can't "
+                        "be learned with it: set chat_share to 0, or give another chat_template"
+                    )
+                asked = self.tokenizer(following[len(before) :], add_special_tokens=False)[
+                    "input_ids"
+                ]
+                before = following
+            answer = self._answer(told, before, turn.answer)
+            if tokens and len(tokens) + len(asked) + len(answer) > self.context.max_chat_tokens:
+                break
+            tokens += [*asked, *answer]
+            learned += [False] * len(asked) + [True] * len(answer)
+            content = [{"type": "text", "text": turn.answer}]
+            told.append({"role": "assistant", "content": content})
+            before = self._after(told, before, turn.answer)
+        return tokens, learned
+
+    def _after(self, told: Sequence[Message], before: str, answer: str) -> str:
+        """Return the conversation as text up to the end of its last answer."""
+        if self.template == PLAIN:
+            return before + answer
+        whole = self._chat(told)
+        start = whole.rfind(answer) + len(answer)
+        ends = self.tokenizer.convert_ids_to_tokens(list(self.stops))
+        found = [whole.find(end, start) + len(end) for end in ends if end in whole[start:]]
+        return whole[: min(found)] if found else whole[:start]
+
+    def _answer(self, messages: Sequence[Message], prompt: str, text: str) -> list[int]:
+        """Return the tokens that follow a prompt: the answer, then what ends the turn."""
         text = without(text, self.control).strip()
         head, tail = "", ""
         if self.template != PLAIN:
@@ -320,8 +411,7 @@ class ConversationProcessor:
         ends = self.tokenizer.convert_ids_to_tokens(list(self.stops))
         found = [(tail.find(end), end) for end in ends if end in tail]
         tail = tail[: min(found)[0]] + min(found)[1] if found else self.tokenizer.eos_token
-        tokens = self._following(prompt, head + text + tail)
-        return tokens[: self.context.max_report_tokens]
+        return self._following(prompt, head + text + tail)
 
     def _following(self, prompt: str, text: str) -> list[int]:
         """Return the tokens of ``text`` after ``prompt``, whose own tokens stay as they are."""
@@ -363,6 +453,30 @@ class ConversationProcessor:
             batch[name] = longer
         batch["labels"] = labels
         return batch
+
+
+def _text_of(report: Report, sections: str) -> str:
+    """Return what is learned of a report."""
+    if sections in ("findings", "impression"):
+        return str(getattr(report, sections))
+    return report_to_target(report)
+
+
+def _words(rng: np.random.Generator | None) -> random.Random | None:
+    """Return what chooses among words for an example."""
+    if rng is None:
+        return None
+    return random.Random(int(rng.integers(2**31)))  # noqa: S311 - no secret
+
+
+@lru_cache(maxsize=8192)
+def _findings(text: str) -> tuple[Finding, ...]:
+    return tuple(read(text))
+
+
+def _quoted(text: str) -> str:
+    """Return a text as a template without fields."""
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 def load_inner(folder: Path, config: PreTrainedConfig) -> Any:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from plainfilm.core import Word
-from plainfilm.models.family import ModelSettings
+from plainfilm.models.family import ModelSettings, StageSettings
 from plainfilm.text.clinical_table import TableForm
 from plainfilm.text.prompts import FILM_FIELDS, check_template
 
@@ -52,6 +52,8 @@ class Context(Word):
     """Whether films are padded to squares; many checkpoints crop what is not square."""
     max_report_tokens: Annotated[int, Field(ge=8)] = 256
     """Longest report to learn and to write; the rest is cut off."""
+    max_chat_tokens: Annotated[int, Field(ge=8)] = 384
+    """Longest chat to learn, after its first question; turns beyond are left out."""
     sections: Sections = "headings"
     """How an answer is split into sections."""
     missing: str | None = None
@@ -91,6 +93,14 @@ class Context(Word):
         ):
             raise ValueError("the request places prior_frontal, but prior is false")
         return self
+
+
+class ChatStage(StageSettings):
+    """A stage's keys of all families that are asked in words."""
+
+    chat_share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Of the examples, how many are shown as a chat of several turns about the film, written from
+    its report's findings (English), instead of as the report; only answers are learned."""
 
 
 class Adapter(Word):

@@ -311,6 +311,11 @@ def film_maps(study: Study, index: int, wanted: MapInput) -> torch.Tensor:
                 f"them with plainfilm maps DATASET --source {wanted.source}"
             )
         return torch.zeros(len(names), side, side)
+    if found.study and study.id and found.study != study.id:
+        raise InputError(
+            f"study {study.id!r}: its maps from {found.source!r} are of another study, "
+            f"{found.study!r}: give each study its own"
+        )
     places = {name: place for place, name in enumerate(found.classes)}
     missing = [name for name in names if name not in places]
     if missing:

@@ -7,8 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from plainfilm.core import OBSERVATIONS, Observation, Word
 from plainfilm.core.classes import ADDED, CLASSES, SUPERCLASSES, AnatomyClass
-from plainfilm.models.conversation.settings import Asked
-from plainfilm.models.family import StageSettings
+from plainfilm.models.conversation.settings import Asked, ChatStage
 from plainfilm.models.llava.classification import Pooling, Uncertain, Unmentioned
 from plainfilm.models.llava.fusion_values import Kind
 from plainfilm.vision.segmenter import FINDINGS
@@ -168,7 +167,7 @@ class LlavaSettings(Asked):
         return self
 
 
-class LlavaStage(StageSettings):
+class LlavaStage(ChatStage):
     """A stage's own keys."""
 
     objectives: Annotated[tuple[Objective, ...], Field(min_length=1)] = ("report",)

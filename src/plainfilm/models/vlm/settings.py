@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from plainfilm.models.conversation.settings import Asked
-from plainfilm.models.family import StageSettings
+from plainfilm.models.conversation.settings import Asked, ChatStage
 
 
 class VlmSettings(Asked):
@@ -13,5 +12,5 @@ class VlmSettings(Asked):
     """A local folder: configuration, weights, processor, as transformers saves them."""
 
 
-class VlmStage(StageSettings):
-    """A stage's keys: none, since there is one objective, the report's tokens."""
+class VlmStage(ChatStage):
+    """A stage's keys: none of its own, since there is one objective, the report's tokens."""
