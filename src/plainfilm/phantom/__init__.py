@@ -1,4 +1,4 @@
-"""Simulated chest films whose truth is known exactly: a measuring instrument, not real data."""
+"""Simulated chest films with exactly known ground truth: a measuring instrument, not real data."""
 
 from plainfilm.core import MissingDependencyError
 from plainfilm.phantom.disease.prevalence import PREVALENCE

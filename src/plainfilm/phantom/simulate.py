@@ -1,4 +1,4 @@
-"""One simulated study from two numbers: films, masks, measures, and the report of its truth."""
+"""Simulation of a study from a seed and an index: films, masks, measures, truth and report."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -44,29 +44,29 @@ from plainfilm.phantom.reporting.truth import truth_of
 
 @dataclass(frozen=True)
 class PhantomStudy:
-    """A simulated study and all that is known of it."""
+    """A simulated study with everything that is known about it."""
 
     study: Study
     findings: tuple[Finding, ...]
-    """What the report says, and nothing else."""
+    """The report's findings, and no others."""
     truth: tuple[Finding, ...]
-    """Everything that is drawn, said or not; with an earlier study each finding has its change
-    since then, and what is gone is absent and resolved."""
+    """All visible findings, reported or not; with an earlier study each has its change since then,
+    and resolved findings are included as absent."""
     institution: str
-    """Who wrote the report."""
+    """Name of the reporting institution."""
     masks: dict[str, Mask]
-    """Name of a structure or finding to where it lies on the frontal film, ``(size, size)``."""
+    """Name of a structure or finding → its mask on the frontal film, ``(size, size)``."""
     measures: dict[str, float]
-    """Name, with its unit, to the size measured on the frontal film."""
+    """Name, with unit → size measured on the frontal film."""
     case: Case
     lateral_masks: dict[str, Mask] = field(default_factory=dict)
-    """As ``masks``, on the lateral film; empty without one."""
+    """Like ``masks``, for the lateral film; empty without one."""
     prior: "PhantomStudy | None" = None
-    """The same patient's earlier study, if one was asked for."""
+    """The same patient's earlier study, if one was requested."""
 
     def finding_masks(self) -> dict[str, Mask]:
-        """Return the masks of the classes of pathology, devices and what lies on the film, by the
-        names of :mod:`plainfilm.core.classes`, ``(size, size)``."""
+        """Return the masks of pathology, devices and objects on the film, by the class names of
+        :mod:`plainfilm.core.classes`, ``(size, size)``."""
         enlarged = any(
             finding.observation is Observation.CARDIOMEGALY and finding.status is Status.PRESENT
             for finding in self.truth
@@ -74,8 +74,8 @@ class PhantomStudy:
         return finding_masks(self.case, self.masks, enlarged_heart=enlarged)
 
     def classes(self, size: int | None = None) -> dict[str, Mask]:
-        """Return the masks of all classes of :mod:`plainfilm.core.classes` that are no union of
-        others, ``(size, size)``: the film's own size where left out, or any smaller one."""
+        """Return the masks of all classes of :mod:`plainfilm.core.classes` that are not unions of
+        others, ``(size, size)``; ``size`` is at most the film's, which is the default."""
         full = self.study.images[0].shape[0]
         side = full if size is None else size
         found = self.finding_masks()
@@ -85,26 +85,27 @@ class PhantomStudy:
 
     @property
     def seen(self) -> Seen:
-        """Return what the frontal film shows."""
+        """Return truth and measures of the frontal film."""
         return Seen(self.truth, self.measures, self.study.images[0].view)
 
     @property
     def earlier(self) -> Earlier:
-        """Return what a later report compares with."""
+        """Return this study as the comparison of a later one."""
         return Earlier(self.seen, self.findings)
 
 
 def _smaller(mask: Mask, side: int) -> Mask:
-    """Return a mask ``(side, side)``: true where any pixel of the cell is, so that lines stay."""
+    """Return a mask reduced to ``(side, side)``, true if any pixel of the cell is, to keep
+    lines."""
     grey = PIL.Image.fromarray(mask.astype(np.uint8) * np.uint8(255))
     small: Mask = np.asarray(grey.resize((side, side), PIL.Image.Resampling.BOX)) > 0
     return small
 
 
 VIEWS = (("frontal",), ("frontal", "lateral"))
-"""The views that a study can have."""
+"""Possible views of a study."""
 PRIOR = "-prior"
-"""Ends the id of an earlier study; before it stands the later one's."""
+"""Suffix that turns a study's id into that of its earlier study."""
 
 
 def simulate(
@@ -121,27 +122,27 @@ def simulate(
     """Return study ``index`` of the series ``seed``, its films ``size`` × ``size``.
 
     The same three numbers give the same study, bit for bit, in any order and any process; another
-    ``size`` shows the same patient. ``prevalence`` replaces the institution's shares of diseases
-    (names of :data:`PREVALENCE`). ``institution`` names who films and reports: an institution, a
-    group, or several of them (:func:`plainfilm.phantom.reporting.institutions.find_institutions`),
-    of which one is drawn by its share; all that are seen where left out.
+    ``size`` shows the same patient. ``prevalence`` overrides the institution's shares of diseases
+    (names of :data:`PREVALENCE`). ``institution`` is an institution, a group, or several of them
+    (:func:`plainfilm.phantom.reporting.institutions.find_institutions`), of which one is drawn in
+    proportion to their shares; default: all seen ones.
 
     With ``views=("frontal", "lateral")`` a left lateral film of the same patient and disease is
-    the second image; what is stated still follows the sizes on the frontal one, and nothing else
-    changes but the technique.
+    the second image; the wording still follows the sizes on the frontal film, and nothing else
+    changes except the technique.
 
     With ``prior`` the same patient has an earlier study
-    (:func:`plainfilm.phantom.film.case.evolve`) with a report of its own. This study's films,
-    masks, measures and table are the same as without; its truth tells the change of each finding,
-    and its report does where the institution compares (the same findings, but perhaps in other
-    words). ``prevalence`` holds for this study; diseases whose share is 0 were not there before
-    either.
+    (:func:`plainfilm.phantom.film.case.evolve`) with its own report. Films, masks, measures and
+    table of this study do not change; its truth includes the change of each finding, and so does
+    its report if the institution compares (the same findings, but possibly in other words).
+    ``prevalence`` applies to this study; diseases with share 0 are also absent from the earlier
+    one.
 
-    ``language`` is that of the report and of what stands around it (:mod:`~.context`); the same
-    findings are told in each.
+    ``language`` is that of the report and its context (:mod:`~.context`); the findings do not
+    depend on it.
 
     Raises:
-        InputError: a number is out of range or no whole number, or a disease, institution, view or
+        InputError: a number is out of range or not an integer, or a disease, institution, view or
             language is unknown.
     """
     for what, value, least, most in (
@@ -175,9 +176,9 @@ def drawn_case(
     prevalence: Mapping[str, float] | None = None,
     institution: str | Sequence[str] | None = None,
 ) -> Case:
-    """Return who is on study ``index`` of the series ``seed``, with which disease, filmed how.
+    """Return patient, disease and exposure of study ``index`` of the series ``seed``.
 
-    It is the ``case`` of what :func:`simulate` returns, without the work of making a film.
+    It equals the ``case`` of the study returned by :func:`simulate`, without making a film.
     """
     return _draw(seed, index, prevalence, institution)[0]
 
@@ -189,7 +190,7 @@ def drawn_table(
     prevalence: Mapping[str, float] | None = None,
     institution: str | Sequence[str] | None = None,
 ) -> Table:
-    """Return the clinical table of what :func:`simulate` returns, without making a film."""
+    """Return the clinical table of the study from :func:`simulate`, without making a film."""
     case, writer, _, streams = _draw(seed, index, prevalence, institution)
     _, _, clinic, _, _, self = streams
     constitution = draw_constitution(self, tuple(VALUES))
@@ -202,9 +203,9 @@ def _draw(
     prevalence: Mapping[str, float] | None,
     institution: str | Sequence[str] | None,
 ) -> tuple[Case, Institution, Mapping[str, float], list[np.random.Generator]]:
-    """Return the case, who films and reports, the shares of diseases that it was drawn by, and
-    the streams of noise, words, clinic, lateral film, past and constitution."""
-    chances_of(prevalence)  # what cannot be had is said first
+    """Return the case, the institution, the shares of diseases it was drawn with, and the random
+    streams of noise, words, clinic, lateral film, past and constitution."""
+    chances_of(prevalence)  # raises first if the prevalences are impossible
     streams = np.random.SeedSequence([seed, index]).spawn(9)
     who, how, noise, words, place, *rest = map(np.random.default_rng, streams)
     writer = choose_institution(place, institution)
@@ -228,7 +229,7 @@ def _examine(
     before: PhantomStudy | None = None,
     days: int = 0,
 ) -> PhantomStudy:
-    """Return a whole study; ``streams`` are of noise, words, clinic and lateral film."""
+    """Return a whole study; ``streams`` are for noise, words, clinic and lateral film."""
     noise, words, clinic, side = streams
     background, complaint, table, asking = _draw_context(case, writer, constitution, clinic)
     made = render(
@@ -265,8 +266,8 @@ def _examine(
 def _draw_context(
     case: Case, writer: Institution, constitution: Constitution, clinic: np.random.Generator
 ) -> tuple[Background, str, Table, np.random.Generator]:
-    """Return what is known before the film: background, complaint, table, and the stream that
-    words the indication."""
+    """Return the clinical context: background, complaint, table, and the random stream for the
+    indication's words."""
     why, asking, ward = clinic.spawn(3)
     background = find_background(case, constitution)
     complaint = draw_complaint(why, background, writer.asks)
@@ -275,13 +276,13 @@ def _draw_context(
 
 
 def check_views(views: Sequence[str]) -> None:
-    """Raise InputError where ``views`` are none of :data:`VIEWS`."""
+    """Raise InputError if ``views`` is not one of :data:`VIEWS`."""
     if not isinstance(views, list | tuple) or tuple(views) not in VIEWS:
         raise InputError(f"views must be ('frontal',) or ('frontal', 'lateral'), got {views!r}")
 
 
 def _check_whole(name: str, value: object, least: int, most: int | None) -> None:
-    """Raise InputError where ``value`` is no whole number from ``least`` to ``most``."""
+    """Raise InputError if ``value`` is not an integer from ``least`` to ``most``."""
     whole = isinstance(value, Integral) and not isinstance(value, bool)
     if not whole or value < least or (most is not None and value > most):  # type: ignore[operator]
         limits = f"{least} or more" if most is None else f"between {least} and {most}"
@@ -303,8 +304,8 @@ def render(
 ) -> PhantomStudy:
     """Project, develop, measure and describe ``case``, compared with the study ``before``.
 
-    ``table`` is what the radiologist may read besides; ``infected`` says whether what is opaque in
-    the lungs is pneumonia.
+    ``table`` is the clinical table that the radiologist may read; ``infected`` says whether
+    opacities are pneumonia.
     """
     patient, exposure = case.patient, case.exposure
     grid = Grid.square(size, exposure.field_mm, exposure.left_mm, exposure.top_mm)

@@ -1,1 +1,1 @@
-"""Who is on the film, and the healthy body as solids that rays cross."""
+"""The patient, and the healthy body as solids that rays cross."""

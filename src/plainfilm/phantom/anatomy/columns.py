@@ -1,13 +1,13 @@
-"""Columns: upright surfaces whose section at each height is a superellipse, crossed by any ray.
+"""Columns: upright surfaces whose cross-section at each height is a superellipse.
 
 The section at height y is |u|^p + |v|^q = 1 with u = (x − x₀)/a and v = (z − z₀)/b, where centre
-and half-axes depend on y. A ray stays at one height and runs straight through it, whichever way the
-patient is turned. For p = q = 2 entry and exit are the roots of a quadratic. Otherwise
-|u|^p + |v|^q − 1 is convex along the ray, so that Newton's steps from a bound outside close in on
-entry and exit and never pass them; three leave a volume right to a thousandth for turns of 10°.
+and half-axes depend on y. A ray stays at one height and crosses the section in a straight line,
+however the patient is rotated. For p = q = 2 entry and exit are the roots of a quadratic. Otherwise
+|u|^p + |v|^q − 1 is convex along the ray, so that Newton steps from a bound outside converge to
+entry and exit without passing them; three steps give volumes within .1 % for rotations of 10°.
 
-A column as a whole is magnified at the depth of its own middle; that rays through it also rise or
-fall a little is left out, as with all solids here.
+A column as a whole is magnified at the depth of its middle; the slight vertical slope of rays
+within it is neglected, as for all solids here.
 """
 
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ import numpy.typing as npt
 from plainfilm.phantom.anatomy.solids import Array, Camera, Grid, Interval
 
 STEPS = 3
-"""Of Newton's method."""
+"""Number of Newton steps."""
 _V = np.linspace(0, 1, 129)
 
 
 class Section(NamedTuple):
-    """Superellipses at some heights: arrays of one shape, mm; empty where a half-axis is 0."""
+    """Superellipses at several heights: arrays of one shape, mm; empty where a half-axis is 0."""
 
     x: npt.NDArray[np.floating]
     z: npt.NDArray[np.floating]
@@ -36,16 +36,16 @@ def cross(section: Section, powers: tuple[float, float], x: Array, camera: Camer
     """Return the depths at which rays enter and leave; near = far where they miss.
 
     Args:
-        section: ``(rows, 1)`` each.
+        section: arrays of shape ``(rows, 1)``.
         powers: p and q.
         x: where the rays cross the plane of depth 0, ``(1, columns)``, without magnification.
-        camera: how the patient is turned.
+        camera: the patient's rotation.
     """
     cos, sin = np.float32(np.cos(camera.rotation_rad)), np.float32(np.sin(camera.rotation_rad))
     x0, z0, a, b = (np.asarray(value, np.float32) for value in section)
     filled = (a > 0) & (b > 0)
     a, b = np.where(filled, a, 1), np.where(filled, b, 1)
-    # with depth t the ray is at x cos + t sin and −x sin + t cos in the patient's own axes
+    # at depth t the ray is at x cos + t sin and −x sin + t cos in the patient's own axes
     u, v = (cos * x - x0) / a, (-sin * x - z0) / b
     du, dv = sin / a, cos / b
     near, far = _quadratic(u, v, du, dv) if powers == (2, 2) else _newton(u, v, du, dv, powers)
@@ -62,7 +62,7 @@ def _quadratic(u: Array, v: Array, du: Array, dv: Array) -> Interval:
 
 
 def _newton(u: Array, v: Array, du: Array, dv: Array, powers: tuple[float, float]) -> Interval:
-    if np.abs(du).max() > np.abs(dv).max():  # let v be what changes most along the ray
+    if np.abs(du).max() > np.abs(dv).max():  # let v change most along the ray
         u, v, du, dv, powers = v, u, dv, du, powers[::-1]
     p, q = powers
     low, high = _slab(v, dv, np.float32(1))
@@ -81,7 +81,7 @@ def _newton(u: Array, v: Array, du: Array, dv: Array, powers: tuple[float, float
 
 
 def _slab(v: Array, dv: Array, bound: Array | np.float32) -> Interval:
-    """Return between which depths |v + dv t| is below ``bound``."""
+    """Return the depths between which |v + dv t| is below ``bound``."""
     middle, half = -v / dv, np.asarray(bound / np.abs(dv), np.float32)
     return middle - half, middle + half
 
@@ -139,10 +139,10 @@ def on_side(side: int, midline: float, interval: Interval, x: Array, camera: Cam
 
 @dataclass(frozen=True)
 class Column:
-    """A column in the patient's own place, given by sections at heights and linear between them."""
+    """A column in the patient's coordinates: sections at several heights, linear in between."""
 
     y: tuple[float, ...]
-    """Heights, downwards."""
+    """Heights, increasing downwards."""
     x: tuple[float, ...]
     z: tuple[float, ...]
     half_width: tuple[float, ...]
@@ -150,7 +150,7 @@ class Column:
     powers: tuple[float, float] = (2, 2)
 
     def section(self, y: npt.ArrayLike) -> Section:
-        """Return its sections at heights ``y``, empty above the first and below the last."""
+        """Return the sections at heights ``y``, empty above the first and below the last."""
         y = np.asarray(y, np.float64)
         inside = (y >= self.y[0]) & (y <= self.y[-1])
         x, z, a, b = (
@@ -159,7 +159,7 @@ class Column:
         return Section(x, z, np.where(inside, a, 0), np.where(inside, b, 0))
 
     def scale(self, camera: Camera) -> float:
-        """Return its magnification: that of the depth of its middle."""
+        """Return the column's magnification, at the depth of its middle."""
         return float(camera.magnification(camera.project(self._middle)[2]))
 
     @property
@@ -168,7 +168,7 @@ class Column:
         return x, y, z
 
     def interval(self, grid: Grid, camera: Camera) -> Interval:
-        """Return where each ray of the film enters and leaves it."""
+        """Return the depths at which each ray of the film enters and leaves the column."""
         own = grid.unmagnified(self.scale(camera), camera.centre_y)
         section = self.section(own.y[:, 0])
         middle, half = self._shadow(section, camera)
@@ -186,7 +186,7 @@ class Column:
     def extent(
         self, y: npt.ArrayLike, camera: Camera
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Return its shadow's (right, left) borders on the film at the patient's heights ``y``."""
+        """Return the shadow's (right, left) borders on the film at the patient's heights ``y``."""
         middle, half = self._shadow(self.section(y), camera)
         scale = self.scale(camera)
         return (middle - half) * scale, (middle + half) * scale
@@ -198,7 +198,7 @@ class Column:
         return section.x * cos - section.z * sin, half_shadow(section, self.powers, camera)
 
     def holds(self, points: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-        """Return for points ``(n, 3)`` whether they lie inside."""
+        """Return which of the points ``(n, 3)`` lie inside."""
         x, z, a, b = self.section(points[:, 1])
         u, v = (points[:, 0] - x) / np.maximum(a, 1e-3), (points[:, 2] - z) / np.maximum(b, 1e-3)
         p, q = self.powers

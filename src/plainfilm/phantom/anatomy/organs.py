@@ -1,8 +1,8 @@
-"""Organs of the mediastinum and the upper abdomen beside heart, lungs and bones, as solids.
+"""Organs of the mediastinum and the upper abdomen except heart, lungs and bones, as solids.
 
 The descending aorta displaces lung, so that its left border shows on the film. The others lie
-within soft tissue, which one attenuation stands for: they have no shadow of their own and serve
-masks alone.
+within soft tissue of the same attenuation: they have no shadow of their own, and are used for
+masks only.
 """
 
 from dataclasses import replace
@@ -30,13 +30,13 @@ MYOCARDIUM_MM = 10.0
 def descending_aorta(patient: Patient, extra_mm: float) -> Column:
     """Return the aorta from the arch to the diaphragm's hiatus (T12), beside the spine.
 
-    It leaves the arch at the left, as wide as the knob is, narrows by a fifth and comes to lie
-    before the spine. Its upper end goes with the mediastinum, the rest with the spine.
+    It leaves the arch on the left, as wide as the knob, narrows by a fifth and ends up in front of
+    the spine. Its upper end moves with the mediastinum, the rest with the spine.
     """
     knob, h = aortic_knob(patient, extra_mm), patient.height_mm
     y = np.linspace(knob.centre[1], 0.88 * h, 15)
     t = (y - y[0]) / (y[-1] - y[0])
-    free = np.clip(1 - t / 0.3, 0, 1)  # how far it follows the arch
+    free = np.clip(1 - t / 0.3, 0, 1)  # how closely it follows the arch
     bend, _ = spine_bend(patient, y)
     beside = 29 - 13 * t**2 + bend
     x = free * knob.centre[0] + (1 - free) * beside
@@ -60,7 +60,7 @@ def ascending_aorta(patient: Patient, extra_mm: float) -> Column:
 
 
 def left_ventricles_cavity(ventricle: Ellipsoid) -> Ellipsoid:
-    """Return what the wall of the left ventricle encloses."""
+    """Return the cavity within the left ventricle's wall."""
     a, b, c = ventricle.radii
     return replace(ventricle, radii=(a - MYOCARDIUM_MM, b - MYOCARDIUM_MM, c - MYOCARDIUM_MM))
 
@@ -80,7 +80,7 @@ def inferior_vena_cava(patient: Patient, ratio: float) -> Column:
 
 
 def pulmonary_trunk(patient: Patient, ratio: float) -> tuple[Points, float]:
-    """Return (axis, radius) of the trunk, from the outflow to where the left artery begins."""
+    """Return (axis, radius) of the trunk, from the outflow tract to the left pulmonary artery."""
     outflow = heart(patient, ratio)[2]
     x, y, _ = outflow.centre
     end = central_artery(patient, LEFT)[0][0]
@@ -89,7 +89,7 @@ def pulmonary_trunk(patient: Patient, ratio: float) -> tuple[Points, float]:
 
 
 def esophagus(patient: Patient) -> Points:
-    """Return its axis ``(n, 3)`` from the neck, behind the trachea, to the stomach's cardia."""
+    """Return the axis ``(n, 3)`` from the neck, behind the trachea, to the gastric cardia."""
     h = patient.height_mm
     floor = dome(patient, LEFT).top(0.42 * patient.width_mm)
     return np.array([
@@ -99,13 +99,13 @@ def esophagus(patient: Patient) -> Points:
 
 
 ESOPHAGUS_MM = 7.0
-"""Its radius."""
+"""Radius of the esophagus."""
 
 
 def liver(patient: Patient) -> list[Ellipsoid]:
-    """Return its (right, left) lobe, of which the liver is what lies below the diaphragm.
+    """Return the (right, left) lobe; only the part below the diaphragm belongs to the liver.
 
-    The right lobe reaches some 16 cm down from the dome along the lateral wall; the left one ends
+    The right lobe extends about 16 cm down from the dome along the lateral wall; the left one ends
     beneath the heart.
     """
     w = patient.width_mm
@@ -116,6 +116,6 @@ def liver(patient: Patient) -> list[Ellipsoid]:
 
 
 def kidney(patient: Patient, side: int) -> Ellipsoid:
-    """Return a kidney, 10 cm long, its middle beside L1 on the left and L2 on the right."""
+    """Return a kidney, 10 cm long, centred beside L1 on the left and L2 on the right."""
     y = (0.95 if side == LEFT else 0.99) * patient.height_mm
     return Ellipsoid((side * 56.0, y, 58), (27, 50, 24), -side * 0.2)

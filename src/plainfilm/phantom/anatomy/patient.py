@@ -1,7 +1,7 @@
-"""Who is on the film: age, sex and build, drawn from distributions.
+"""The patient: age, sex and build, drawn from distributions.
 
-Sizes in mm, of adults. A number with a published value has it and its source beside it; a number
-without one is set by eye, so that the films look right beside real ones.
+Sizes are in mm, for adults. Published values are given with their source; a number without one is
+set by eye, so that the films look right beside real ones.
 """
 
 from dataclasses import dataclass, field, replace
@@ -13,7 +13,7 @@ from plainfilm.phantom.anatomy.variants import PROMINENT, Variants, draw_variant
 
 @dataclass(frozen=True)
 class Patient:
-    """One person's thorax, healthy."""
+    """One person's healthy thorax."""
 
     age: int
     sex: str
@@ -21,17 +21,17 @@ class Patient:
     habitus: float
     """Thickness of fat and muscle: 0 for a slim, 1 for a heavy person."""
     width_mm: float
-    """Half of the greatest inner width of the rib cage."""
+    """Half of the rib cage's greatest inner width."""
     height_mm: float
-    """From the lung apex to the costophrenic angle."""
+    """Distance from the lung apex to the costophrenic angle."""
     depth_mm: float
     """Half of the rib cage's inner depth."""
     dome_mm: tuple[float, float]
     """Height of the (right, left) diaphragm dome above its costophrenic angle."""
     lift_mm: tuple[float, float]
-    """How much higher than the left the (right, left) costophrenic angle lies."""
+    """Height of the (right, left) costophrenic angle above the left one."""
     cardiothoracic_ratio: float
-    """Of the healthy heart, before the beam magnifies it."""
+    """Cardiothoracic ratio of the healthy heart, before magnification by the beam."""
     mediastinum_mm: float
     """Half-width of the upper mediastinum."""
     knob_mm: float
@@ -39,21 +39,21 @@ class Patient:
     vessels: float
     """Calibre of the pulmonary vessels, 1 on average."""
     bone: float
-    """Mineral content, falls with age."""
+    """Mineral content, which decreases with age."""
     anatomy_seed: int
-    """Seeds small variation: vessel tree, rib angles, bowel gas."""
+    """Random seed of small variations: vessel tree, rib angles, bowel gas."""
     shift_mm: float = 0.0
-    """How far heart and mediastinum lie towards the patient's left of their place."""
+    """Displacement of heart and mediastinum towards the patient's left."""
     cobb_deg: float = 0.0
-    """Cobb angle of the spine's bend, above 0 where it is convex to the patient's left."""
+    """Cobb angle of the spine's bend, positive if convex to the patient's left."""
 
     scapula_mm: float = 8.0
-    """How far outside of the rib cage the scapulae lie; with the arms down they cover lung."""
+    """Distance of the scapulae outside the rib cage; with the arms down they cover lung."""
     variants: Variants = field(default_factory=Variants)
 
     @property
     def lung_height_mm(self) -> float:
-        """From the right lung's apex to the top of its diaphragm."""
+        """Distance from the right lung's apex to the top of its diaphragm."""
         return self.height_mm - self.lift_mm[0] - self.dome_mm[0]
 
     @property
@@ -65,27 +65,27 @@ class Patient:
 FEMALE = 0.48
 """Share of women."""
 AGE, AGE_SPREAD = 56, 18
-"""Mean and standard deviation of age in years, cut at 18 and 94; set by eye."""
+"""Mean and standard deviation of age in years, clipped to 18 to 94; set by eye."""
 
 
 LARGEST_RATIO = 0.497
-"""Of a healthy heart, before the beam magnifies it: a large heart begins where healthy ones end."""
+"""Largest ratio of a healthy heart before magnification, where the range of large hearts begins."""
 
 
 def clamp(value: float, low: float, high: float) -> float:
-    """Return ``value``, or the nearer end of what is allowed; numpy's clip is slow on numbers."""
+    """Return ``value`` clipped to [``low``, ``high``]; numpy's clip is slow on single numbers."""
     return float(min(max(value, low), high))
 
 
 def _healthy(value: float, low: float, high: float) -> float:
-    """Return ``value``, folded back at the ends of what is healthy, where clipping would heap up
-    what lies beyond."""
+    """Return ``value``, reflected at the ends of the healthy range; clipping would pile up values
+    there."""
     value = 2 * high - value if value > high else 2 * low - value if value < low else value
     return clamp(value, low, high)
 
 
 def draw_patient(rng: np.random.Generator) -> Patient:
-    """Draw a healthy person. What is published, and what is drawn (means):
+    """Draw a healthy person at random. Published values, and the means used here:
 
     - transverse chest diameter of men 27.8 to 29.6 cm, of women 25.1 to 27.1 cm by age (Obikili and
       Okoye, West Afr J Med 2006, 25:186; 303 adults): 28.4 and 26.0;
@@ -93,10 +93,10 @@ def draw_patient(rng: np.random.Generator) -> Patient:
       knob below): .45 here, s.d. .025, growing slightly with age;
     - height of the right dome 51 mm, s.d. 11 (Alghamdi et al., Int J Biomed 2021, 11:206;
       45 adults): 62 here, since a paraboloid of 51 looks flat beside real films;
-    - right above left hemidiaphragm by 9 to 22 mm (Mishra et al., EJBPS, 72 adults), by 12 to 15
-      (526 adults, West Afr J Med 2007): 12 here, s.d. 4;
+    - right hemidiaphragm above the left by 9 to 22 mm (Mishra et al., EJBPS, 72 adults), by 12 to
+      15 (526 adults, West Afr J Med 2007): 12 here, s.d. 4;
     - apex to dome 21.5 (women) to 22.9 cm (men) on the right (same 526 adults): shorter here,
-      about 18 cm, since films of patients are less well inspired;
+      about 18 cm, since patients inspire less deeply;
     - aortic knob 19.5 mm + .2 mm a year, 28 mm on average (the same 113 adults of Sudan; 30 mm in
       Magera et al., Uganda 2020): a diameter of 26 mm at 40 years, .18 mm a year here;
     - width of the mediastinum 63 mm (Gleeson et al., Emerg Med J 2001, 18:183): 56 at the vessels,
@@ -133,13 +133,13 @@ def draw_patient(rng: np.random.Generator) -> Patient:
 
 
 BEDSIDE_BREATH, BREATH_SPREAD, ARMS_DOWN_MM = -0.8, 0.5, -14.0
-"""How much shallower the sick breathe, how much a breath varies from film to film (in standard
-deviations of that of different people), and where the scapulae lie beside a bed; set by eye."""
+"""Shift of the depth of inspiration in bedside patients and its variation from film to film (both
+in standard deviations between people), and the scapulae's position in bedside films; set by eye."""
 
 
 def breathe(patient: Patient, amount: float) -> Patient:
-    """Return a patient who has breathed in by ``amount`` more: 1 is a standard deviation of that
-    of different people. The lungs are taller, the domes flatter and the heart narrower."""
+    """Return a patient who has inspired more deeply by ``amount`` standard deviations between
+    people. The lungs become taller, the domes flatter and the heart narrower."""
     dome = [clamp(value - 4 * amount, 40, 92) for value in patient.dome_mm]
     ratio = patient.cardiothoracic_ratio - 0.006 * amount
     return replace(

@@ -1,7 +1,7 @@
 """Ribs, clavicles, scapulae, spine and arms, as tubes and ellipsoids.
 
-Weights are attenuation above that of soft tissue, 1/mm: bone's shell and core differ, so that a
-rib shows its two cortical lines.
+Weights are attenuation above that of soft tissue, in 1/mm. Cortical shell and core differ, so that
+a rib shows its two cortical lines.
 """
 
 import math
@@ -21,19 +21,19 @@ RIB_DEPTH_MM = 3.8
 def rib_curve(patient: Patient, side: int, number: int) -> npt.NDArray[np.float64]:
     """Return the axis of rib ``number`` (1–12) from the spine to its anterior end, ``(26, 3)``.
 
-    The rib runs on the outside of the pleural cavity and falls from back to front.
+    The rib follows the outside of the pleural cavity and descends from back to front.
     """
     curve: npt.NDArray[np.float64] = _rib_curves(patient, side)[number - 1].copy()
     return curve
 
 
-@lru_cache(maxsize=8)  # a study asks for each rib of its patient several times
+@lru_cache(maxsize=8)  # each rib of a patient is needed several times in a study
 def _rib_curves(patient: Patient, side: int, steps: int = 26) -> npt.NDArray[np.float64]:
     """Return the axes of one side's ribs, ``(12, steps, 3)``."""
     h = patient.height_mm
     number = np.arange(1, 13)[:, None]
     reach = np.interp(number, [1, 2, 6, 9, 10, 11, 12], [2.5, 2.55, 2.5, 2.2, 2.0, 1.5, 1.1])
-    # of the bone: cartilage goes on; 11 and 12 float
+    # length of the bone, which cartilage continues; ribs 11 and 12 float
     angle = np.linspace(0.16, reach[:, 0], steps, axis=1)
     jitter = np.random.default_rng([patient.anatomy_seed, 7]).normal(0, 1, 4)
     start = (-0.030 + 0.0790 * (number - 1)) * h + 1.5 * jitter[0]
@@ -43,7 +43,7 @@ def _rib_curves(patient: Patient, side: int, steps: int = 26) -> npt.NDArray[np.
     y -= 0.012 * h * np.sin(np.clip(angle / 1.2, 0, 1) * np.pi)
     shape = cavity(patient, side)
     bend, slope = spine_bend(patient, start)
-    behind = np.square(np.cos(angle / 2))  # near the spine a rib goes with its vertebra
+    behind = np.square(np.cos(angle / 2))  # near the spine a rib moves with its vertebra
     y -= 0.9 * slope * side * patient.width_mm * np.sin(angle) * behind
     # at the top the ribs close around the apex, below the base they follow the last full section
     level = np.clip(y, 0.045 * h, 0.86 * h)
@@ -60,14 +60,14 @@ def rib_height_mm(number: int) -> float:
 
 
 CARTILAGE_MM = 4.5
-"""Radius of a rib's cartilage."""
+"""Radius of the costal cartilages."""
 
 
 def cartilages(patient: Patient, side: int) -> list[npt.NDArray[np.float64]]:
-    """Return the axes of the first ten ribs' cartilages, from the bone's end inwards.
+    """Return the axes of the first ten costal cartilages, from the bone's end inwards.
 
-    Seven reach the breast bone, the lower of them by rising; each of the others ends at the one
-    above it. They calcify with age, in patches, and show only then.
+    Seven reach the sternum, the lower ones ascending; each of the others ends at the one above it.
+    They are visible only once they calcify, in patches, with age.
     """
     x, y, z = sternum(patient).centre
     half = sternum(patient).radii[1]
@@ -94,7 +94,7 @@ def clavicle_curve(patient: Patient, side: int) -> npt.NDArray[np.float64]:
 
 
 def shoulder(patient: Patient, side: int) -> list[tuple[npt.NDArray[np.float64], float]]:
-    """Return the scapula's borders and spine, then the arm's bone, as (curve, radius)."""
+    """Return the scapula's borders and spine, then the humerus, as (curve, radius)."""
     w = patient.width_mm
     out = w + patient.scapula_mm
     medial = [(out - 30, 38, 70), (out - 20, 80, 82), (out - 4, 135, 84), (out + 4, 152, 80)]
@@ -126,19 +126,19 @@ def vertebra(patient: Patient, level: int) -> tuple[Ellipsoid, list[Ellipsoid]]:
 
 
 LEVELS = range(-4, 17)
-"""The vertebrae that are drawn: C4 to L5. No film reaches above."""
+"""Levels of the simulated vertebrae, C4 to L5; no film extends above."""
 
 
 @lru_cache(maxsize=4)
 def _spine(patient: Patient) -> list[tuple[float, float, float]]:
-    """Return height, bend and slope of the spine at each of :data:`LEVELS`."""
+    """Return height, lateral displacement and slope of the spine at each of :data:`LEVELS`."""
     y = -0.05 * patient.height_mm + 0.0805 * patient.height_mm * np.array(LEVELS)
     bend, slope = spine_bend(patient, y)
     return list(zip(y.tolist(), bend.tolist(), slope.tolist(), strict=True))
 
 
 def sternum(patient: Patient) -> Ellipsoid:
-    """Return the breast bone."""
+    """Return the sternum."""
     h = patient.height_mm
     return Ellipsoid((0, 0.20 * h + 36, -0.92 * patient.depth_mm), (17, 0.3 * h, 5))
 

@@ -1,9 +1,9 @@
 """Analytic solids and the exact length that each ray travels through them.
 
-Coordinates are millimetres: x towards the patient's left (the picture's right), y towards the feet
-(0 at the lung apex), z towards the back. Rays run along z. Divergence of the beam enters as the
-magnification of each solid's (for tubes: each vertex's) own depth, so that every path length keeps
-a closed form: a quadratic per ray and solid, as in Siddon's and every ellipsoid phantom's.
+Coordinates are in mm: x towards the patient's left (the picture's right), y towards the feet (0 at
+the lung apex), z towards the back. Rays run along z. The beam's divergence enters as the
+magnification at each solid's (for tubes: each vertex's) own depth, so that every path length has a
+closed form: a quadratic per ray and solid, as in other ellipsoid phantoms.
 """
 
 import math
@@ -26,12 +26,12 @@ class Grid:
     """The detector: pixel centres in mm in the plane z = 0."""
 
     x: Array
-    """``(1, size)``"""
+    """Columns, ``(1, size)``."""
     y: Array
-    """``(size, 1)``"""
+    """Rows, ``(size, 1)``."""
     spacing_mm: float
     turned: "Camera | None" = None
-    """Where ellipsoids are given in the patient's own place: what turns and magnifies them."""
+    """If ellipsoids are given in the patient's coordinates: the camera that projects them."""
 
     @classmethod
     def square(cls, size: int, field_mm: float, left_mm: float, top_mm: float) -> "Grid":
@@ -56,23 +56,23 @@ class Grid:
 
     @cached_property
     def _lists(self) -> tuple[list[float], list[float]]:
-        """Both axes as plain numbers, in which hundreds of solids look for their place."""
+        """Both axes as lists of numbers, which are faster to search for hundreds of solids."""
         return self.x[0].tolist(), self.y[:, 0].tolist()
 
     def unmagnified(self, scale: float, centre_y: float) -> "Grid":
-        """Return where these pixels lie on a solid that is magnified by ``scale`` about (0, y)."""
+        """Return the pixels' coordinates on a solid magnified by ``scale`` about (0, y)."""
         factor, y = np.float32(1 / scale), np.float32(centre_y)
         return Grid(self.x * factor, (self.y - y) * factor + y, self.spacing_mm / scale)
 
 
 @dataclass(frozen=True)
 class Camera:
-    """Where the source and the detector stand, and how the patient is turned.
+    """Position of source and detector, and rotation of the patient.
 
     ``source_mm`` is the distance from source to detector; the detector lies ``gap_mm`` beyond the
-    plane z = 0, in front of the patient for a PA film and behind for an AP film. A patient turned
-    by −90° stands with the left side against the detector: a lateral film, on which depth runs
-    along −x and the film's own x along z.
+    plane z = 0, in front of the patient for a PA film and behind for an AP film. A patient rotated
+    by −90° has the left side against the detector: a lateral film, on which depth runs along −x and
+    the film's x along z.
     """
 
     anterior_detector: bool
@@ -92,7 +92,7 @@ class Camera:
         return (self.source_mm - self.gap_mm) / (self.source_mm - distance)
 
     def project(self, points: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Return points ``(..., 3)`` turned with the patient and scaled by their magnification."""
+        """Return points ``(..., 3)`` rotated with the patient and scaled by their magnification."""
         points = np.asarray(points, dtype=np.float64)
         x, y, z = points[..., 0], points[..., 1], points[..., 2]
         cos, sin = math.cos(self.rotation_rad), math.sin(self.rotation_rad)
@@ -106,15 +106,15 @@ class Camera:
 
 
 STRAIGHT = Camera(anterior_detector=True, source_mm=1e9, gap_mm=0, rotation_rad=0, centre_y=0)
-"""Neither turns nor magnifies: solids in the patient's own place."""
+"""A camera without rotation or magnification, for solids in the patient's coordinates."""
 
 
 @dataclass(frozen=True)
 class Ellipsoid:
     """An ellipsoid with semi-axes in mm, tilted by ``tilt`` radians in the film's plane.
 
-    ``lean`` is how fast the middle of its chords deepens along x and y; it makes any ellipsoid,
-    seen from anywhere, one of this form.
+    ``lean`` is the slope of its chords' midpoints in depth along x and y; with it any ellipsoid in
+    any projection has this form.
     """
 
     centre: tuple[float, float, float]
@@ -123,10 +123,10 @@ class Ellipsoid:
     lean: tuple[float, float] = (0.0, 0.0)
 
     def seen_by(self, camera: Camera) -> "Ellipsoid":
-        """Return the ellipsoid as the camera turns, magnifies and displaces it.
+        """Return the ellipsoid rotated, magnified and displaced by the camera.
 
-        With Q its quadratic form in the camera's axes, a ray meets it where the form's Schur
-        complement in z is below 1; that complement is the ellipse of the shadow.
+        With Q its quadratic form in the camera's axes, a ray hits it where the Schur complement of
+        Q in z is below 1; that complement is the ellipse of the shadow.
         """
         cos, sin = math.cos(camera.rotation_rad), math.sin(camera.rotation_rad)
         x, y, z = self.centre
@@ -137,7 +137,7 @@ class Ellipsoid:
         if camera.rotation_rad == 0:
             lean = (self.lean[0] / scale, self.lean[1] / scale)
             return Ellipsoid(place, (a * scale, b * scale, c), self.tilt, lean)
-        # Q is the sum of squares of three linear forms, one for each axis; each is turned
+        # Q is the sum of squares of three linear forms, one for each axis; each is rotated
         along, up = math.cos(self.tilt), math.sin(self.tilt)
         first_axis, second_axis = (along / a, up / a, 0.0), (-up / b, along / b, 0.0)
         third_axis = -self.lean[0] / c, -self.lean[1] / c, 1 / c
@@ -161,18 +161,18 @@ class Ellipsoid:
 
     @property
     def half_width(self) -> float:
-        """Half of its extent along x."""
+        """Half of the ellipsoid's extent along x."""
         a, b, _ = self.radii
         return math.hypot(a * math.cos(self.tilt), b * math.sin(self.tilt))
 
     @property
     def half_height(self) -> float:
-        """Half of its extent along y."""
+        """Half of the ellipsoid's extent along y."""
         a, b, _ = self.radii
         return math.hypot(a * math.sin(self.tilt), b * math.cos(self.tilt))
 
     def box(self, grid: Grid) -> tuple[slice, slice]:
-        """Return the slices (rows, columns) that hold its shadow."""
+        """Return the slices (rows, columns) that contain the shadow."""
         x, y, _ = self.centre
         w, h = self.half_width, self.half_height
         return grid.box(x - w, x + w, y - h, y + h)
@@ -186,7 +186,7 @@ class Ellipsoid:
         return np.maximum(1 - u * u - v * v, 0, dtype=np.float32)
 
     def interval(self, grid: Grid, box: tuple[slice, slice]) -> Interval:
-        """Return where the rays in ``box`` enter and leave it."""
+        """Return the depths at which the rays in ``box`` enter and leave the ellipsoid."""
         half = np.float32(self.radii[2]) * np.sqrt(self.inside(grid, box))
         middle: Array = np.full((1, 1), self.centre[2], np.float32)
         if any(self.lean):
@@ -195,7 +195,7 @@ class Ellipsoid:
         return middle - half, middle + half
 
     def spread(self, grid: Grid) -> Interval:
-        """Return its interval over the whole grid, empty where rays miss it."""
+        """Return the ellipsoid's interval over the whole grid, empty where rays miss it."""
         near, far = np.zeros(grid.shape, np.float32), np.zeros(grid.shape, np.float32)
         box = self.box(grid)
         near[box], far[box] = self.interval(grid, box)
@@ -204,13 +204,13 @@ class Ellipsoid:
     def add(self, path: Array, grid: Grid, weight: float, soft: bool = False) -> None:
         """Add ``weight`` times the path length to ``path``, in place.
 
-        A soft ellipsoid's density falls off as 1 − r², whose line integral is
-        (4/3) c (1 − q)^(3/2); a hard one's chord is 2 c (1 − q)^(1/2).
+        A soft ellipsoid's density decreases as 1 − r², whose line integral is
+        (4/3) c (1 − q)^(3/2); the chord of a hard one is 2 c (1 − q)^(1/2).
         """
         seen = self if grid.turned is None else self.seen_by(grid.turned)
         rows, columns = box = seen.box(grid)
         if rows.start == rows.stop or columns.start == columns.stop:
-            return  # it lies off the film
+            return  # outside the film
         inside = seen.inside(grid, box)
         root = np.sqrt(inside)
         if soft:
@@ -226,16 +226,16 @@ def length(interval: Interval) -> Array:
 
 
 def length_without(interval: Interval, holes: list[Interval]) -> Array:
-    """Return the length of ``interval`` outside the union of ``holes``, exactly.
+    """Return the exact length of ``interval`` outside the union of ``holes``.
 
-    The holes are visited by the depth where they begin; time grows with their number, not with
-    the number of ways in which they may overlap.
+    The holes are visited in the order of their entry depths; time grows linearly with their number,
+    not with the number of possible overlaps.
     """
     near, far = interval
     if not holes:
         return length(interval)
     ordered = [(np.broadcast_to(start, near.shape), np.maximum(start, end)) for start, end in holes]
-    for last in range(len(ordered) - 1, 0, -1):  # few holes: faster than sorting along an axis
+    for last in range(len(ordered) - 1, 0, -1):  # for few, faster than np.sort
         for place in range(last):
             (start, end), (other, its_end) = ordered[place], ordered[place + 1]
             swap = start > other
@@ -250,7 +250,7 @@ def length_without(interval: Interval, holes: list[Interval]) -> Array:
 
 
 def hull(intervals: list[Interval]) -> Interval:
-    """Return from the nearest entry to the farthest exit; for solids that overlap in depth."""
+    """Return the interval from the nearest entry to the farthest exit of overlapping solids."""
     near, far = intervals[0]
     for start, end in intervals[1:]:
         hit, held = end > start, far > near
@@ -270,13 +270,13 @@ def round_corners(points: npt.ArrayLike) -> npt.NDArray[np.float64]:
 
 
 def norms(vectors: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-    """Return the lengths of vectors ``(n, 3)``; for the few of a tube numpy's own takes longer."""
+    """Return the lengths of vectors ``(n, 3)``; faster than numpy's function for few vectors."""
     result: npt.NDArray[np.floating] = np.sqrt(np.add.reduce(vectors * vectors, axis=1))
     return result
 
 
 def crossed(a: npt.NDArray[np.floating], b: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-    """Return the vector products of vectors ``(n, 3)``; numpy's own takes longer on few."""
+    """Return the cross products of vectors ``(n, 3)``; faster than numpy's for few vectors."""
     result = np.empty_like(a)
     for axis, (i, j) in enumerate(((1, 2), (2, 0), (0, 1))):
         np.subtract(a[:, i] * b[:, j], a[:, j] * b[:, i], out=result[:, axis])
@@ -285,20 +285,20 @@ def crossed(a: npt.NDArray[np.floating], b: npt.NDArray[np.floating]) -> npt.NDA
 
 @dataclass
 class Tubes:
-    """Tubes of elliptic section along polylines, all projected in one vectorised pass.
+    """Tubes of elliptic cross-section along polylines, all projected in one vectorised pass.
 
-    A polyline's segments are cut by the planes that halve the angle between neighbours, so that
-    their chords add up to the tube's own without gap or overlap. A tube thinner than a pixel is
-    widened to it and thinned out in proportion, which keeps its mass.
+    A polyline's segments are cut by the planes that bisect the angle between neighbours, so that
+    their chords add up to the tube's without gap or overlap. A tube thinner than a pixel is widened
+    to a pixel and its attenuation reduced in proportion, which keeps its mass.
     """
 
     camera: Camera
     _points: list[npt.NDArray[np.float64]] = field(default_factory=list)
-    """Of each tube, ``(n, 3)``, as they lie in the patient."""
+    """Points of each tube, ``(n, 3)``, in the patient's coordinates."""
     _starts: list[npt.NDArray[np.int64]] = field(default_factory=list)
-    """Of each tube, the points at which a segment begins that ends at the next one."""
+    """For each tube, the indices of points that start a segment ending at the next point."""
     _sizes: list[npt.NDArray[np.float64]] = field(default_factory=list)
-    """Of each tube, ``(segments, 3)``: half-axes and attenuation."""
+    """For each tube, ``(segments, 3)``: half-axes and attenuation."""
 
     def add(
         self,
@@ -310,7 +310,7 @@ class Tubes:
         """Add the tube along ``points`` ``(n, 3)``.
 
         ``height`` is the half-axis in the film's plane and ``depth`` the one across it (equal by
-        default), ``weight`` the attenuation in 1/mm: numbers or one per segment.
+        default), ``weight`` the attenuation in 1/mm: a number each, or one per segment.
         """
         curve = np.asarray(points, dtype=np.float64)
         self._add(curve, np.arange(len(curve) - 1), height, weight, depth)
@@ -323,7 +323,7 @@ class Tubes:
         weight: npt.ArrayLike,
         depth: npt.ArrayLike | None = None,
     ) -> None:
-        """Add single segments ``(n, 3)`` to ``(n, 3)``, cut off at right angles."""
+        """Add single segments from ``(n, 3)`` to ``(n, 3)``, with perpendicular ends."""
         points = np.stack([start, end], axis=1).reshape(-1, 3)
         self._add(points, np.arange(0, len(points), 2), height, weight, depth)
 
@@ -343,7 +343,7 @@ class Tubes:
         self._sizes.append(sizes)
 
     def _table(self) -> Array:
-        """Return a row for each segment: start, end, direction, the normals of its two end planes,
+        """Return one row per segment: start, end, direction, the normals of its two end planes,
         half-axes, attenuation. All tubes are projected at once."""
         before = np.cumsum([0, *map(len, self._points[:-1])])
         starts = np.concatenate([at + own for at, own in zip(before, self._starts, strict=True)])
@@ -352,7 +352,7 @@ class Tubes:
         start, end = points[starts], points[starts + 1]
         along = end - start
         along /= norms(along)[:, None] + 1e-9
-        # a plane between two segments halves the angle between them
+        # the plane between two segments bisects the angle between them
         joined = np.flatnonzero(np.diff(starts) == 1)
         first, last = along.copy(), along.copy()
         first[joined + 1] += along[joined]
@@ -389,14 +389,14 @@ class Tubes:
 def _pixels_near(
     table: Array, axes: tuple[Array, Array], grid: Grid
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return every (row, column, segment) whose boxes meet; ``table`` is widened, in place."""
+    """Return every (row, column, segment) whose boxes overlap; widens ``table`` in place."""
     least = np.float32(0.7 * grid.spacing_mm)
     wide = np.maximum(table[:, 15:17], least)
     table[:, 17] *= table[:, 15] * table[:, 16] / (wide[:, 0] * wide[:, 1])
     table[:, 15:17] = wide
     across, third = axes
     along = table[:, 6:9]
-    # a section reaches as far as its half-axes; a tilted end plane adds to that along the tube
+    # a section extends by its half-axes; a tilted end plane adds to that along the tube
     section = np.abs(across) * wide[:, :1] + np.abs(third) * wide[:, 1:]
     radius = np.hypot(wide[:, 0], wide[:, 1])
     tilt = np.maximum(_tangent(along, table[:, 9:12]), _tangent(along, table[:, 12:15]))
@@ -424,17 +424,17 @@ def _pixels_near(
 
 
 def _axes(table: Array) -> tuple[Array, Array]:
-    """Return the unit axes of each segment's section: in the film's plane, and across both."""
+    """Return the unit axes of each segment's cross-section: in the film's plane, and the other."""
     along = table[:, 6:9]
     across = np.stack([-along[:, 1], along[:, 0], np.zeros(len(table), np.float32)], 1)
     norm = norms(across)[:, None]
-    upright = np.array([[0, 1, 0]], np.float32)  # for a segment along the ray
+    upright = np.array([[0, 1, 0]], np.float32)  # for segments parallel to the ray
     across = np.where(norm > 1e-4, across / np.maximum(norm, 1e-6), upright)
     return across, crossed(along, across).astype(np.float32)
 
 
 def _tangent(along: Array, normal: Array) -> Array:
-    """Return the tangent of the angle between a segment and the normal of its end plane."""
+    """Return the tangent of the angle between each segment and the normal of its end plane."""
     cosine = (along * normal).sum(axis=1) / norms(normal)
     cosine = np.minimum(np.maximum(cosine, np.float32(0.05)), 1)
     result: Array = np.sqrt(1 - cosine * cosine) / cosine
@@ -449,7 +449,7 @@ def _chords(
     column: npt.NDArray[np.int64],
     segment: npt.NDArray[np.int64],
 ) -> tuple[npt.NDArray[np.int64], Array, npt.NDArray[np.int64]]:
-    """Return (pixel, weight × length of its ray inside the segment, segment) where they meet.
+    """Return (pixel, weight × chord length, segment) for rays that hit a segment.
 
     A segment is tube ∩ half-space ∩ half-space. With alpha and beta the ray's coordinates across
     the tube in units of its half-axes, (beta + kappa z)² ≤ 1 − alpha² bounds z; so does each plane.
@@ -460,7 +460,7 @@ def _chords(
     b = (third / table[:, 16:17]).astype(np.float32)
 
     def form(vector: Array, at: Array) -> Array:
-        """Return rows (x, y, constant) of the linear form vector · (point − at) at start's z."""
+        """Return (x, y, constant) of the linear form vector · (point − at) at the start's z."""
         constant = -(vector * at).sum(axis=1) + vector[:, 2] * start[:, 2]
         return np.stack([vector[:, 0], vector[:, 1], constant])
 

@@ -1,7 +1,7 @@
 """The soft anatomy: trunk, pleural cavities, lungs, diaphragm, heart, great vessels, as solids.
 
-Lungs are what is left of the two pleural cavities when heart, mediastinum, spine and diaphragm are
-taken out; what lies between a cavity and its lung is pleural: fluid, air or thickening.
+The lungs are the two pleural cavities without heart, mediastinum, spine and diaphragm; the space
+between a cavity and its lung is pleural: fluid, air or thickening.
 """
 
 from dataclasses import dataclass, replace
@@ -17,11 +17,11 @@ RIGHT, LEFT = -1, 1
 """The sign of x on each side: the patient's left lies at positive x, the picture's right."""
 SIDE_NAMES = {RIGHT: "right", LEFT: "left"}
 SPINE_WIDTH_MM = 21
-"""Half the width that the spine and what lies beside it take from the lungs."""
+"""Half the width that the spine and adjacent tissue take from the lungs."""
 
 
 CAVITY_POWERS = (3, 2)
-"""Of the cavities' sections: broader at the side than an ellipse."""
+"""Powers of the cavities' superellipses, which are broader at the side than an ellipse."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,11 @@ class Cavity:
     """One pleural cavity, or the lung inside it: ellipses stacked along y.
 
     The section at height y is a superellipse about ``centre(y)`` that reaches the chest wall
-    laterally; medially it ends at the midline, and the mediastinum cuts it. ``fluid_top`` is the
-    height of a meniscus (as a part of the cavity's own height) above which the lung is not
-    displaced; ``rim_mm`` the width of a pneumothorax, of which the part ``rim_below`` reaches the
-    base, and which in the ``supine`` gathers there; ``cap_mm`` and ``rind_mm`` those of apical and
-    lateral pleural thickening.
-    ``midline`` is the x that parts it from its neighbour.
+    laterally and the midline medially, where the mediastinum cuts it. ``fluid_top`` is the height
+    of a meniscus (as a fraction of the cavity's height) above which the lung is not displaced;
+    ``rim_mm`` the width of a pneumothorax, of which the fraction ``rim_below`` reaches the base,
+    and which collects there in ``supine`` patients; ``cap_mm`` and ``rind_mm`` the thickness of
+    apical and lateral pleural thickening. ``midline`` is the x that separates the two cavities.
     """
 
     side: int
@@ -68,7 +67,7 @@ class Cavity:
         return centre, half_width, half_depth, 16 * (1 - np.minimum(t, 1))
 
     def _gap(self, t: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-        """Return the width of the pleural space, mm: a meniscus climbs as a parabola."""
+        """Return the width of the pleural space, mm; a meniscus rises as a parabola."""
         gap = np.zeros_like(t)
         if self.fluid_top is not None:
             gap = gap + 4.5 * np.square(np.maximum((t - self.fluid_top) * self.height / 26, 0))
@@ -82,16 +81,16 @@ class Cavity:
         return gap
 
     def scale(self, camera: Camera) -> float:
-        """Return the magnification of cavity, lung and diaphragm: that of the cavity's middle."""
+        """Return the magnification of cavity, lung and diaphragm, at the cavity's middle."""
         middle = (self.side * 0.5 * self.width, 0.5 * self.height, 8.0)
         return float(camera.magnification(camera.project(middle)[2]))
 
     def own_grid(self, grid: Grid, camera: Camera) -> Grid:
-        """Return where the film's pixels lie on it, without its magnification."""
+        """Return the film's pixels in the cavity's coordinates, without magnification."""
         return grid.unmagnified(self.scale(camera), camera.centre_y)
 
     def window(self, grid: Grid, camera: Camera) -> tuple[slice, slice]:
-        """Return the slices (rows, columns) of the film that hold cavity and recess."""
+        """Return the slices (rows, columns) of the film that contain cavity and recess."""
         lateral = self.side * (self.width + 2)
         x = np.array([self.midline, self.midline, lateral, lateral])
         z = np.array([-1.0, 1.0, -1.0, 1.0]) * (self.depth + 16)
@@ -100,7 +99,7 @@ class Cavity:
         return own.box(turned.min(), turned.max(), self.top - 5, self.top + 1.1 * self.height)
 
     def interval(self, grid: Grid, camera: Camera) -> Interval:
-        """Return where each ray enters and leaves the cavity."""
+        """Return the depths at which each ray enters and leaves the cavity."""
         own = self.own_grid(grid, camera)
         centre, *rest = self.section(own.y.astype(np.float64))
         half_width, half_depth, middle = rest
@@ -110,7 +109,7 @@ class Cavity:
         )
 
     def outermost(self, camera: Camera) -> float:
-        """Return the film's x, mm, where its lateral wall stands out farthest."""
+        """Return the film's x, mm, of the most lateral point of the cavity's wall."""
         y = self.top + np.linspace(0, 1, 101) * self.height
         centre, half_width, half_depth, middle = self.section(y)
         section = Section(self.side * centre, middle, half_width, half_depth)
@@ -120,7 +119,7 @@ class Cavity:
         return float(wall[np.argmax(self.side * wall)] * self.scale(camera))
 
     def holds(self, points: npt.NDArray[np.float64], margin: float = 0.0) -> npt.NDArray[np.bool_]:
-        """Return for points ``(n, 3)`` whether they lie inside, ``margin`` mm from the wall."""
+        """Return which points ``(n, 3)`` lie inside, at least ``margin`` mm from the wall."""
         centre, half_width, half_depth, middle = self.section(points[:, 1])
         u = (self.side * points[:, 0] - centre) / np.maximum(half_width - margin, 1e-3)
         v = (points[:, 2] - middle) / np.maximum(half_depth - margin, 1e-3)
@@ -138,16 +137,16 @@ class Dome:
     x: float
     half_width: float
     base: float
-    """Height y of its rim, the costophrenic angle."""
+    """Height y of the dome's rim, the costophrenic angle."""
     rise: float
     z: float
     half_depth: float
     midline: float = 0.0
 
     def interval(self, own: Grid, camera: Camera) -> Interval:
-        """Return where each ray enters and leaves what lies below the diaphragm.
+        """Return the depths at which each ray enters and leaves the region below the diaphragm.
 
-        ``own`` is where the film's pixels lie on this side's cavity.
+        ``own`` holds the film's pixels in the coordinates of this side's cavity.
         """
         radius = np.sqrt(np.maximum(1 + np.minimum((own.y - self.base) / self.rise, 0), 0))
         place = np.full_like(radius, self.side * self.x), np.full_like(radius, self.z)
@@ -156,7 +155,7 @@ class Dome:
         return on_side(self.side, self.midline, chords, own.x, camera)
 
     def holds(self, points: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-        """Return for points ``(n, 3)`` whether they lie below the diaphragm."""
+        """Return which of the points ``(n, 3)`` lie below the diaphragm."""
         dx = (self.side * points[:, 0] - self.x) / self.half_width
         dy = np.minimum((points[:, 1] - self.base) / self.rise, 0)
         dz = (points[:, 2] - self.z) / self.half_depth
@@ -183,7 +182,7 @@ def cavity(patient: Patient, side: int) -> Cavity:
 
 
 def dome(patient: Patient, side: int, raised_mm: float = 0.0) -> Dome:
-    """Return a patient's diaphragm on ``side``, raised where volume is lost."""
+    """Return a patient's hemidiaphragm on ``side``, raised by volume loss."""
     index = 0 if side == RIGHT else 1
     return Dome(
         side=side,
@@ -198,14 +197,14 @@ def dome(patient: Patient, side: int, raised_mm: float = 0.0) -> Dome:
 
 
 def _midline(patient: Patient) -> float:
-    """Return what parts the pleural cavities: it goes with the mediastinum, before the spine."""
+    """Return the x between the pleural cavities, which moves with the mediastinum."""
     return clamp(patient.shift_mm, -SPINE_WIDTH_MM + 2, SPINE_WIDTH_MM - 2)
 
 
 def gas_and_breasts(patient: Patient) -> tuple[list[Ellipsoid], list[Ellipsoid]]:
     """Return the gas bubbles of stomach (first) and colon, and the (right, left) breast.
 
-    A man's are his pectoral muscles.
+    In men these are the pectoral muscles.
     """
     rng = np.random.default_rng([patient.anatomy_seed, 61])
     h, w = patient.height_mm, patient.width_mm
@@ -235,14 +234,14 @@ def gas_and_breasts(patient: Patient) -> tuple[list[Ellipsoid], list[Ellipsoid]]
 
 
 def heart(patient: Patient, ratio: float) -> list[Ellipsoid]:
-    """Return the heart's ellipsoids in their own place: left ventricle, right atrium, outflow.
+    """Return the heart's ellipsoids in the patient: left ventricle, right atrium, outflow tract.
 
     They are placed so that the heart's width is ``ratio`` × the inner width of the chest.
     """
     width = ratio * 2 * patient.width_mm
     right, left = patient.shift_mm - 0.31 * width, patient.shift_mm + 0.69 * width
     bottom = dome(patient, LEFT).top(0.35 * patient.width_mm) + 16
-    size = width / 125  # the heart's own scale, 1 for a heart of 12.5 cm
+    size = width / 125  # scale of the heart, 1 for a width of 12.5 cm
     ventricle = Ellipsoid(
         (0, 0, -28), (61 * size, 51 * size**0.35, 58 * size**0.6), 0.66 / size**0.9
     )
@@ -257,8 +256,8 @@ def heart(patient: Patient, ratio: float) -> list[Ellipsoid]:
 def great_vessels(patient: Patient, extra_mm: float) -> Column:
     """Return the column of the great vessels, from the neck to the abdomen.
 
-    Below the hila it gives way: what is left before the spine are esophagus and azygos vein, with
-    lung on either side of them.
+    Below the hila it narrows: only esophagus and azygos vein remain in front of the spine, with
+    lung on both sides.
     """
     h, half = patient.height_mm, patient.mediastinum_mm
     shares = (0.10, 0.20, 0.30, 0.40, 0.52, 0.62, 0.72)
@@ -274,7 +273,7 @@ def great_vessels(patient: Patient, extra_mm: float) -> Column:
 
 
 def spine_column(patient: Patient) -> Column:
-    """Return what of the spine and its muscles no lung reaches."""
+    """Return the spine and adjacent muscles, which lung does not reach, as a column."""
     y = np.array([-400.0, *np.linspace(0, 1, 41) * patient.height_mm, 2 * patient.height_mm])
     x, _ = spine_bend(patient, y)
     n = len(y)
@@ -283,7 +282,7 @@ def spine_column(patient: Patient) -> Column:
 
 
 def aortic_knob(patient: Patient, extra_mm: float) -> Ellipsoid:
-    """Return the arch as it stands out to the left, in the patient's own place."""
+    """Return the part of the aortic arch that protrudes to the left, in patient coordinates."""
     return Ellipsoid(
         (23.0 + 0.35 * extra_mm + patient.shift_mm, 0.205 * patient.height_mm, 8.0),
         (patient.knob_mm + 0.5 * extra_mm, patient.knob_mm + 2 + 0.3 * extra_mm, 38.0),
@@ -293,10 +292,10 @@ def aortic_knob(patient: Patient, extra_mm: float) -> Ellipsoid:
 def spine_bend(
     patient: Patient, y: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return how far to the left of the midline the spine lies at heights ``y``, mm, and dx/dy.
+    """Return the spine's displacement to the left of the midline at heights ``y``, mm, and dx/dy.
 
-    The bend is a raised cosine about the middle of the thoracic spine; its Cobb angle is that
-    between its two steepest places.
+    The bend is a raised cosine about the middle of the thoracic spine; the Cobb angle is the angle
+    between its two steepest points.
     """
     span = 0.95 * patient.height_mm
     phase = np.clip((y - 0.52 * patient.height_mm) / (0.5 * span), -1, 1) * np.pi
@@ -341,7 +340,7 @@ def _trunk_section(patient: Patient, grid: Grid, shoulder: float) -> tuple[Array
 def front_skin(
     patient: Patient, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    """Return the depth z of the trunk's front at places (x, y), mm; at its side beyond it."""
+    """Return the depth z of the trunk's front at (x, y), mm; beyond the trunk, that of its side."""
     rows = Grid.square(128, 800.0, 0.0, -250.0)
     shoulder = 1.42 * patient.width_mm + 0.5 * patient.wall_mm
     half_width, half_depth = (

@@ -1,4 +1,4 @@
-"""What tissues take from the beam."""
+"""Attenuation of tissues."""
 
 SOFT, LUNG = 0.0195, 0.0052
 """Attenuation of soft tissue and of inflated lung, 1/mm, at the effective energy of a 110 kV beam

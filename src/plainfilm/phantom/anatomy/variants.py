@@ -1,4 +1,4 @@
-"""Normal variants that look like disease, and how common they are in a patient."""
+"""Normal variants that look like disease, and their prevalence."""
 
 from dataclasses import dataclass
 
@@ -7,24 +7,25 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Variants:
-    """One patient's; none by default. They stay from one film to the next."""
+    """One patient's normal variants; none by default. They are the same in all of the patient's
+    films."""
 
     fat_pads_mm: tuple[float, float] = (0.0, 0.0)
     """Radius of the fat in the (right, left) angle between heart and diaphragm."""
     nipples_mm: float = 0.0
-    """Diameter of nipples that show; 0 where they don't."""
+    """Diameter of visible nipples; 0 if they are not visible."""
     cartilage_mm: float = 0.0
     """Diameter of the bony knobs at the anterior ends of the first ribs."""
     azygos_lobe: bool = False
 
 
 FAT_PADS, NIPPLES, CARTILAGE, AZYGOS_LOBE, PROMINENT = 0.25, 0.10, 0.15, 0.012, 0.12
-"""Shares of patients; of an azygos lobe some 1 % in textbooks, the others set by eye. PROMINENT is
-that of patients whose vessels are wider than others'."""
+"""Shares of patients: about 1 % for an azygos lobe in textbooks, the others set by eye. PROMINENT
+is the share with wide vessels."""
 
 
 def draw_variants(rng: np.random.Generator, habitus: float, age: int) -> Variants:
-    """Draw a patient's variants: fat in the heavy, bony cartilage in the old."""
+    """Draw a patient's variants: fat pads in heavy patients, ossified cartilage in old ones."""
     chances, sizes = rng.random(4), rng.random(4)
     pads = chances[0] < FAT_PADS * 2 * habitus
     knobs = chances[2] < CARTILAGE * np.clip((age - 35) / 25, 0, 2)

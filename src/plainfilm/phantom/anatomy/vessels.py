@@ -16,7 +16,7 @@ GENERATIONS = 7
 
 
 def hilum(patient: Patient, side: int) -> Points:
-    """Return the point where the vessels of one lung begin; the left lies higher."""
+    """Return the point where the vessels of one lung begin, which is higher on the left."""
     y = 0.44 * patient.height_mm - (8 if side == LEFT else 0)
     return np.array([side * (0.22 * patient.width_mm) + patient.shift_mm, y, 8.0])
 
@@ -24,7 +24,8 @@ def hilum(patient: Patient, side: int) -> Points:
 def grow(
     tubes: Tubes, patient: Patient, side: int, calibre: float, within: Within, weight: float
 ) -> None:
-    """Add one lung's tree to ``tubes``: each branch splits in two, thinner and shorter."""
+    """Add one lung's vessel tree to ``tubes``; each branch splits into two thinner, shorter
+    ones."""
     rng = np.random.default_rng([patient.anatomy_seed, 3 + side])
     elevation = np.deg2rad([-78, -58, -38, -12, 12, 30, 46, 62, 76, 40])
     elevation = elevation + rng.normal(0, 0.08, len(elevation))
@@ -37,7 +38,7 @@ def grow(
     scale = patient.height_mm / 255
     reach = 27.0 * scale * np.ones(len(direction))
     for _ in range(GENERATIONS):
-        for _ in range(2):  # two pieces per branch, so that it curves
+        for _ in range(2):  # two segments per branch, so that it curves
             direction = direction + rng.normal(0, 0.13, direction.shape)
             direction /= norms(direction)[:, None]
             end = start + direction * (0.5 * reach)[:, None]
@@ -59,7 +60,7 @@ def grow(
 
 
 def central_artery(patient: Patient, side: int, calibre: float = 1.0) -> tuple[Points, Points]:
-    """Return one lung's pulmonary artery as (axis, radius of each piece)."""
+    """Return one lung's pulmonary artery as (axis, radius of each segment)."""
     x, y, z = hilum(patient, side)
     bend = [(x - side * 14, y - 10, z - 6), (x, y - 3, z), (x + side * 5, y + 13, z + 5),
             (x + side * 6, y + 34, z + 8)]  # fmt: skip
@@ -67,7 +68,7 @@ def central_artery(patient: Patient, side: int, calibre: float = 1.0) -> tuple[P
 
 
 def add_hila(tubes: Tubes, patient: Patient, calibre: float, weight: float) -> None:
-    """Add the central pulmonary arteries and veins, which make the hila."""
+    """Add the central pulmonary arteries and veins, which form the hila."""
     for side in (RIGHT, LEFT):
         x, y, z = hilum(patient, side)
         bend, radii = central_artery(patient, side, calibre)

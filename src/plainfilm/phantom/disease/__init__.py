@@ -1,1 +1,1 @@
-"""What is wrong with the patient: which diseases, where, how large, and how they came about."""
+"""Disease: which diseases a patient has, where, how large, and how they developed."""

@@ -1,6 +1,6 @@
-"""How disease changes the shape of the chest around it: shift, raised and flattened domes, a bend.
+"""How disease deforms the chest: mediastinal shift, raised or flattened domes, a bent spine.
 
-The same solids are then drawn for the changed patient, so that masks and structures follow.
+The same solids are then built for the deformed patient, so that masks and structures follow.
 """
 
 from dataclasses import replace
@@ -10,11 +10,11 @@ from plainfilm.phantom.anatomy.thorax import LEFT, RIGHT
 from plainfilm.phantom.disease.disease import Disease
 
 LOBE_LIFT_MM = {"upper lobe": 7.0, "lower lobe": 16.0}
-"""How far the diaphragm rises when a lobe collapses."""
+"""Elevation of the diaphragm when a lobe collapses."""
 
 
 def deformed(patient: Patient, disease: Disease) -> Patient:
-    """Return the patient as the disease deforms the chest."""
+    """Return the patient with the chest deformed by the disease."""
     dome = dict(zip((RIGHT, LEFT), patient.dome_mm, strict=True))
     lift = dict(zip((RIGHT, LEFT), patient.lift_mm, strict=True))
     height, ratio = patient.height_mm, patient.cardiothoracic_ratio
@@ -27,7 +27,7 @@ def deformed(patient: Patient, disease: Disease) -> Patient:
         if air.tension_mm:
             dome[air.side] *= 0.5
             lift[air.side] -= 10
-        if air.supine:  # the sulcus deepens beside a dome that stays
+        if air.supine:  # the sulcus deepens while the dome stays in place
             lift[air.side] -= air.sulcus_mm
             dome[air.side] += 0.75 * air.sulcus_mm
     if lost := disease.collapse:

@@ -1,7 +1,7 @@
-"""Lines, tubes, pacemakers, wires: what was put into the patient, as tubes of metal and plastic.
+"""Devices in the patient: lines, tubes, pacemakers, wires, as tubes of metal and plastic.
 
-Most have a tip, usually where it belongs and sometimes not: a tube in the right main bronchus, a
-line in the right atrium or turned up into the neck. How often is set by eye.
+Most have a tip, usually in the correct position and sometimes not: a tube in the right main
+bronchus, a line in the right atrium or turned up into the neck. The frequencies are set by eye.
 """
 
 from collections.abc import Mapping
@@ -23,17 +23,17 @@ class Device:
     """One device in one patient."""
 
     name: str
-    """As the reader names it, in :attr:`plainfilm.core.Finding.detail`."""
+    """The reader's name for it, in :attr:`plainfilm.core.Finding.detail`."""
     side: int
-    """On which side it enters or lies; of those in the middle, either."""
+    """Side on which the device enters or lies; arbitrary for midline devices."""
     tip: str | None = None
-    """Where it ends, as reports name it."""
+    """Position of the tip, as named in reports."""
     offset_mm: float = 0.0
-    """How much farther than usual it was advanced."""
+    """Advancement beyond the usual position."""
 
     @property
     def misplaced(self) -> bool:
-        """Whether its tip is not where it belongs."""
+        """Whether the tip is misplaced."""
         return self.tip is not None and self.tip not in WELL_PLACED[self.name]
 
 
@@ -49,7 +49,7 @@ TIPS: Mapping[str, Mapping[str, float]] = MappingProxyType({
     "enteric tube": {"stomach": 0.88, "esophagus": 0.09, "right main bronchus": 0.03},
     "chest tube": {"apex": 0.5, "base": 0.5},
 })  # fmt: skip
-"""Where tips lie, and how often. ``carina`` is above it."""
+"""Device → position of the tip → share. ``carina`` means above the carina."""
 WELL_PLACED: Mapping[str, tuple[str, ...]] = MappingProxyType({
     "central line": ("superior vena cava", "cavoatrial junction"),
     "PICC": ("superior vena cava", "cavoatrial junction"),
@@ -64,9 +64,9 @@ SPREAD_MM: Mapping[str, float] = MappingProxyType({
     "upper trachea": 6, "right main bronchus": 4, "stomach": 30, "esophagus": 25,
     "apex": 6, "base": 6,
 })  # fmt: skip
-"""Standard deviation of a tip's place along its course; twice it is the most."""
+"""Standard deviation of the tip's position along its course; the maximum is twice that."""
 SIDED = (*VENOUS, "pacemaker", "chest tube")
-"""Devices whose side a report names."""
+"""Devices whose side is named in reports."""
 RIGHT_SHARE = {"central line": 0.8, "PICC": 0.6, "port": 0.75, "pacemaker": 0.12,
                "Swan-Ganz catheter": 0.9}  # fmt: skip
 AT_BEDSIDE = {"central line": 0.55, "PICC": 0.2, "pacemaker": 0.12, "sternotomy wires": 0.2,
@@ -74,21 +74,21 @@ AT_BEDSIDE = {"central line": 0.55, "PICC": 0.2, "pacemaker": 0.12, "sternotomy 
               "enteric tube": 0.08}  # fmt: skip
 WALKING = {"central line": 0.05, "PICC": 0.12, "pacemaker": 0.4, "sternotomy wires": 0.4,
            "port": 0.2}  # fmt: skip
-"""Chance of each in a patient with devices, by where the film is taken."""
+"""Probability of each device in a patient with devices, not at the bedside."""
 FED = 0.7
 """Share of intubated patients with an enteric tube."""
 DRAINED = {True: 0.5, False: 0.15}
-"""Chance of a chest tube where there is air or fluid to drain, at the bedside and elsewhere."""
+"""Probability of a chest tube if there is air or fluid to drain, at the bedside and elsewhere."""
 DRAIN_WHERE_IT_LIES = 0.8
-"""Share of chest tubes that end at the apex where there is air, and at the base where fluid."""
+"""Share of chest tubes that end at the apex for air, and at the base for fluid."""
 
 
 def draw_devices(
     rng: np.random.Generator, bedside: bool, drained: Mapping[int, str]
 ) -> tuple[Device, ...]:
-    """Draw the devices of a patient who has some.
+    """Draw the devices of a patient who has at least one.
 
-    ``drained`` maps a side to what there is to drain from it, ``air`` or ``fluid``.
+    ``drained`` maps a side to what there is to drain, ``air`` or ``fluid``.
     """
     chances = AT_BEDSIDE if bedside else WALKING
     names = [name for name, chance in chances.items() if rng.random() < chance]

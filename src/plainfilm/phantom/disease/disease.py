@@ -1,11 +1,11 @@
-"""What is wrong with the patient: where each disease lies and how large it is.
+"""Location and size of each disease in a patient.
 
 Which diseases a patient has is decided before (:mod:`plainfilm.phantom.disease.prevalence`).
 
-These are causes (a fluid level, a nodule's diameter); what a report may say of them follows from
-the sizes measured on the film (:mod:`plainfilm.phantom.reporting.truth`). Every size is drawn
-continuously from where a disease cannot be seen yet to where nobody misses it; from where on it is
-stated is decided there, too.
+These are causes (a fluid level, a nodule's diameter); what a report may say about them follows from
+the sizes measured on the film (:mod:`plainfilm.phantom.reporting.truth`), where the thresholds for
+stating them are too. Every size is drawn from a continuous distribution, from invisible to
+unmistakable.
 """
 
 from collections.abc import Collection, Mapping
@@ -24,7 +24,7 @@ ZONES: Mapping[str, tuple[float, float, float]] = MappingProxyType({
     "lingula": (0.68, 0.62, -0.40),
     "lower lobe": (0.60, 0.70, 0.45),
 })  # fmt: skip
-"""Centres of the lobes, as parts of chest half-width, lung height and half-depth."""
+"""Centres of the lobes, as fractions of the chest's half-width, lung height and half-depth."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +34,15 @@ class Opacity:
     side: int
     zone: str
     consolidation: bool
-    """Dense enough to be called consolidation."""
+    """Whether it is dense enough to be called consolidation."""
     pneumonia: str
     """``no``, ``possible`` or ``stated``: whether the report calls it pneumonia."""
     density: float
-    """Greatest part of the air that is replaced."""
+    """Largest fraction of the air that is replaced."""
     radius_mm: float
     seed: int
     bronchogram: bool = False
-    """Whether its bronchi still hold air."""
+    """Whether the bronchi in it still contain air."""
 
 
 MASS_MM = 30.0
@@ -51,7 +51,7 @@ MASS_MM = 30.0
 
 @dataclass(frozen=True)
 class Lesion:
-    """A round lesion of the lung."""
+    """A round lung lesion."""
 
     side: int
     zone: str
@@ -68,24 +68,24 @@ class Pneumothorax(NamedTuple):
     rim_mm: float
     """Width of the rim: at the apex, or at the base in a ``supine`` patient."""
     supine: bool = False
-    """The air lies at the base and deepens the costophrenic sulcus."""
+    """Whether the air lies at the base and deepens the costophrenic sulcus."""
     tension_mm: float = 0.0
-    """How far it pushes the mediastinum over; above 0 it is under tension."""
+    """Displacement of the mediastinum; positive for a tension pneumothorax."""
 
     @property
     def sulcus_mm(self) -> float:
-        """By how much the sulcus is deeper than before."""
+        """Deepening of the costophrenic sulcus."""
         return min(14 + 0.3 * self.rim_mm, 30) if self.supine else 0.0
 
 
 class Collapse(NamedTuple):
-    """An airless lobe."""
+    """A collapsed lobe."""
 
     side: int
     lobe: str
     """``upper lobe`` (right) or ``lower lobe`` (left)."""
     shift_mm: float
-    """How far it pulls the mediastinum over."""
+    """Displacement of the mediastinum towards the lobe."""
 
 
 @dataclass(frozen=True)
@@ -93,41 +93,41 @@ class Disease:
     """Everything abnormal in one patient; the default is a healthy one."""
 
     ratio: float | None = None
-    """Cardiothoracic ratio where it differs from the healthy one, before magnification."""
+    """Cardiothoracic ratio before magnification; None for the healthy one."""
     mediastinum_mm: float = 0.0
-    """Added half-width of the upper mediastinum."""
+    """Increase of the upper mediastinum's half-width."""
     fluid_top: Mapping[int, float] = field(default_factory=dict)
-    """Side to the height of the meniscus, as a part of the lung's height from its apex."""
+    """Side → position of the meniscus, as a fraction of the lung's height from its apex."""
     pneumothorax: Pneumothorax | None = None
     opacities: tuple[Opacity, ...] = ()
     lesions: tuple[Lesion, ...] = ()
     edema: float = 0.0
-    """Extra lung water: .1 can hardly be seen, .3 is mild, 1 severe."""
+    """Extra lung water: .1 is barely visible, .3 is mild, 1 severe."""
     bands: Mapping[int, int] = field(default_factory=dict)
-    """Side to the number of atelectatic bands at its base."""
+    """Side → number of atelectatic bands at the base."""
     fracture: tuple[int, int, float] | None = None
-    """Side, rib (1–12), and place along it (0 at the spine, 1 at its anterior end)."""
+    """Side, rib (1–12), and position along it (0 at the spine, 1 at the anterior end)."""
     fracture_step_mm: float = 12.0
-    """How far the fracture's ends are displaced against each other."""
+    """Displacement of the fracture's ends against each other."""
     pleura: tuple[int, str, float] | None = None
     """Side, ``apical cap`` or ``thickening``, and thickness in mm."""
     collapse: Collapse | None = None
     emphysema: float = 0.0
-    """0 to 1: how much of the lung's tissue is gone, and how far it is overinflated."""
+    """Severity of emphysema, 0 to 1: loss of tissue and hyperinflation."""
     hernia_mm: float = 0.0
     """Diameter of a hiatal hernia."""
     cobb_deg: float = 0.0
-    """Cobb angle of a scoliosis, above 0 where it is convex to the patient's left."""
+    """Cobb angle of a scoliosis, positive if convex to the patient's left."""
     calcified_arch: tuple[float, float] | None = None
-    """Calcium in the aortic arch's wall: the angles in degrees from which to which it reaches;
-    0 points to the left, 90 to the feet."""
+    """Calcification of the aortic arch's wall: its first and last angle in degrees; 0 points to the
+    left, 90 to the feet."""
     healed_fracture: tuple[int, int, float] | None = None
-    """As ``fracture``."""
+    """Position of a healed fracture, like ``fracture``."""
     devices: tuple[Device, ...] = ()
 
     @property
     def shift_mm(self) -> float:
-        """How far heart and mediastinum are displaced to the patient's left."""
+        """Displacement of heart and mediastinum to the patient's left."""
         pushed = -self.pneumothorax.side * self.pneumothorax.tension_mm if self.pneumothorax else 0
         pulled = self.collapse.side * self.collapse.shift_mm if self.collapse else 0
         return float(pushed + pulled)
@@ -136,9 +136,9 @@ class Disease:
 def draw_disease(
     rng: np.random.Generator, has: Collection[str], devices: bool, bedside: bool
 ) -> Disease:
-    """Draw place and size of each disease that a patient ``has`` (names of RISKS).
+    """Draw location and size of each disease that a patient ``has`` (names of RISKS).
 
-    Every one is placed where it shows: beside a pneumothorax or above a large effusion if need be.
+    Each is placed where it is visible: not on the side of a pneumothorax or below a large effusion.
     """
     fluid = _draw_fluid(rng, "heart failure" in has) if "effusion" in has else {}
     rim = None
@@ -155,7 +155,7 @@ def draw_disease(
     bands: dict[int, int] = {}
     if "atelectasis" in has:
         bands = _draw_bands(rng)
-        if all(fluid.get(side, 1.0) <= BAND_LEVEL for side in bands):  # it hides the base
+        if all(fluid.get(side, 1.0) <= BAND_LEVEL for side in bands):  # fluid hides the base
             fluid[next(iter(bands))] = BAND_LEVEL + 0.02
         bands = {side: count for side, count in bands.items() if fluid.get(side, 1) > BAND_LEVEL}
     broken = _draw_fracture(rng) if "fracture" in has else None
@@ -184,9 +184,9 @@ def draw_disease(
 
 
 BAND_LEVEL = 0.6
-"""A meniscus above this part of the lung's height hides atelectasis at the base."""
+"""A meniscus above this fraction of the lung's height hides atelectasis at the base."""
 DRAINED_LEVEL = 0.68
-"""A meniscus above this part of the lung's height is worth a drain."""
+"""A meniscus above this fraction of the lung's height warrants a chest tube."""
 
 
 def _side(rng: np.random.Generator) -> int:
@@ -214,7 +214,7 @@ def _draw_fluid(rng: np.random.Generator, failing: bool) -> dict[int, float]:
 def _draw_zone(
     rng: np.random.Generator, fluid: Mapping[int, float], shares: tuple[float, float, float]
 ) -> tuple[int, str]:
-    """Return a side and a lobe above the meniscus; upper lobes always are."""
+    """Return a side and a lobe above the meniscus, as upper lobes always are."""
     first = _side(rng)
     for side in (first, -first):
         names = ("upper lobe", "middle lobe" if side == RIGHT else "lingula", "lower lobe")
@@ -257,7 +257,7 @@ BRONCHOGRAM = 0.6
 TENSE_MM = 40.0
 """A pneumothorax wider than this may be under tension."""
 SUPINE, TENSION = 0.5, 0.5
-"""Shares of bedside pneumothoraces at the base, and of large ones that are under tension."""
+"""Share of bedside pneumothoraces at the base, and of large ones under tension."""
 
 
 def _draw_pneumothorax(rng: np.random.Generator, bedside: bool) -> Pneumothorax:
@@ -269,7 +269,8 @@ def _draw_pneumothorax(rng: np.random.Generator, bedside: bool) -> Pneumothorax:
 
 
 def _draw_collapse(rng: np.random.Generator, rim: Pneumothorax | None) -> Collapse:
-    """Return a collapsed lobe on the side without a pneumothorax: the pull goes with its push."""
+    """Return a collapsed lobe on the side without a pneumothorax, so that both shift the
+    mediastinum the same way."""
     side = -rim.side if rim else _side(rng)
     return Collapse(side, "upper lobe" if side == RIGHT else "lower lobe",
                     float(rng.uniform(4, 20)))  # fmt: skip
@@ -278,7 +279,7 @@ def _draw_collapse(rng: np.random.Generator, rim: Pneumothorax | None) -> Collap
 def _draw_incidental(
     rng: np.random.Generator, has: Collection[str], broken: tuple[int, int, float] | None
 ) -> dict[str, Any]:
-    """Return the fields of Disease for what is old, degenerative or there by chance."""
+    """Return the fields of Disease for old, degenerative or incidental findings."""
     found: dict[str, Any] = {}
     if "emphysema" in has:
         found["emphysema"] = float(rng.uniform(0.08, 1))
@@ -293,7 +294,7 @@ def _draw_incidental(
         found["calcified_arch"] = start, start + float(rng.uniform(15, 150))
     if "healed fracture" in has:
         side, number, place = _draw_fracture(rng)
-        if broken:  # one that is fresh and one that is old would be hard to tell apart beside it
+        if broken:  # a fresh and an old fracture side by side would be hard to tell apart
             side = -broken[0]
         found["healed_fracture"] = side, number, place
     return found
@@ -311,7 +312,7 @@ def _draw_fracture(rng: np.random.Generator) -> tuple[int, int, float]:
 def _draw_pleura(
     rng: np.random.Generator, fluid: Mapping[int, float], rim: Pneumothorax | None
 ) -> tuple[int, str, float]:
-    """Return side, kind and thickness; the rind is not drawn where fluid lies."""
+    """Return side, kind and thickness; there is no lateral thickening where fluid lies."""
     kind = "apical cap" if rng.random() < 0.55 else "thickening"
     side = _side(rng)
     if rim:

@@ -1,8 +1,8 @@
-"""The same patient at an earlier examination: what was there then, given what is there now.
+"""The same patient at an earlier examination: disease then, given disease now.
 
-Disease is followed backwards. Each disease has a course: it was the same, smaller or larger than
-now, or not there yet; diseases of one cause share it (edema, the large heart and its effusions).
-A lesion grows with a doubling time or not at all. What is not there now may have been there. Lines
+Disease is traced back in time. Each disease has a course: it was the same, smaller or larger than
+now, or absent; diseases with one cause share the course (edema, the large heart and its effusions).
+A lesion grows with a doubling time or not at all. Diseases absent now may have been present. Lines
 and tubes were put in or taken out since; wires, ports and pacemakers stay. The shares are set by
 eye. What counts as changed is decided later, from the measures of both films
 (:mod:`plainfilm.phantom.reporting.change`).
@@ -28,21 +28,21 @@ from plainfilm.phantom.disease.disease import (
 from plainfilm.phantom.disease.prevalence import PREVALENCE
 
 SAME, ABSENT, SMALLER = 0.35, 0.25, 0.20
-"""Shares of courses; the rest was larger than now."""
+"""Shares of courses: the same, absent, smaller; in the rest the disease was larger than now."""
 GONE: Mapping[str, float] = MappingProxyType({
     "heart failure": 0.07, "effusion": 0.09, "pneumothorax": 0.06, "consolidation": 0.07,
     "opacity": 0.07, "atelectasis": 0.08,
 })  # fmt: skip
-"""How often a disease that is not there now was there before."""
+"""Probability that a disease absent now was present before."""
 STAY = ("pacemaker", "port", "sternotomy wires")
-"""Devices that are not taken out again."""
+"""Devices that are never taken out."""
 PUT_IN, PUT_IN_TO_STAY, TAKEN_OUT = 0.4, 0.12, 0.25
-"""How often a device of now was not there before, and how often others were."""
+"""Probability that a present device, or a permanent one, was put in since; that one was removed."""
 GROWING = 0.5
-"""Share of lesions that grow, unless calcified; doubling times in days, of the volume."""
+"""Share of uncalcified lesions that grow; doubling times of their volume are in days."""
 DOUBLING_DAYS = (30, 400)
 SMALLEST_LESION_MM, LOWEST, HIGHEST = 4.0, 0.23, 0.80
-"""A lesion that was smaller was not there; limits of the meniscus."""
+"""Diameter below which an earlier lesion counts as absent; limits of the meniscus."""
 
 
 def earlier_disease(
@@ -53,15 +53,15 @@ def earlier_disease(
     rng: np.random.Generator,
     possible: Collection[str] = tuple(PREVALENCE),
 ) -> Disease:
-    """Return the disease as it was ``days`` before it was ``now``.
+    """Return the disease ``days`` before the state ``now``.
 
     Args:
         now: the disease at the later examination.
         healthy_ratio: the patient's cardiothoracic ratio without disease.
         days: time between the two.
         bedside: whether the earlier film was taken at the bedside.
-        rng: draws the courses.
-        possible: diseases that may have come and gone (names of PREVALENCE).
+        rng: random generator of the courses.
+        possible: diseases that may have resolved since (names of PREVALENCE).
     """
     heart, other, air = (_course(rng) for _ in range(3))
     fluid = heart if now.edema else other
@@ -83,7 +83,7 @@ def earlier_disease(
 
 
 def _course(rng: np.random.Generator) -> float:
-    """Return how large a disease was, relative to now."""
+    """Return the earlier size of a disease relative to now."""
     kind, amount = rng.random(2)
     if kind < SAME:
         return 1.0
@@ -95,7 +95,7 @@ def _course(rng: np.random.Generator) -> float:
 
 
 def _scaled(value: float, course: float, least: float, most: float) -> float:
-    """Return ``value`` times its course, within limits unless the course or value is none."""
+    """Return ``value`` times its course, clipped to the limits unless either is 0."""
     scaled = value * course
     return float(np.clip(scaled, min(least, value), max(most, value))) if scaled else 0.0
 
@@ -103,7 +103,7 @@ def _scaled(value: float, course: float, least: float, most: float) -> float:
 def _ratio_before(
     ratio: float | None, healthy: float, course: float, rng: np.random.Generator
 ) -> float | None:
-    """Return the heart's ratio before; most large hearts were as large."""
+    """Return the heart's earlier ratio; most large hearts were as large before."""
     moves, amount = rng.random() < 0.4, float(rng.uniform(0.03, 0.09))
     if ratio is None or course == 1 or not moves:
         return ratio
@@ -141,7 +141,7 @@ def _bands_before(bands: Mapping[int, int], course: float) -> dict[int, int]:
 
 
 def _fluid_before(tops: Mapping[int, float], course: float, disease: Disease) -> dict[int, float]:
-    """Return the menisci; none rises over what it would hide."""
+    """Return the earlier menisci, none high enough to hide another disease."""
     if not course:
         return {}
     before = {}
@@ -152,7 +152,7 @@ def _fluid_before(tops: Mapping[int, float], course: float, disease: Disease) ->
 
 
 def _highest_level(disease: Disease, side: int) -> float:
-    """Return how high fluid may stand on a side, as a part of the lung's height from its apex."""
+    """Return the highest allowed fluid level on a side, as a fraction of the lung's height."""
     found: list[Opacity | Lesion] = [*disease.opacities, *disease.lesions]
     shown = [ZONES[one.zone][1] - 0.08 for one in found if one.side == side]
     if disease.bands.get(side):
@@ -163,7 +163,7 @@ def _highest_level(disease: Disease, side: int) -> float:
 def _with_what_went(
     before: Disease, now: Disease, rng: np.random.Generator, possible: Collection[str]
 ) -> Disease:
-    """Return ``before`` with diseases that are not there now, each where there is room for it."""
+    """Return ``before`` with diseases that have resolved since, each where there is room for it."""
     names = {name for name, chance in GONE.items() if rng.random() < chance and name in possible}
     other = draw_disease(rng, names, devices=False, bedside=False)
     if other.edema and not now.edema:
@@ -200,7 +200,7 @@ def _with_what_went(
 def _devices_before(
     now: tuple[Device, ...], bedside: bool, rng: np.random.Generator, *, others: bool
 ) -> tuple[Device, ...]:
-    """Return the devices of the earlier film; ``others`` than those of now may have been there."""
+    """Return the devices of the earlier film; ``others`` allows devices removed since."""
     draws = rng.random(len(now) + 1)
     kept = [
         device

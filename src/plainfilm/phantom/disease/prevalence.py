@@ -1,10 +1,10 @@
-"""How often each disease is drawn: shares that are asked for and kept, and what goes with what.
+"""Prevalence: how often each disease is drawn, with requested shares and realistic correlations.
 
 A patient is sick or normal; a sick one has at least one of the diseases of :data:`RISKS`. The
-chance of each is a probit: its base, plus the effects of age, sex and the bedside, plus the loads
-of three hidden factors (a failing heart, infection, injury), which make diseases go together. The
-bases are solved so that over all patients each disease has the share that is asked for, whatever
-the correlations. The effects themselves are set by eye: their signs follow common knowledge.
+probability of each is a probit: its intercept, plus the effects of age, sex and bedside, plus the
+loadings of three latent factors (heart failure, infection, injury), which correlate diseases. The
+intercepts are solved so that over all patients each disease has the requested share, whatever the
+correlations. The effects are set by eye: their signs follow common knowledge.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,10 +24,10 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Risk:
-    """What makes a disease likelier, on the probit scale; for age, per standard deviation."""
+    """Effects on a disease's probability, on the probit scale; for age, per standard deviation."""
 
     share: float
-    """Of all studies, where nothing else is asked for."""
+    """Default share of all studies."""
     age: float = 0.0
     male: float = 0.0
     bedside: float = 0.0
@@ -62,28 +62,28 @@ NORMAL, DEVICES = 0.28, 0.25
 PREVALENCE: Mapping[str, float] = MappingProxyType(
     {"normal": NORMAL, **{name: risk.share for name, risk in RISKS.items()}, "devices": DEVICES}
 )
-"""Share of all studies in which each is drawn. ``normal`` has no disease, but may have devices."""
+"""Share of all studies with each disease. ``normal`` has no disease, but may have devices."""
 
 BEDSIDE = 0.25
 """Share of films taken at the bedside."""
 SICK = Risk(1 - NORMAL, age=0.25, bedside=0.75)
 WITH_DEVICES = Risk(DEVICES, age=0.1, bedside=0.75)
 SICK_WITH_DEVICES = 0.5
-"""How much likelier a sick patient's devices are, on the probit scale."""
+"""Effect of being sick on the probability of devices, on the probit scale."""
 
 RAREST = -12.0
-"""Lowest base; below, chances lose their digits."""
+"""Lowest intercept; below it probabilities lose precision."""
 
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(5)
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 _FACTORS = np.stack(np.meshgrid(_NODES, _NODES, _NODES, indexing="ij")).reshape(3, -1)
-"""The hidden factors' values ``(3, states)``; they take no others."""
+"""All values of the three discrete latent factors, ``(3, states)``."""
 _FACTOR_WEIGHTS = np.einsum("i,j,k->ijk", _WEIGHTS, _WEIGHTS, _WEIGHTS).ravel()
 
 
 @dataclass(frozen=True)
 class Chances:
-    """The solved model, from which patients' diseases are drawn."""
+    """The solved model from which patients' diseases are drawn."""
 
     names: tuple[str, ...]
     bases: Floats
@@ -94,7 +94,7 @@ class Chances:
         self, rng: np.random.Generator, age: float, female: bool, bedside: bool
     ) -> tuple[frozenset[str], bool]:
         """Return the diseases of a patient of ``age`` (in standard deviations), and whether there
-        are devices. Every draw uses as many random numbers as any other."""
+        are devices. Every call consumes the same number of random numbers."""
         draws = rng.random(len(self.names) + 3)
         context = np.array([age, 0.0 if female else 1.0, float(bedside)])
         sick = draws[0] < _probit(self.sick + _effects([SICK]) @ context)[0]
@@ -108,7 +108,7 @@ class Chances:
         own = chances[:, min(state, len(states) - 1)]
         found: set[str] = set()
         for place, name in enumerate(self.names):
-            # at least one: as long as there is none, the rest must hold it
+            # a sick patient has at least one disease: condition on the remaining ones until then
             rest = 1.0 if found else float(_any(own[place:], 0))
             if draws[3 + place] * rest < own[place]:
                 found.add(name)
@@ -116,13 +116,13 @@ class Chances:
 
 
 def chances_of(prevalence: Mapping[str, float] | None = None, bedside: float = BEDSIDE) -> Chances:
-    """Return the chances with which ``prevalence`` replaces entries of :data:`PREVALENCE`.
+    """Return the model for :data:`PREVALENCE` with entries overridden by ``prevalence``.
 
-    Where ``normal`` is left out it keeps its share as far as the others leave room for it.
-    ``bedside`` is the share of films taken at the bedside, where people are sicker.
+    By default ``normal`` keeps its share as far as the others leave room for it. ``bedside`` is the
+    share of films taken at the bedside, where patients are sicker.
 
     Raises:
-        InputError: an entry is unknown or no share, or the shares exclude one another.
+        InputError: an entry is unknown or not a share, or the shares exclude one another.
     """
     if not isinstance(prevalence or {}, Mapping):
         raise InputError(
@@ -152,7 +152,7 @@ def chances_of(prevalence: Mapping[str, float] | None = None, bedside: float = B
 def _solve(
     shares: tuple[tuple[str, float], ...], normal: float, devices: float, bedside: float
 ) -> Chances:
-    """Return the bases with which the shares come out, by fixed-point iteration."""
+    """Return the model whose intercepts yield the shares, by fixed-point iteration."""
     contexts, weights = _contexts(bedside)
     sick_base = _base(SICK, 1 - normal, contexts, weights)
     sick = _probit(sick_base + _effects([SICK]) @ contexts.T)[0]
@@ -177,7 +177,7 @@ def _solve(
         error = np.abs(reached - targets).max()
         if error < 1e-5:
             break
-        # the quantile of 0 or 1 is infinite, and infinite bases never come back
+        # the quantile of 0 or 1 is infinite, and infinite intercepts would stay infinite
         inside = np.clip(np.where(certain, 0.5, reached), 1e-300, 1 - 1e-16)
         move = np.where(certain, 0.0, goals - _quantile(inside))
         bases = bases + move * step
@@ -191,7 +191,7 @@ def _solve(
 
 
 def _contexts(bedside: float) -> tuple[Floats, Floats]:
-    """Return (age, male, bedside) ``(n, 3)`` and their weights."""
+    """Return all contexts (age, male, bedside), ``(n, 3)``, and their weights."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(9)
     rows = [
         (age, male, at_bed, weight * sex * place)
@@ -208,7 +208,7 @@ def _effects(risks: Sequence[Risk]) -> Floats:
 
 
 def _disease_chances(names: tuple[str, ...], bases: Floats, contexts: Floats) -> Floats:
-    """Return the chance of each disease, ``(contexts, diseases, states of the factors)``."""
+    """Return the probability of each disease, ``(contexts, diseases, states of the factors)``."""
     risks = [RISKS[name] for name in names]
     loads = np.array([[risk.heart, risk.infection, risk.injury] for risk in risks])
     known = bases[:, None] + _effects(risks) @ contexts.T
@@ -220,7 +220,7 @@ def _base(risk: Risk, share: float, contexts: Floats, weights: Floats) -> float:
 
 
 def _level(share: float, offsets: Floats, weights: Floats) -> float:
-    """Return the base with which Φ(base + offset) is ``share`` on average, by bisection."""
+    """Return the intercept for which Φ(intercept + offset) averages ``share``, by bisection."""
     if share in (0.0, 1.0):
         return -np.inf if share == 0.0 else np.inf
     low, high = -12.0, 12.0
@@ -232,8 +232,8 @@ def _level(share: float, offsets: Floats, weights: Floats) -> float:
 
 
 def _any(chances: Floats, axis: int) -> Floats:
-    """Return the chance of at least one, with its digits even where all are tiny."""
-    with np.errstate(divide="ignore"):  # log 0 where one is certain
+    """Return the probability of at least one, accurate even if all are tiny."""
+    with np.errstate(divide="ignore"):  # log 0 if one is certain
         result: Floats = -np.expm1(np.log1p(-chances).sum(axis=axis))
     return result
 

@@ -1,1 +1,1 @@
-"""What a detector sees of patient and disease: films, masks and measures."""
+"""From patient and disease to films, masks and measures."""

@@ -1,9 +1,9 @@
-"""How one place takes its films: who is filmed how, exposure, detector, and a vendor's processing.
+"""How an institution takes its films: positioning, exposure, detector, and vendor processing.
 
-An :class:`Acquisition` holds a place's habits; each film's :class:`~.exposure.Exposure` is drawn
-around them. Two places differ in more than words: the same patient comes out with other noise,
-framing, grey levels and letters. Ranges are set by eye from public films (ChestX-ray14, Hannover),
-since no source tells how such settings are distributed over hospitals.
+An :class:`Acquisition` holds an institution's settings; each film's :class:`~.exposure.Exposure`
+is drawn around them. Institutions differ in more than words: the same patient's film has other
+noise, framing, grey levels and letters. Ranges are set by eye from public films (ChestX-ray14,
+Hannover), since no source says how such settings are distributed over hospitals.
 """
 
 from dataclasses import dataclass, field, replace
@@ -15,67 +15,67 @@ from plainfilm.phantom.disease.prevalence import BEDSIDE
 
 @dataclass(frozen=True)
 class Processing:
-    """What a vendor's software makes of the detector's signal."""
+    """Settings of a vendor's image processing."""
 
     flatten: float = 0.18
-    """Part of the broad differences, over some 5 cm and more, that is taken out."""
+    """Fraction of broad gradients (over about 5 cm and more) that is removed."""
     detail: float = 0.35
-    """Gain of fine structures above that of the rest."""
+    """Additional gain of fine structures."""
     detail_mm: float = 5.0
-    """Size of the structures that count as fine."""
+    """Size of structures that count as fine."""
     contrast: float = 1.0
-    """Slope of the tone curve, relative to a usual one."""
+    """Slope of the tone curve, relative to a typical one."""
     brightness: float = 0.0
-    """Shift of the tone curve; above 0 the lungs come out brighter."""
+    """Shift of the tone curve; positive values make the lungs brighter."""
     curve: float = 0.5
-    """How strongly what is dense is crowded together at the bright end, 0 to 1."""
+    """Compression of dense areas at the bright end, 0 to 1."""
 
 
 @dataclass(frozen=True)
 class Acquisition:
-    """How one place takes its films; the default is an average place."""
+    """Acquisition settings of one institution; the default is an average one."""
 
     bedside: float = BEDSIDE
     """Share of films taken at the bedside, AP; the others are upright PA."""
     lying: float = 0.45
-    """Share of bedside films of which the patient lies flat; the others half sit."""
+    """Share of bedside films of supine patients; the others are semi-upright."""
     breath_mm: float = 0.0
-    """How much lower the diaphragm stands than elsewhere: how well people are told to breathe."""
+    """Shift of the diaphragm downwards: how well patients are instructed to breathe in."""
     crop: float = 0.6
-    """Share of films cut to the trunk; the others show the whole detector."""
+    """Share of films cropped to the trunk; the others show the whole detector."""
     detector_mm: float = 430.0
     """Side of the detector."""
     centring: float = 1.0
-    """Spread of the patient's place and turn, relative to a usual one."""
+    """Spread of the patient's position and rotation, relative to a typical one."""
     noise: float = 1.0
-    """Quantum noise, relative to a usual dose."""
+    """Quantum noise, relative to a typical dose."""
     blur_mm: float = 0.35
-    """Of detector and focus, as a standard deviation."""
+    """Standard deviation of the blur of detector and focal spot."""
     scatter: float = 0.28
     """Strength of scatter behind an anti-scatter grid."""
     grid: float = 0.4
-    """Share of bedside films taken with a grid; without one scatter is twice as strong."""
+    """Share of bedside films taken with a grid; without it scatter is twice as strong."""
     bone: float = 1.0
-    """Contrast of bone and metal; falls with the tube's voltage."""
+    """Contrast of bone and metal, which decreases with tube voltage."""
     processing: Processing = field(default_factory=Processing)
     lettered: float = 0.75
-    """Share of films with a lead letter for the side."""
+    """Share of films with a lead side marker."""
     right_letter: float = 0.3
     """Share of those letters that are an R."""
     labelled: float = 0.3
-    """Share of bedside films on which words like PORTABLE are written."""
+    """Share of bedside films with a label such as PORTABLE."""
     plated: float = 0.2
-    """Chance that its lead letters stand in a bright plate."""
+    """Probability that lead letters are surrounded by a bright plate."""
     inverted: bool = False
-    """Whether its DICOM files are MONOCHROME1."""
+    """Whether DICOM files are MONOCHROME1."""
 
 
 TYPICAL = Acquisition()
-"""An average place."""
+"""An average institution."""
 
 
 def draw_acquisition(rng: np.random.Generator, bedside: float | None = None) -> Acquisition:
-    """Draw a place's habits; its share of bedside films can be given."""
+    """Draw an institution's settings; its share of bedside films can be given."""
     kind = rng.random()
     vendor = Processing(
         flatten=float(rng.uniform(0.05, 0.30)),

@@ -1,6 +1,6 @@
-"""Bones as the rays meet them: attenuation above that of soft tissue, 1/mm.
+"""Projection of bones: attenuation above that of soft tissue, 1/mm.
 
-Bone's shell and core differ, so that a rib shows its two cortical lines.
+Cortical shell and core differ, so that a rib shows its two cortical lines.
 """
 
 import numpy as np
@@ -26,13 +26,13 @@ from plainfilm.phantom.disease.disease import Disease
 
 SHELL, CORE = 0.040, 0.012
 GAP_MM = 1.6
-"""Between the ends of a fresh fracture, which has no callus yet."""
+"""Gap between the ends of a fresh fracture, which has no callus yet."""
 
 
 def bones(
     patient: Patient, disease: Disease, camera: Camera, arms_raised: bool = False
 ) -> tuple[Tubes, Tubes]:
-    """Return (ribs, other bones) as tubes; raised arms lie outside of the film."""
+    """Return (ribs, other bones) as tubes; raised arms are outside the film."""
     ribs, others = Tubes(camera), Tubes(camera)
     mineral = patient.bone
     patches = np.random.default_rng([patient.anatomy_seed, 71])
@@ -57,7 +57,7 @@ def bones(
 
 
 def _bone(tubes: Tubes, curve: npt.ArrayLike, height: float, depth: float, mineral: float) -> None:
-    """Add a shell of cortical bone around a core: the whole at SHELL, the core reduced to CORE."""
+    """Add a cortical shell around a core: the whole at SHELL, the core reduced to CORE."""
     tubes.add(curve, height, SHELL * mineral, depth)
     tubes.add(curve, height - 1.3, (CORE - SHELL) * mineral, depth - 1.1)
 
@@ -65,11 +65,11 @@ def _bone(tubes: Tubes, curve: npt.ArrayLike, height: float, depth: float, miner
 def rib_pieces(
     patient: Patient, disease: Disease, side: int, number: int
 ) -> list[npt.NDArray[np.float64]]:
-    """Return the rib's axis in one piece, or in two with a gap and a step at its fracture."""
+    """Return a rib's axis in one piece, or in two with gap and step at a fracture."""
     curve = rib_curve(patient, side, number)
     if disease.healed_fracture and disease.healed_fracture[:2] == (side, number):
         along = np.arange(len(curve)) / (len(curve) - 1) - disease.healed_fracture[2]
-        curve[:, 1] += 6.0 * np.exp(-np.square(along / 0.05))  # it healed with an angle
+        curve[:, 1] += 6.0 * np.exp(-np.square(along / 0.05))  # the fracture healed with an angle
     if disease.fracture is None or disease.fracture[:2] != (side, number):
         return [curve]
     cut, step = round(disease.fracture[2] * (len(curve) - 1)), disease.fracture_step_mm
@@ -77,7 +77,7 @@ def rib_pieces(
     fade = np.linspace(1, 0.15, len(front))
     front[:, 1] += step * fade
     front[:, 0] -= side * 0.35 * step * fade
-    for ends, inner in ((back, -2), (front, 1)):  # the line between the ends, darker than bone
+    for ends, inner in ((back, -2), (front, 1)):  # the gap between the ends, darker than bone
         end = 0 if inner == 1 else -1
         along = ends[inner] - ends[end]
         ends[end] += GAP_MM / 2 * along / np.linalg.norm(along)

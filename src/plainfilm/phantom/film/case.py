@@ -1,6 +1,6 @@
-"""Who is on a film, with which disease, taken how: all that decides a study's picture.
+"""A case: patient, disease and exposure, which together determine a study's picture.
 
-The patient's earlier examination is another such case; what counts as changed between the two is
+The patient's earlier examination is another case; what counts as changed between the two is
 decided later, from the measures of both films (:mod:`plainfilm.phantom.reporting.change`).
 """
 
@@ -29,7 +29,7 @@ from plainfilm.phantom.film.exposure import Exposure, draw_exposure
 
 @dataclass(frozen=True)
 class Case:
-    """Everything that decides a study's picture, before it is projected."""
+    """Everything that determines a study's picture, before projection."""
 
     patient: Patient
     disease: Disease
@@ -42,8 +42,8 @@ def draw_case(
     chances: Chances,
     place: Acquisition = TYPICAL,
 ) -> Case:
-    """Draw a patient, what is wrong, and how the film is taken at a ``place``, of whose share of
-    bedside films ``chances`` must know."""
+    """Draw patient, disease and exposure at an institution with the settings ``place``; ``chances``
+    must be solved for its share of bedside films."""
     bedside = bool(how.random() < place.bedside)
     patient = draw_patient(who)
     age = (patient.age - AGE) / AGE_SPREAD
@@ -56,24 +56,24 @@ def draw_case(
 
 
 def _posed(patient: Patient, bedside: bool) -> Patient:
-    """Return a patient whose arms hang down, or are held so that the scapulae leave the lungs."""
+    """Return a patient with arms hanging down, or held so that the scapulae are off the lungs."""
     return replace(patient, scapula_mm=ARMS_DOWN_MM if bedside else 8.0)
 
 
 BEDSIDE_DAYS, OTHER_DAYS = (1, 7), (5, 900)
-"""Days between the two films, drawn evenly on a logarithmic scale."""
+"""Days between the two films, drawn uniformly on a logarithmic scale."""
 SAME_PLACE = {View.AP: 0.75, View.PA: 0.85}
-"""How often the earlier film was taken as this one was, at the bedside or not."""
+"""Probability that the earlier film was also taken at the bedside (AP), or also not (PA)."""
 
 
 def has_prior(seed: int, index: int, share: float) -> bool:
-    """Return whether a patient is among the ``share`` with an earlier study; a larger share only
+    """Return whether a patient belongs to the ``share`` with an earlier study; a larger share only
     adds patients."""
     return bool(np.random.default_rng([seed, index, 61]).random() < share)
 
 
 def draw_days(rng: np.random.Generator, case: Case) -> int:
-    """Return how many days before ``case`` the earlier film was taken."""
+    """Return the number of days between the earlier film and ``case``."""
     low, high = BEDSIDE_DAYS if case.exposure.view is View.AP else OTHER_DAYS
     return round(float(np.exp(rng.uniform(np.log(low), np.log(high)))))
 
@@ -85,14 +85,14 @@ def evolve(
     possible: Collection[str] = tuple(PREVALENCE),
     place: Acquisition = TYPICAL,
 ) -> Case:
-    """Return the patient of ``case`` as he or she was ``days`` before, and how that film was taken.
+    """Return the case of the same patient ``days`` earlier.
 
     Args:
         case: the later examination.
-        rng: draws the courses and the exposure.
+        rng: random generator of the courses and the exposure.
         days: time between the two.
-        possible: diseases that may have come and gone (names of PREVALENCE).
-        place: where both films are taken.
+        possible: diseases that may have resolved since (names of PREVALENCE).
+        place: acquisition settings of both films.
     """
     was_bedside = case.exposure.view is View.AP
     bedside = was_bedside == bool(rng.random() < SAME_PLACE[case.exposure.view])

@@ -1,4 +1,4 @@
-"""From attenuation to a film: Beer–Lambert, scatter, blur, noise, and a vendor's processing."""
+"""From attenuation to a film: Beer–Lambert, scatter, blur, noise, and vendor processing."""
 
 import math
 
@@ -13,12 +13,13 @@ from plainfilm.phantom.film.nuisance import Nuisance
 def develop(
     attenuation: Array, exposure: Exposure, grid: Grid, rng: np.random.Generator, lungs: Mask
 ) -> Array:
-    """Return the film in [0, 1], bright = dense, of a map of line integrals (no unit).
+    """Return the film in [0, 1], bright = dense, from a map of line integrals (dimensionless).
 
-    Intensity falls by Beer–Lambert; scatter is a broad blur of the primary; quantum noise grows
-    where few photons arrive; too low a dose makes more of it, and a flatter film. The anti-scatter
-    grid may take signal at one side and leave its lines. Processing anchors the tone curve on the
-    lungs and the densest tenth, flattens broad gradients and sharpens edges, as vendors do.
+    Intensity follows Beer–Lambert; scatter is a broad blur of the primary radiation; quantum noise
+    grows where few photons arrive; too low a dose gives more noise and a flatter film. The
+    anti-scatter grid may reduce the signal on one side and leave lines. Processing anchors the tone
+    curve on the lungs and the densest tenth, flattens broad gradients and sharpens edges, as
+    vendors do.
     """
     primary = np.exp(-attenuation)
     scatter = np.float32(1.4 * exposure.scatter) * _broad(
@@ -44,7 +45,7 @@ def develop(
 def _add_grid(signal: Array, nuisance: Nuisance, grid: Grid) -> None:
     """Multiply the signal by the anti-scatter grid's cut-off and lines, in place.
 
-    A pixel averages the lines over its area; those that it is too coarse for are left out.
+    A pixel averages the lines over its area; lines too fine for the pixels are left out.
     """
     if nuisance.cut_off:
         across = np.linspace(0, 1, grid.shape[1], dtype=np.float32)
@@ -60,7 +61,7 @@ def _add_grid(signal: Array, nuisance: Nuisance, grid: Grid) -> None:
 
 
 def _broad(values: Array, sigma: float) -> Array:
-    """Return a Gaussian blur; a wide one is taken on a coarser grid."""
+    """Return a Gaussian blur; a wide one is computed on a coarser grid."""
     step = int(max(sigma // 3, 1))
     if step == 1:
         blurred: Array = ndimage.gaussian_filter(values, sigma, truncate=2.5)
@@ -95,7 +96,7 @@ def _tone(density: Array, exposure: Exposure, lungs: Mask) -> Array:
         dark = 0.5 * (dark + float(np.percentile(density[lungs][::5], 22)))
     dense = float(np.percentile(body[::7], 93)) if body.size > 100 else dark + 2
     value = (density - np.float32(dark)) / np.float32(max(dense - dark, 0.6))
-    # dense parts crowd, what is thinner than lung falls off fast
+    # dense parts are compressed, parts thinner than lung darken quickly
     vendor = exposure.processing
     crowd = np.float32(vendor.curve)
     value = np.where(value > 0, value / (1 - crowd + crowd * np.abs(value)), value * 1.7)
@@ -117,7 +118,7 @@ GLYPHS = {
 
 
 def letter_mask(exposure: Exposure, shape: tuple[int, int]) -> Mask:
-    """Return where the lead letter's strokes show on a film of ``shape`` (height, width)."""
+    """Return the mask of the lead letter's strokes on a film of ``shape`` (height, width)."""
     height, width = shape
     mask = np.zeros(shape, dtype=bool)
     if exposure.marker:
@@ -133,7 +134,7 @@ def letter_mask(exposure: Exposure, shape: tuple[int, int]) -> Mask:
 
 
 def _shut(exposure: Exposure, shape: tuple[int, int]) -> Mask:
-    """Return what the shutters cover."""
+    """Return the mask of the area behind the collimator's shutters."""
     height, width = shape
     left, right, top, bottom = exposure.shutters
     mask = np.ones(shape, dtype=bool)
@@ -145,7 +146,7 @@ def _shut(exposure: Exposure, shape: tuple[int, int]) -> Mask:
 
 
 def _mark(film: Array, exposure: Exposure) -> None:
-    """Lay the lead letter and the shutters onto the film, in place."""
+    """Draw the lead letter and the shutters on the film, in place."""
     letter = letter_mask(exposure, film.shape)
     if exposure.plated and letter.any():
         rows, columns = (np.flatnonzero(letter.any(axis=axis)) for axis in (1, 0))

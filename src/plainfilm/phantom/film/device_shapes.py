@@ -1,4 +1,4 @@
-"""Where devices lie in a patient, as tubes of metal and plastic, and where their tips end."""
+"""Shapes of devices in a patient, as tubes of metal and plastic, and positions of their tips."""
 
 from collections.abc import Mapping
 
@@ -59,7 +59,7 @@ def course(patient: Patient, device: Device) -> Points:
 
 
 def tip_measures(patient: Patient, device: Device) -> dict[str, float]:
-    """Return how far a tip lies from the landmark that it is judged by, mm along the body."""
+    """Return the tip's distance from its reference landmark, mm along the body."""
     carina = float(airway_curves(patient)[0][0][-1, 1])
     name = device.name.lower().replace(" ", "_").replace("-", "_")
     if device.tip is None or device.name == "chest tube":
@@ -74,7 +74,7 @@ def tip_measures(patient: Patient, device: Device) -> dict[str, float]:
 
 
 def tip_on_film(patient: Patient, device: Device, exposure: Exposure) -> bool:
-    """Return whether a device's tip lies on the film, within its shutters."""
+    """Return whether a device's tip is visible on the film, within the shutters."""
     x, y, _ = exposure.camera(patient).project(course(patient, device)[-1])
     across = (x - exposure.left_mm) / exposure.field_mm
     down = (y - exposure.top_mm) / exposure.field_mm
@@ -158,7 +158,7 @@ def _add_wires(tubes: Tubes, patient: Patient) -> None:
 
 
 def _airway_course(patient: Patient, device: Device, above: Mapping[str, float]) -> Points:
-    """Return a course down the trachea's axis to so far ``above`` the carina, or past it."""
+    """Return a course down the trachea's axis to a point ``above`` the carina, or beyond it."""
     trachea, bronchus = airway_curves(patient)[0][0], airway_curves(patient)[1][0]
     start = np.array([(1.0, -120.0, -24.0)])
     if device.tip == "right main bronchus":
@@ -188,7 +188,7 @@ def _enteric(patient: Patient, device: Device) -> Points:
 
 
 def _cut(points: Points, length_mm: float) -> Points:
-    """Return a polyline as far as ``length_mm`` along it."""
+    """Return the first ``length_mm`` of a polyline."""
     reached = np.cumsum([0, *np.linalg.norm(np.diff(points, axis=0), axis=1)])
     end = [np.interp(length_mm, reached, points[:, axis]) for axis in range(3)]
     return np.concatenate([points[reached < length_mm], [end]])

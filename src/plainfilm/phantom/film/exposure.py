@@ -1,4 +1,4 @@
-"""How a film was taken: view, field, geometry, noise and processing."""
+"""Exposure of a film: view, field, geometry, noise and processing."""
 
 import math
 from dataclasses import dataclass, field, replace
@@ -14,7 +14,7 @@ from plainfilm.phantom.film.nuisance import CLEAN, Nuisance, draw_nuisance
 
 @dataclass(frozen=True)
 class Exposure:
-    """How the film was taken and developed."""
+    """Settings with which one film was taken and developed."""
 
     view: View
     field_mm: float
@@ -25,21 +25,22 @@ class Exposure:
     """Quantum noise: about the standard deviation of the log signal behind the mediastinum."""
     blur_mm: float
     shutters: tuple[float, float, float, float]
-    """Collimated part of the field at left, right, top and bottom."""
+    """Collimated fraction of the field at left, right, top and bottom."""
     marker: tuple[str, float, float] | None
-    """The lead letter, and its place as a fraction of the field."""
+    """The lead letter, and its position as fractions of the field."""
     plated: bool = False
-    """Whether the letter stands in a bright plate."""
+    """Whether the letter is surrounded by a bright plate."""
     scatter: float = 0.28
     processing: Processing = field(default_factory=Processing)
-    """What was made of the detector's signal."""
+    """Processing of the detector's signal."""
     nuisance: Nuisance = CLEAN
-    """What lies on the film besides and is in no report."""
+    """Objects and artefacts on the film that no report mentions."""
 
     def camera(self, patient: Patient) -> Camera:
-        """Return the geometry: 1.8 m PA against the front, or about 1.1 m AP against the back.
+        """Return the geometry: PA at 1.8 m with the detector at the front, or AP at about 1.1 m
+        with the detector at the back.
 
-        On a lateral film the left side is against the detector, 1.8 m from the source.
+        For a lateral film the left side is against the detector, 1.8 m from the source.
         """
         lateral = self.view is View.LATERAL
         return Camera(
@@ -52,14 +53,14 @@ class Exposure:
 
 
 DETECTOR_SHARE = 0.93
-"""Side of what a detector covers in the patient's middle, by its own side."""
+"""Width that the detector covers in the patient's middle, relative to its own width."""
 
 
 def draw_exposure(
     rng: np.random.Generator, patient: Patient, bedside: bool, place: Acquisition = TYPICAL
 ) -> Exposure:
-    """Draw how the film was taken at a ``place``; ``bedside`` films are AP, more often crooked and
-    noisy."""
+    """Draw a film's exposure with the acquisition settings ``place``; ``bedside`` films are AP, and
+    more often tilted and noisy."""
     view = View.AP if bedside else View.PA
     field = (2 * patient.width_mm + 2 * patient.wall_mm) * rng.normal(1.12, 0.05)
     if rng.random() > place.crop:

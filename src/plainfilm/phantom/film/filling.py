@@ -1,4 +1,4 @@
-"""What fills the lungs: vessels, and in disease water, pus, tumour, collapsed tissue."""
+"""Contents of the lungs: vessels, and in disease water, pus, tumour, collapsed tissue."""
 
 import math
 
@@ -22,17 +22,17 @@ def fill_air_spaces(
     masks: dict[str, Mask],
     measures: dict[str, float],
 ) -> tuple[Array, Array]:
-    """Return what fills the air spaces: edema, opacities, lesions, bands, an airless lobe.
+    """Return the filling of the air spaces: edema, opacities, lesions, bands, a collapsed lobe.
 
-    The first is attenuation, no unit; the second the part of the air that is gone, 0 to 1, in
-    which vessels do not show.
+    The first array is attenuation (dimensionless); the second is the fraction of air replaced,
+    0 to 1, within which vessels are not visible.
     """
     total, airless = np.zeros(grid.shape, np.float32), np.zeros(grid.shape, np.float32)
     texture = np.random.default_rng([patient.anatomy_seed, 5])
     for side, lung in lungs.items():
         inside = lung.tissue > 0
         part = np.where(inside, lung.tissue / np.maximum(lung.inner, 1), 0)
-        room = (SOFT - LUNG) * lung.tissue  # nothing gets denser than solid tissue
+        room = (SOFT - LUNG) * lung.tissue  # nothing becomes denser than solid tissue
         added, solid = np.zeros(grid.shape, np.float32), np.zeros(grid.shape, np.float32)
         if disease.edema:
             cloud = _edema_cloud(patient, disease.edema, side, grid, texture)
@@ -94,7 +94,7 @@ def _cloud(solids: list[tuple[Ellipsoid, float]], grid: Grid) -> Array:
 def _edema_cloud(
     patient: Patient, amount: float, side: int, grid: Grid, rng: np.random.Generator
 ) -> Array:
-    """Return haze about the hilum, patchy air-space fluid, and a general gain below."""
+    """Return haze around the hilum, patchy air-space fluid, and a general increase at the base."""
     x, y, z = hilum(patient, side)
     h, w = patient.height_mm, patient.width_mm
     fill = (SOFT - LUNG) * amount
@@ -112,7 +112,7 @@ def _edema_cloud(
 def _cloud_core(
     patient: Patient, opacity: Opacity, rng: np.random.Generator
 ) -> tuple[Points, tuple[float, float, float]]:
-    """Return centre and radii of a cloud's middle."""
+    """Return centre and radii of an opacity's core."""
     centre = _at(patient, opacity.side, opacity.zone) + rng.normal(0, 1, 3) * (6, 8, 4)
     r = opacity.radius_mm
     return centre, (r, r * (0.8 + 0.3 * rng.random()), 1.5 * r)
@@ -130,20 +130,20 @@ def _opacity_cloud(patient: Patient, opacity: Opacity, grid: Grid) -> Array:
         solids.append((Ellipsoid(tuple(place), (radius, radius, 1.7 * radius)), 0.8 * fill))
     cloud = _cloud(solids, grid)
     if opacity.side == RIGHT and opacity.zone in ("upper lobe", "middle lobe"):
-        # it ends where the horizontal fissure is met edge on
+        # it ends at the horizontal fissure, seen edge on
         over = np.clip((FISSURE_LEVEL * patient.height_mm - grid.y) / 3 + 0.5, 0, 1)
         cloud *= np.asarray(over if opacity.zone == "upper lobe" else 1 - over, np.float32)
     return cloud
 
 
 FISSURE_LEVEL = 0.5
-"""Height of the right lung's horizontal fissure, by the lung's."""
+"""Position of the right lung's horizontal fissure, as a fraction of the lung's height."""
 
 
 def _bronchi(patient: Patient, opacity: Opacity, grid: Grid) -> Array:
-    """Return the air that stays in the bronchi of a consolidation, below 0.
+    """Return the (negative) attenuation of the air in the bronchi of a consolidation.
 
-    They fan out from the hilum's side of the cloud; each piece counts by the density around it.
+    They fan out from the side of the hilum; each segment is weighted by the density around it.
     """
     centre, radii = _cloud_core(patient, opacity, np.random.default_rng(opacity.seed))
     rng = np.random.default_rng([opacity.seed, 1])
@@ -160,10 +160,10 @@ def _bronchi(patient: Patient, opacity: Opacity, grid: Grid) -> Array:
         end = start + reach * direction
         around = 1 - np.square((0.5 * (start + end) - centre) / radii).sum(axis=1)
         weight = -SOFT * np.clip(3 * around, 0, 1)
-        # as deep as if some lay behind one another: one alone would hardly show
+        # as deep as several bronchi behind one another: a single one would hardly be visible
         tubes.add_segments(start, end, radius, weight, 2 * radius)
         across = np.cross(direction, rng.normal(0, 1, direction.shape))
-        across[:, 2] *= 0.4  # those that fan out in the film's plane are those that are seen
+        across[:, 2] *= 0.4  # only those fanning out in the film's plane are seen
         across /= np.linalg.norm(across, axis=1, keepdims=True) + 1e-9
         start = np.repeat(end, 2, axis=0)
         across *= 0.45
@@ -173,11 +173,12 @@ def _bronchi(patient: Patient, opacity: Opacity, grid: Grid) -> Array:
 
 
 def _collapsed_lobe(patient: Patient, collapse: Collapse, lung: Lung, grid: Grid) -> Array:
-    """Return an airless lobe as a wedge against the mediastinum, bounded by its fissure.
+    """Return a collapsed lobe as a wedge against the mediastinum, bounded by its fissure.
 
-    The right upper lobe shrinks upwards, below it the horizontal fissure rises from the hilum; the
-    left lower one shrinks behind the heart. From the front the wedge is cut from the lung's own
-    length, so that it is never denser than solid tissue; from the side it is a slab as deep.
+    The right upper lobe shrinks upwards, with the horizontal fissure rising from the hilum below
+    it; the left lower lobe shrinks behind the heart. From the front the wedge is part of the lung's
+    own path length, so that it is never denser than solid tissue; from the side it is a slab of the
+    same depth.
     """
     h, w = lung.cavity.height, patient.width_mm
     y = grid.y
@@ -205,7 +206,7 @@ def _collapsed_lobe(patient: Patient, collapse: Collapse, lung: Lung, grid: Grid
 
 
 def _band(patient: Patient, lung: Lung, number: int, grid: Grid) -> Array:
-    """Return a plate of airless lung above the diaphragm, seen edge on."""
+    """Return a plate of atelectatic lung above the diaphragm, seen edge on."""
     rng = np.random.default_rng([patient.anatomy_seed, 31 + lung.side, number])
     w = patient.width_mm
     x = w * rng.uniform(0.42, 0.66)
@@ -239,7 +240,7 @@ def _lesion(patient: Patient, lesion: Lesion, grid: Grid, masks: dict[str, Mask]
 def vessels(
     patient: Patient, disease: Disease, lungs: dict[int, Lung], camera: Camera, grid: Grid
 ) -> Array:
-    """Return the attenuation of the vessels above that of the lung around them, no unit."""
+    """Return the vessels' attenuation above that of surrounding lung (dimensionless)."""
     tubes = Tubes(camera)
     weight = 1.1 * (SOFT - LUNG)
     calibre = 1 + 0.35 * disease.edema

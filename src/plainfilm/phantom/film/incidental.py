@@ -1,6 +1,6 @@
-"""What is old, degenerative or there by chance: hiatal hernia, calcified aortic arch, healed rib.
+"""Old, degenerative or incidental findings: hiatal hernia, calcified aortic arch, healed rib.
 
-A bent spine and emphysema change the whole chest: :mod:`plainfilm.phantom.disease.deformation`.
+Scoliosis and emphysema change the whole chest: :mod:`plainfilm.phantom.disease.deformation`.
 """
 
 import numpy as np
@@ -15,9 +15,9 @@ from plainfilm.phantom.disease.disease import Disease
 
 HERNIA_WALL_MM = 4.0
 HERNIA_GAS = (0.6, 0.45)
-"""Half-depth of its gas, and where the fluid's level lies, as parts of its radius."""
+"""Half-depth of a hernia's gas, and height of its fluid level, as fractions of its radius."""
 CALCIUM = 0.05
-"""Attenuation above that of soft tissue, 1/mm, of a calcified wall."""
+"""Attenuation of a calcified wall above that of soft tissue, 1/mm."""
 
 
 def hernia(patient: Patient, disease: Disease) -> Ellipsoid:
@@ -37,7 +37,7 @@ def add_incidental(
     masks: dict[str, Mask],
     measures: dict[str, float],
 ) -> None:
-    """Add what an old body carries to ``path``, in place; the hernia's body is the scene's."""
+    """Add incidental findings to ``path``, in place; the hernia's body is part of the scene."""
     if disease.hernia_mm:
         _add_gas(hernia(patient, disease), camera, grid, path)
         masks["hiatal hernia"] = _shadow(hernia(patient, disease), camera, grid)
@@ -65,7 +65,7 @@ def _shadow(solid: Ellipsoid, camera: Camera, grid: Grid) -> Mask:
 
 
 def _add_gas(bowel: Ellipsoid, camera: Camera, grid: Grid, path: Array) -> None:
-    """Add the gas above the fluid's level, which lies flat."""
+    """Add the gas above the horizontal fluid level."""
     x, y, z = bowel.centre
     inner = bowel.radii[0] - HERNIA_WALL_MM
     depth, level = HERNIA_GAS

@@ -1,7 +1,7 @@
 """The lateral film of a study: the same patient and disease, the left side against the detector.
 
-The picture's left is the patient's front. Path lengths along x have closed forms as those along z
-have (:mod:`plainfilm.phantom.anatomy.thorax`); what is on the right is magnified more.
+The picture's left is the patient's front. Path lengths along x have closed forms like those along z
+(:mod:`plainfilm.phantom.anatomy.thorax`); the patient's right side is magnified more.
 """
 
 from dataclasses import replace
@@ -18,7 +18,7 @@ from plainfilm.phantom.film.projection import Projection, project
 
 
 def lateral_exposure(frontal: Exposure, patient: Patient, rng: np.random.Generator) -> Exposure:
-    """Draw how the lateral film that goes with a ``frontal`` one is taken."""
+    """Draw the exposure of the lateral film that goes with a ``frontal`` one."""
     field = clamp(frontal.field_mm * rng.normal(1, 0.03), 1.2 * patient.height_mm, 430)
     spare = field - patient.height_mm
     return replace(
@@ -28,7 +28,7 @@ def lateral_exposure(frontal: Exposure, patient: Patient, rng: np.random.Generat
         left_mm=float(-field / 2 + rng.normal(0, 8)),
         top_mm=float(-spare * clamp(rng.normal(0.42, 0.06), 0.25, 0.6)),
         rotation_rad=float(np.deg2rad(rng.normal(0, 2.5))),
-        noise=frontal.noise * 1.3,  # a longer way through the body
+        noise=frontal.noise * 1.3,  # a longer path through the body
         marker=None,
     )
 
@@ -44,12 +44,12 @@ def render_lateral(
     """Return the lateral film, ``(size, size)``, with its masks and measures.
 
     Args:
-        patient: who is on it.
-        disease: what is wrong.
-        frontal: how the frontal film of the study was taken.
+        patient: the patient.
+        disease: the patient's disease.
+        frontal: exposure of the study's frontal film.
         size: side of the film in pixels.
-        rng: draws the exposure, then the noise.
-        source: what the image says of where it came from.
+        rng: random generator of the exposure, then of the noise.
+        source: value of the image's ``source``.
     """
     exposure = lateral_exposure(frontal, patient, rng)
     grid = Grid.square(size, exposure.field_mm, exposure.left_mm, exposure.top_mm)

@@ -1,7 +1,7 @@
 """The lungs' lobes and zones on a film.
 
-Lobes are parted by planes, so that the length of each along a ray keeps a closed form; zones are
-cut at heights that the clavicles and the ribs' anterior ends give.
+Lobes are separated by planes, so that their path lengths have a closed form; zones are separated at
+the heights of the clavicles and of the ribs' anterior ends.
 """
 
 import numpy as np
@@ -12,14 +12,14 @@ from plainfilm.phantom.anatomy.thorax import LEFT, SIDE_NAMES
 from plainfilm.phantom.film.scene import Scene
 
 LUNG_ZONES = ("apical zone lung", "upper zone lung", "mid zone lung", "lung base")
-"""From the top."""
+"""Zones from top to bottom."""
 
 
 def lobe_lengths(scene: Scene, side: int) -> dict[str, Array]:
     """Return the length of lung in each lobe of one side along each ray of a frontal film, mm.
 
     The oblique fissure is a plane from the back at .25 of the lung's height to the front at .95;
-    the right lung's horizontal one lies at .50, before it.
+    the right lung's horizontal one lies in front of it at .50.
     """
     lung, grid, name = scene.lungs[side], scene.grid, SIDE_NAMES[side]
     rays = np.nonzero(lung.full > 0)
@@ -34,7 +34,7 @@ def lobe_lengths(scene: Scene, side: int) -> dict[str, Array]:
     holes = [there(interval) for interval in (*scene.central, below)]
     x, y = own.x[0, rays[1]], own.y[rays[0], 0]
     fissure, high = _oblique_fissure(scene, side, y), _above_horizontal_fissure(scene, side, y)
-    # the plane lies at this depth along a ray through the turned patient
+    # depth of the plane along a ray through the rotated patient
     fissure = np.asarray((fissure + x * np.sin(turn)) / np.cos(turn), np.float32)
 
     def spread(values: Array) -> Array:
@@ -65,7 +65,7 @@ def _above_horizontal_fissure(scene: Scene, side: int, y: Array) -> Mask:
 
 
 def lobe_mask(name: str, side: int, scene: Scene) -> Mask:
-    """Return where the film shows the lobe that the table calls ``name``."""
+    """Return the mask of the lobe that the table of classes calls ``name``."""
     if not scene.lateral:
         if name not in scene.kept:
             scene.kept.update(lobe_lengths(scene, side))
@@ -82,12 +82,12 @@ def lobe_mask(name: str, side: int, scene: Scene) -> Mask:
 
 
 def own_grid(scene: Scene, side: int) -> Grid:
-    """Return where the film's pixels lie on one lung, without its magnification."""
+    """Return the film's pixels in the coordinates of one lung, without magnification."""
     return scene.lungs[side].cavity.own_grid(scene.grid, scene.camera)
 
 
 def lung_mask(side: int, clear: bool, zone: str | None, scene: Scene) -> Mask:
-    """Return where one lung, or a zone of it, lies; ``clear``: where nothing hides it."""
+    """Return the mask of one lung, or a zone of it; ``clear`` for only its unobscured part."""
     lung = scene.lungs[side]
     mask = lung.clear if clear else lung.full > 2
     if zone is None:

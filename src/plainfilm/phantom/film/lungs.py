@@ -1,4 +1,4 @@
-"""The lungs in their pleural cavities, and the lengths that rays travel in each part."""
+"""The lungs in their pleural cavities, and the path lengths of rays in each part."""
 
 from dataclasses import dataclass, replace
 
@@ -19,37 +19,37 @@ from plainfilm.phantom.anatomy.tissue import LUNG
 from plainfilm.phantom.disease.disease import Disease
 
 THINNED = 0.4
-"""Part of the lung's tissue that is gone in the severest emphysema."""
+"""Fraction of the lung's tissue lost in the most severe emphysema."""
 
 
 @dataclass(frozen=True)
 class Lung:
-    """One side while it is being projected."""
+    """One lung with its pleural space, during projection."""
 
     side: int
     cavity: Cavity
     envelope: Cavity
     dome: Dome
     scale: float
-    """Its magnification on the film."""
+    """Magnification on the film."""
     depth: Array
-    """Length through the whole cavity, with all that lies in it, mm."""
+    """Path length through the whole cavity including its contents, mm."""
     inner: Array
-    """Length through the lung's envelope, with all that lies in it, mm."""
+    """Path length through the lung's envelope including its contents, mm."""
     full: Array
-    """Length through what lung could fill: the cavity without all that lies in it, mm."""
+    """Path length available to lung: the cavity without heart, mediastinum and so on, mm."""
     below: Array
-    """Length through what lies under this side's diaphragm, mm."""
+    """Path length through the region below this hemidiaphragm, mm."""
     tissue: Array
-    """Length through lung tissue, mm."""
+    """Path length through lung tissue, mm."""
     air: Array
-    """Length through pleural air, mm."""
+    """Path length through pleural air, mm."""
     fluid: Array
-    """Length through pleural fluid and thickening, mm."""
+    """Path length through pleural fluid and thickening, mm."""
     density: float
-    """Of its tissue, 1 where it is healthy; emphysema thins it."""
+    """Density of the tissue, 1 if healthy; lower in emphysema."""
     clear: Mask
-    """Where neither heart nor mediastinum nor diaphragm hides the lung: what people outline."""
+    """The lung field that annotators outline: not obscured by heart, mediastinum or diaphragm."""
 
     @property
     def name(self) -> str:
@@ -58,7 +58,7 @@ class Lung:
 
     @property
     def attenuation(self) -> float:
-        """Of its tissue, 1/mm; a lung that collapses keeps its tissue and loses its air."""
+        """Attenuation of the tissue, 1/mm; a collapsing lung keeps its tissue and loses its air."""
         return LUNG * self.density * (1 + self.envelope.rim_mm / 60)
 
 
@@ -74,14 +74,14 @@ def make_lung(
     """Return one lung with its pleural space.
 
     Args:
-        patient: whose.
-        disease: what fills or narrows the pleural space.
+        patient: the patient.
+        disease: the disease, which may fill or narrow the pleural space.
         side: RIGHT or LEFT.
-        central: where rays meet the heart, great vessels, then all else that takes lung's place.
+        central: intervals of the heart, the great vessels, then all else that displaces lung.
         grid: the detector.
-        camera: turns and magnifies; each lung at its own middle, so that the two sides part on a
-            lateral film as they do on real ones.
-        lateral: whether the rays come from the side: the mediastinum then hides nothing.
+        camera: rotation and magnification; each lung is magnified at its own middle, so that the
+            two sides separate on a lateral film, as on real ones.
+        lateral: whether the rays come from the side; the mediastinum then obscures nothing.
     """
     whole = cavity(patient, side)
     floor = dome(patient, side, 9.0 if side in disease.bands else 0.0)
@@ -119,7 +119,7 @@ def make_lung(
 
 
 def _envelope(whole: Cavity, disease: Disease) -> Cavity:
-    """Return the lung's own surface, inside of the pleural cavity ``whole``."""
+    """Return the lung's surface within the pleural cavity ``whole``."""
     envelope = replace(whole, fluid_top=disease.fluid_top.get(whole.side))
     air = disease.pneumothorax
     if air and air.side == whole.side:

@@ -1,8 +1,8 @@
-"""What lies on a film and is neither in its report nor in its findings, and how often.
+"""Nuisances: objects and artefacts on a film that are in neither report nor findings.
 
-ECG electrodes and their cables, buttons, a necklace, a fold of skin, lines and cut-off of the
-anti-scatter grid, too low a dose. Most films have none of it; shares and sizes are set by eye.
-Where the objects lie in space: :mod:`plainfilm.phantom.film.skin`; what grid and dose do:
+ECG electrodes and their cables, buttons, a necklace, a skin fold, lines and cut-off of the
+anti-scatter grid, too low a dose. Most films have none; shares and sizes are set by eye. The
+objects' positions are in :mod:`plainfilm.phantom.film.skin`, the effects of grid and dose in
 :mod:`plainfilm.phantom.film.develop`.
 """
 
@@ -17,30 +17,30 @@ MONITORED = {True: 0.45, False: 0.02}
 FIVE_LEADS = 0.5
 """Share of those with five leads; the others have three."""
 BUTTONED = 0.03
-"""Share of walking patients with a row of buttons."""
+"""Share of ambulatory patients with a row of buttons."""
 NECKLACE = {True: 0.04, False: 0.01}
-"""Share of walking women and men with a necklace."""
+"""Share of ambulatory women and men with a necklace."""
 GRID_LINES = {True: 0.07, False: 0.02}
-"""Share of films, at the bedside and elsewhere, whose grid leaves lines, if pixels are fine."""
+"""Share of films, at the bedside and elsewhere, with grid lines, if the pixels are fine enough."""
 CUT_OFF = {True: 0.10, False: 0.02}
-"""Share of films, at the bedside and elsewhere, whose grid is not centred."""
+"""Share of films, at the bedside and elsewhere, with an off-centre grid."""
 FOLDED = {True: 0.10, False: 0.01}
-"""Share of films, at the bedside and elsewhere, with a fold of skin beside the lung's edge."""
+"""Share of films, at the bedside and elsewhere, with a skin fold beside the lung's edge."""
 UNDEREXPOSED = 0.15
-"""Share of bedside films."""
+"""Share of underexposed bedside films."""
 ELECTRODES = ((-0.60, 0.10), (0.60, 0.10), (0.70, 0.86), (-0.70, 0.86), (0.24, 0.50))
-"""Right arm, left arm, left leg, right leg, chest: x by half the chest's width, y by its height."""
+"""Right arm, left arm, left leg, right leg, chest: x in half-widths, y in heights of the chest."""
 
 
 class Lead(NamedTuple):
-    """An electrode on the front skin and how its cable leaves it."""
+    """An electrode on the front skin, with the direction of its cable."""
 
     x: float
-    """By half of the chest's inner width, above 0 on the patient's left."""
+    """In units of half the chest's inner width, positive on the patient's left."""
     y: float
-    """By the chest's height, from the apex of the lung."""
+    """In units of the chest's height, from the lung's apex."""
     way: float
-    """Direction in which the cable leaves, radians from the patient's left towards the feet."""
+    """Direction of the cable, in radians from the patient's left towards the feet."""
 
 
 class Buttons(NamedTuple):
@@ -52,39 +52,39 @@ class Buttons(NamedTuple):
 
 
 class GridLines(NamedTuple):
-    """Lines that the anti-scatter grid leaves after the detector's own sampling."""
+    """Lines of the anti-scatter grid that remain after the detector's sampling."""
 
     period_mm: float
     angle_rad: float
-    """Of the direction across the lines, from the film's x."""
+    """Direction perpendicular to the lines, from the film's x."""
     strength: float
-    """Part of the signal by which they swing to either side."""
+    """Amplitude of the lines, as a fraction of the signal."""
 
 
 @dataclass(frozen=True)
 class Nuisance:
-    """What disturbs a film; nothing by default."""
+    """A film's nuisances; none by default."""
 
     leads: tuple[Lead, ...] = ()
     hub: tuple[float, float] = (0.0, 0.0)
-    """Where their cables meet, off the film: x and y as a lead's."""
+    """Point off the film where the leads' cables meet: x and y like those of a lead."""
     buttons: Buttons | None = None
     necklace: float | None = None
-    """How far down its pendant hangs, by the chest's height."""
+    """Height of a necklace's pendant, in units of the chest's height; None without one."""
     lines: GridLines | None = None
     cut_off: float = 0.0
-    """Part of the signal lost at one edge by a decentred grid: the picture's right if above 0."""
+    """Fraction of signal lost at one edge by an off-centre grid: at the picture's right if > 0."""
     fold: tuple[int, float, float] | None = None
-    """A fold of skin: its side, where its edge lies by the chest's half-width, and how dense."""
+    """A skin fold: side, position of its edge in half-widths of the chest, and attenuation."""
     dose: float = 1.0
-    """Part of the usual dose that reached the detector."""
+    """Fraction of the usual dose that reached the detector."""
 
 
 CLEAN = Nuisance()
 
 
 def draw_nuisance(rng: np.random.Generator, bedside: bool, female: bool) -> Nuisance:
-    """Draw what disturbs a film. Each kind has a stream of its own, so none shifts another."""
+    """Draw a film's nuisances. Each kind has its own random stream, independent of the others."""
     ecg, clothes, grid, dose, skin = rng.spawn(5)
     leads, hub = _draw_leads(ecg) if ecg.random() < MONITORED[bedside] else ((), (0.0, 0.0))
     buttoned, necklace = clothes.random(2)
@@ -119,7 +119,7 @@ def draw_nuisance(rng: np.random.Generator, bedside: bool, female: bool) -> Nuis
 
 
 def _draw_leads(rng: np.random.Generator) -> tuple[tuple[Lead, ...], tuple[float, float]]:
-    """Return electrodes near their places, and where off the film their cables meet."""
+    """Return electrodes near their usual positions, and the point where their cables meet."""
     count = 5 if rng.random() < FIVE_LEADS else 3
     leads = []
     for x, y in ELECTRODES[:count]:

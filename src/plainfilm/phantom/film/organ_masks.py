@@ -1,4 +1,4 @@
-"""Masks of organs of the mediastinum and the upper abdomen: the shadows of their solids."""
+"""Masks of mediastinal and upper abdominal organs: the shadows of their solids."""
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -26,7 +26,7 @@ Render = Callable[[Scene], Mask]
 
 
 def shadow(solids: Iterable[Ellipsoid], scene: Scene) -> Mask:
-    """Return where a ray meets one of ``solids``."""
+    """Return where rays hit any of ``solids``."""
     path = np.zeros(scene.grid.shape, np.float32)
     for solid in solids:
         solid.seen_by(scene.camera).add(path, scene.grid, 1.0)
@@ -34,7 +34,7 @@ def shadow(solids: Iterable[Ellipsoid], scene: Scene) -> Mask:
 
 
 def pipe(curves: Iterable[tuple[Points, float]], least_mm: float, scene: Scene) -> Mask:
-    """Return where tubes (axis, radius) are crossed by more than ``least_mm``."""
+    """Return where rays travel more than ``least_mm`` through tubes (axis, radius)."""
     tubes = Tubes(scene.camera)
     for curve, radius in curves:
         tubes.add(curve, radius, 1.0)
@@ -42,7 +42,7 @@ def pipe(curves: Iterable[tuple[Points, float]], least_mm: float, scene: Scene) 
 
 
 def ratio(scene: Scene) -> float:
-    """Return the heart's width by the chest's, as the disease has it."""
+    """Return the cardiothoracic ratio before magnification, with the disease."""
     return max(scene.disease.ratio or 0.0, scene.patient.cardiothoracic_ratio)
 
 
@@ -60,9 +60,9 @@ def _inferior_vena_cava(scene: Scene) -> Mask:
 
 
 def _liver(scene: Scene) -> Mask:
-    """Return the shadow of what of the liver's ellipsoids lies under either half of the diaphragm.
+    """Return the shadow of the parts of the liver's ellipsoids below the diaphragm.
 
-    Its top is the diaphragm's, from the side too, wherever the ellipsoids reach above.
+    Its upper border is the diaphragm, also from the side, where the ellipsoids extend above it.
     """
     mask = np.zeros(scene.grid.shape, bool)
     for lobe in liver(scene.patient):
@@ -101,4 +101,4 @@ ORGANS: Mapping[str, Render] = {
     "inferior vena cava": _inferior_vena_cava,
     "esophagus": _esophagus,
 }
-"""Name of a class to what draws it."""
+"""Name of a class → function that draws its mask."""

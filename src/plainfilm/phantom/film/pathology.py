@@ -1,7 +1,7 @@
-"""What a film shows besides anatomy, in the classes of :mod:`plainfilm.core.classes`.
+"""Masks of pathology, devices and nuisances, in the classes of :mod:`plainfilm.core.classes`.
 
-A class says what was drawn, also where it is too slight to be seen or the report does not say it;
-only cardiomegaly, whose heart is a matter of degree, follows the stated truth.
+A class shows what was simulated, even if it is too small to be seen or the report does not mention
+it; only cardiomegaly, a matter of degree, follows the truth.
 """
 
 from collections.abc import Mapping
@@ -28,45 +28,44 @@ DEVICES: Mapping[str, str] = MappingProxyType({
     "enteric tube": "NGT", "Swan-Ganz catheter": "Swan Ganz Catheter Present",
     "chest tube": "Pipe", "pacemaker": "electronics", "sternotomy wires": "Stiches",
 })  # fmt: skip
-"""Device → class, to the first three of which belongs how it lies (:func:`device_class`); every
-device is a *Foreign Object* besides."""
+"""Device → class; the first three are completed by the tip's position (:func:`device_class`). Every
+device is also a *Foreign Object*."""
 POSITIONS: Mapping[str, str] = MappingProxyType({
     "superior vena cava": "Normal", "cavoatrial junction": "Normal", "right atrium": "Borderline",
     "brachiocephalic vein": "Borderline", "subclavian vein": "Abnormal",
     "internal jugular vein": "Abnormal", "carina": "Normal", "upper trachea": "Borderline",
     "right main bronchus": "Abnormal", "stomach": "Normal", "esophagus": "Abnormal",
 })  # fmt: skip
-"""Tip → how it lies; the table names the grades and does not say where they end."""
+"""Tip → grade of its position; the table names the grades without defining them."""
 ABOVE_CARINA_MM, BELOW_DIAPHRAGM_MM = 25.0, 30.0
-"""A tube's tip nearer than this to the carina, or to the diaphragm above it, is *Borderline*."""
+"""A tip closer than this above the carina, or below the diaphragm, is *Borderline*."""
 DEVICE_CLASSES = (
     *(f"{kind} - {grade}" for kind in ("CVC", "ETT", "NGT")
       for grade in ("Normal", "Borderline", "Abnormal")),
     "NGT - Incompletely Imaged",
     *(name for name in dict.fromkeys(DEVICES.values()) if name not in ("CVC", "ETT", "NGT")),
 )  # fmt: skip
-"""The classes of devices that the phantom draws."""
+"""Classes of devices that the phantom simulates."""
 ON_SKIN: Mapping[str, str] = MappingProxyType({
     "electrodes": "Sensors", "cables": "Cable", "buttons": "Foreign Object",
     "necklace": "Foreign Object",
 })  # fmt: skip
-"""What lies on the skin → class; each is a *Foreign Object* besides."""
+"""Object on the skin → class; each is also a *Foreign Object*."""
 NUISANCE_CLASSES = ("Sensors", "Cable", "Letters")
-"""The classes of what lies on a film and is in no report."""
+"""Classes of objects that no report mentions."""
 PATHOLOGY = (*sorted({*SIDED.values(), "Cardiomegaly", "Calcification", "Mass", "Nodule"}),)
-"""The pathologies that the phantom draws."""
+"""Classes of pathology that the phantom simulates."""
 
 
 def finding_masks(
     case: Case, masks: Mapping[str, Mask], *, enlarged_heart: bool
 ) -> dict[str, Mask]:
-    """Return the masks of the classes of what is there besides anatomy, each of the film's shape.
-
-    That is pathology, devices, and what lies on the film and is in no report.
+    """Return the masks of non-anatomical classes, each of the film's shape: pathology, devices, and
+    objects that no report mentions.
 
     Args:
-        case: what the film is of.
-        masks: the film's, by the names that the projection gives them.
+        case: the film's case.
+        masks: the film's masks, by the projection's names.
         enlarged_heart: whether the heart counts as *Cardiomegaly*.
     """
     result: dict[str, Mask] = {}
@@ -101,7 +100,7 @@ def finding_masks(
 
 
 def device_class(device: Device, case: Case) -> str:
-    """Return the class of a device by where its tip lies and whether the film shows it."""
+    """Return the class of a device, by its tip's position and whether the film shows it."""
     kind = DEVICES[device.name]
     if kind not in ("CVC", "ETT", "NGT") or device.tip is None:
         return kind

@@ -1,4 +1,4 @@
-"""One patient and one exposure become a map of attenuation, masks and measures."""
+"""Projection of a patient with one exposure: a map of attenuation, masks and measures."""
 
 from dataclasses import dataclass, replace
 
@@ -24,7 +24,7 @@ from plainfilm.phantom.film.variants import add_fold, add_variants
 
 @dataclass(frozen=True)
 class Projection:
-    """What the rays saw."""
+    """Result of a projection."""
 
     attenuation: Array
     masks: dict[str, Mask]
@@ -32,9 +32,9 @@ class Projection:
 
 
 def project(patient: Patient, disease: Disease, exposure: Exposure, grid: Grid) -> Projection:
-    """Project the patient with the disease, as the exposure sees them, onto the grid."""
+    """Project the patient with the disease onto the grid, with the exposure's geometry."""
     scene = make_scene(patient, disease, exposure, grid)
-    patient = scene.patient  # as the disease deforms the chest
+    patient = scene.patient  # with the chest deformed by the disease
     camera, lungs, body = scene.camera, scene.lungs, scene.body
     masks: dict[str, Mask] = {}
     measures: dict[str, float] = {}
@@ -79,7 +79,7 @@ def project(patient: Patient, disease: Disease, exposure: Exposure, grid: Grid) 
 
 
 def _deformities(scene: Scene, masks: dict[str, Mask], measures: dict[str, float]) -> None:
-    """Measure and outline what changes the chest as a whole."""
+    """Add measures and masks of diseases that change the chest as a whole."""
     patient, disease = scene.patient, scene.disease
     if disease.shift_mm:
         measures["mediastinal_shift_mm"] = disease.shift_mm
@@ -94,7 +94,7 @@ def _deformities(scene: Scene, masks: dict[str, Mask], measures: dict[str, float
 
 
 def _structures(scene: Scene) -> dict[str, Mask]:
-    """Return the masks that every study carries; the rest are made by name, on demand."""
+    """Return the masks that every study has; all others are made by name, on demand."""
     masks = {"body": scene.body > 0, "heart": length(scene.heart) > 0}
     for lung in scene.lungs.values():
         masks[f"{lung.name} lung"] = lung.clear
@@ -117,14 +117,14 @@ def _abdomen_and_breasts(scene: Scene, path: Array) -> None:
     chest = np.zeros(grid.shape, np.float32)
     for breast in breasts:
         breast.seen_by(camera).add(chest, grid, (0.88 if scene.patient.sex == "F" else 0.9) * SOFT)
-    if scene.lateral:  # seen edge on they count where they stand out from the trunk
+    if scene.lateral:  # seen edge on, breasts count where they protrude from the trunk
         chest = np.maximum(chest - SOFT * scene.body, 0)
         path += _raised_arms(scene.patient, camera).path(grid)
     path += chest
 
 
 def _raised_arms(patient: Patient, camera: Camera) -> Tubes:
-    """Return the upper arms as they stand up beside the neck on a lateral film."""
+    """Return the raised upper arms beside the neck on a lateral film."""
     arms = Tubes(camera)
     for side in (RIGHT, LEFT):
         x = side * patient.width_mm
@@ -135,10 +135,10 @@ def _raised_arms(patient: Patient, camera: Camera) -> Tubes:
 
 
 def _pleura(scene: Scene, path: Array, masks: dict[str, Mask], measures: dict[str, float]) -> None:
-    """Measure what lies between lung and chest wall, and draw the visceral pleura's line.
+    """Measure the contents of the pleural space, and draw the visceral pleura's line.
 
-    A mask holds what can be seen and would be outlined: fluid where neither heart nor abdomen lies
-    before it, a cap at the apex alone.
+    A mask contains what an annotator would outline: fluid not obscured by heart or abdomen, a cap
+    only at the apex.
     """
     disease, grid = scene.disease, scene.grid
     for side, lung in scene.lungs.items():
@@ -147,7 +147,7 @@ def _pleura(scene: Scene, path: Array, masks: dict[str, Mask], measures: dict[st
         y = lung.cavity.own_grid(grid, scene.camera).y
         if lung.envelope.fluid_top is not None:
             top = lung.cavity.top + lung.envelope.fluid_top * lung.cavity.height
-            fluid = np.where(y > top, lung.fluid, 0)  # above it may lie an apical cap
+            fluid = np.where(y > top, lung.fluid, 0)  # an apical cap may lie above it
             measures[f"{name}_effusion_ml"] = float(fluid.sum()) * area / 1000
             shown = lung.clear if lung.clear[fluid > 0].any() else fluid > 0
             masks[f"{name} effusion"] = (fluid > np.maximum(0.05 * lung.depth, 2)) & shown
@@ -164,7 +164,7 @@ def _pleura(scene: Scene, path: Array, masks: dict[str, Mask], measures: dict[st
 
 
 def _thickening(scene: Scene, lung: Lung, pleura: tuple[int, str, float]) -> Mask:
-    """Return a cap at the apex, or the band along the lateral wall where a rind is met edge on."""
+    """Return the mask of an apical cap, or of lateral thickening where it is seen edge on."""
     _, kind, thickness = pleura
     grid = scene.grid
     if kind == "apical cap":

@@ -1,6 +1,6 @@
-"""One patient before one detector: what the rays meet of trunk, heart, mediastinum and lungs.
+"""One patient in front of one detector: the paths of rays through trunk, heart, mediastinum, lungs.
 
-Film, truth and masks of structures are all made from this. A frontal and a lateral film see the
+Film, truth and masks of structures are all made from a scene. Frontal and lateral films share the
 same solids; the rays run along z or along x.
 """
 
@@ -29,7 +29,7 @@ from plainfilm.phantom.film.variants import fat_pads
 
 @dataclass(frozen=True)
 class Scene:
-    """What the rays of one film meet."""
+    """Solids and path lengths along the rays of one film."""
 
     patient: Patient
     disease: Disease
@@ -37,24 +37,25 @@ class Scene:
     grid: Grid
     lateral: bool
     hearts: list[Ellipsoid]
-    """Left ventricle, right atrium, outflow, as they are seen."""
+    """Left ventricle, right atrium, outflow tract, as projected."""
     heart: Interval
     great: Interval
     arch: Interval
     aorta: Interval
-    """Its descending part."""
+    """The descending aorta."""
     spine: Interval
     central: tuple[Interval, ...]
-    """All that the lungs are cut by but the diaphragm; first the heart, then the great vessels."""
+    """Everything that displaces lung except the diaphragm; heart and great vessels come first."""
     body: Array
     """Path length through the whole trunk, mm."""
     lungs: dict[int, Lung]
     kept: dict[str, Array] = field(default_factory=dict, compare=False, repr=False)
-    """Lengths and shadows that several masks are made from, by name, once they are made."""
+    """Cache of path lengths and shadows that several masks share, by name."""
 
     @property
     def cardiothoracic_ratio(self) -> float:
-        """The heart's greatest width over the lungs' on this film, from the solids' own borders."""
+        """The heart's greatest width divided by the lungs' on this film, from the solids'
+        borders."""
         right = min(solid.centre[0] - solid.half_width for solid in self.hearts)
         left = max(solid.centre[0] + solid.half_width for solid in self.hearts)
         walls = {side: lung.cavity.outermost(self.camera) for side, lung in self.lungs.items()}
@@ -62,7 +63,7 @@ class Scene:
 
     @property
     def arch_y(self) -> float:
-        """The film's y, mm, of the middle of the aortic arch."""
+        """The film's y, mm, of the aortic arch's middle."""
         knob = aortic_knob(self.patient, self.disease.mediastinum_mm)
         return knob.seen_by(self.camera).centre[1]
 
@@ -78,7 +79,7 @@ class Scene:
 
 
 def make_scene(patient: Patient, disease: Disease, exposure: Exposure, grid: Grid) -> Scene:
-    """Return what the rays of ``exposure`` meet of the patient, whom the disease deforms."""
+    """Return the scene of the patient, deformed by the disease, for the rays of ``exposure``."""
     patient = deformed(patient, disease)
     camera = exposure.camera(patient)
     lateral = exposure.view is View.LATERAL

@@ -1,8 +1,8 @@
-"""What lies on the front skin: electrodes with their cables, buttons, a necklace, as solids.
+"""Objects on the front skin: electrodes with their cables, buttons, a necklace, as solids.
 
-They are seen through the camera as all else is, so that they turn with the patient, stand farther
-apart on an AP film than on a PA one, and lie in front of the chest on a lateral film. A plate stays
-parallel to the film where the skin slopes, and skin is that of the trunk: no breast lifts it.
+They are projected like everything else, so that they rotate with the patient, lie farther apart on
+an AP film than on a PA one, and in front of the chest on a lateral film. Plates stay parallel to
+the film even where the skin slopes, and the skin is that of the trunk, without breasts.
 """
 
 import math
@@ -19,14 +19,14 @@ from plainfilm.phantom.film.nuisance import Buttons, Nuisance
 Points = npt.NDArray[np.float64]
 
 SNAP_MM, PAD_MM = (5.0, 5.0, 1.4), (15.0, 15.0, 1.0)
-"""Semi-axes of an electrode's metal snap with the cable's clip, and of its gel pad."""
+"""Semi-axes of an electrode's metal snap including the cable's clip, and of its gel pad."""
 SNAP, PAD, PLASTIC = 0.35, 0.05, 0.18
-"""Attenuation, 1/mm; of a thing that lies in the air before the skin."""
+"""Attenuation of objects in the air in front of the skin, 1/mm."""
 CABLE_MM, CABLE = 1.0, 0.22
 CHAIN_MM, CHAIN = 0.8, 0.5 * METAL
 BUTTON_MM = (5.5, 5.5, 1.6)
 SEEN = 0.04
-"""Least line integral that a mask holds."""
+"""Minimum line integral within a mask."""
 
 
 def add_nuisance(
@@ -37,7 +37,7 @@ def add_nuisance(
     path: Array,
     masks: dict[str, Mask],
 ) -> None:
-    """Add what lies on the skin to ``path``, in place, and its masks."""
+    """Add objects on the skin to ``path`` and their masks to ``masks``, in place."""
     if nuisance.leads:
         masks["electrodes"] = _draw_on(path, grid, Tubes(camera), _electrodes(nuisance, patient,
                                                                               camera))  # fmt: skip
@@ -50,7 +50,7 @@ def add_nuisance(
 
 
 def _draw_on(path: Array, grid: Grid, tubes: Tubes, solids: list[tuple[Ellipsoid, float]]) -> Mask:
-    """Add tubes and solids, as they are seen, with their attenuation; return where they show."""
+    """Add projected tubes and solids with their attenuation; return the mask of their shadow."""
     own = tubes.path(grid)
     for solid, weight in solids:
         solid.add(own, grid, weight)
@@ -60,7 +60,7 @@ def _draw_on(path: Array, grid: Grid, tubes: Tubes, solids: list[tuple[Ellipsoid
 
 
 def _place(patient: Patient, across: npt.ArrayLike, down: npt.ArrayLike, off_mm: float) -> Points:
-    """Return points ``(n, 3)`` at x, y in mm, ``off_mm`` before the skin."""
+    """Return points ``(n, 3)`` at x, y in mm, ``off_mm`` in front of the skin."""
     x, y = np.broadcast_arrays(np.asarray(across, float), np.asarray(down, float))
     return np.stack([x, y, front_skin(patient, x, y) - off_mm], axis=-1)
 
@@ -83,7 +83,7 @@ def _electrodes(
 
 
 def _cables(nuisance: Nuisance, patient: Patient, camera: Camera) -> Tubes:
-    """Return each cable as a cubic Bézier curve from its electrode to where all of them meet."""
+    """Return each cable as a cubic Bézier curve from its electrode to their common hub."""
     size = np.array([patient.width_mm, patient.height_mm])
     hub = np.array(nuisance.hub) * size
     t = np.linspace(0, 1, 25)[:, None]
@@ -114,7 +114,7 @@ def _buttons(row: Buttons, patient: Patient, camera: Camera) -> list[tuple[Ellip
 def _necklace(
     length: float, patient: Patient, camera: Camera
 ) -> tuple[Tubes, list[tuple[Ellipsoid, float]]]:
-    """Return a chain about the neck, and the pendant at its lowest point."""
+    """Return a chain around the neck, and the pendant at its lowest point."""
     lowest = length * patient.height_mm
     across = np.linspace(-1, 1, 29)
     x = 52 * across

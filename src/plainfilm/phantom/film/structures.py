@@ -1,19 +1,19 @@
 """Masks of anatomy by name, in the classes of :mod:`plainfilm.core.classes`, made on demand.
 
-Each is the shadow of the solids that the film is made of; those that the film cannot show apart
-(chambers, lobes, most of :mod:`plainfilm.phantom.anatomy.organs`) are solids of the same kind and
-place without an attenuation of their own. Where the table leaves a meaning open:
+Each is the shadow of the solids that the film is made of; structures without contrast on the film
+(chambers, lobes, most of :mod:`plainfilm.phantom.anatomy.organs`) are solids of the same kind
+without an attenuation of their own. Ambiguous names of the table are understood as follows:
 
-- *lung* is the shadow of all lung, also behind heart and diaphragm; *less obstructed* what neither
-  hides, which is what people outline (the study's own masks ``left lung`` and ``right lung``);
-- zones are cut at heights: *apical* above the clavicle's middle, *upper* down to the anterior end
-  of the 2nd rib, *mid* to that of the 4th, *base* below;
-- a rib is posterior up to where it stands farthest to the side; the 11th and 12th end before;
+- *lung* is the shadow of all lung, also behind heart and diaphragm; *less obstructed* is the part
+  not obscured by them, which annotators outline (the study's masks ``left lung`` and ``right
+  lung``);
+- zones are separated by height: *apical* above the clavicle's middle, *upper* down to the anterior
+  end of the 2nd rib, *mid* to that of the 4th, *base* below;
+- a rib is posterior up to its most lateral point; the 11th and 12th end before it;
 - the myocardium is the left ventricle's wall, whose shadow also covers its cavity, *heart ventricle
   left*; the inferior vena cava ends with the film;
-- the aorta ends at the diaphragm, the stomach is its gas, a man's breast is missing, upper and
-  lower mediastinum meet at the disc T4/T5, *tracheal bifurcation* is the carina with both main
-  bronchi.
+- the aorta ends at the diaphragm, the stomach is its gas, men have no breast, upper and lower
+  mediastinum meet at the disc T4/T5, *tracheal bifurcation* is the carina with both main bronchi.
 """
 
 from collections.abc import Iterable, Mapping
@@ -60,9 +60,9 @@ def structure_masks(
     """Return the masks of anatomical classes on a study's film, ``(size, size)`` each.
 
     Args:
-        case: the study's, ``PhantomStudy.case``.
+        case: the study's case, ``PhantomStudy.case``.
         size: side of the film in pixels.
-        names: classes of :data:`AVAILABLE`; all of them where left out.
+        names: classes of :data:`AVAILABLE`; default: all.
 
     Raises:
         InputError: a name is not in :data:`AVAILABLE`.
@@ -73,7 +73,7 @@ def structure_masks(
 
 
 def masks_of(scene: Scene, names: Iterable[str] | None = None) -> dict[str, Mask]:
-    """Return :func:`structure_masks` of a scene that is there already, frontal or lateral."""
+    """Return :func:`structure_masks` of an existing scene, frontal or lateral."""
     names = AVAILABLE if names is None else tuple(names)
     unknown = sorted(set(names) - set(AVAILABLE))
     if unknown:
@@ -97,7 +97,8 @@ def masks_of(scene: Scene, names: Iterable[str] | None = None) -> dict[str, Mask
 
 
 def with_unions(parts: Mapping[str, Mask]) -> dict[str, Mask]:
-    """Return ``parts`` and the unions whose parts are all among them; only those need storing."""
+    """Return ``parts`` with all unions that can be formed from them, so that only parts are
+    stored."""
     result = dict(parts)
     for name, among in _UNIONS.items():
         if all(part in result for part in among):
@@ -106,10 +107,10 @@ def with_unions(parts: Mapping[str, Mask]) -> dict[str, Mask]:
 
 
 def superclass_masks(masks: Mapping[str, Mask]) -> dict[str, Mask]:
-    """Return for each of the 20 superclasses the union of its classes' masks, empty without any.
+    """Return the union of its classes' masks for each of the 20 superclasses; empty without any.
 
     Raises:
-        InputError: there is no mask, or a name is no class of plainfilm.core.classes.
+        InputError: there are no masks, or a name is not a class of plainfilm.core.classes.
     """
     if not masks:
         raise InputError("superclasses need at least one mask of a class, got none")
@@ -140,7 +141,7 @@ def _rib(name: str, scene: Scene) -> Mask:
 
 
 def _ribs(scene: Scene) -> dict[str, Array]:
-    """Return the path length through each part of each rib, all made in one pass."""
+    """Return the path length through each part of each rib, computed in one pass."""
     tubes = Tubes(scene.camera)
     names: list[str] = []
     groups: list[int] = []
@@ -193,7 +194,8 @@ def _cardiomediastinum(upper: bool, scene: Scene) -> Mask:
 
 
 def _chamber(name: str, scene: Scene) -> Mask:
-    """Return a chamber's outline within the heart's; the two inner ones are placed by the outer."""
+    """Return a chamber's mask within the heart; inner chambers are placed relative to outer
+    ones."""
     patient = scene.patient
     left, right_atrium, _ = heart(patient, ratio(scene))
     x, y = 0.5 * (left.centre[0] + right_atrium.centre[0]), left.centre[1]
@@ -231,7 +233,7 @@ def _breast(side: int, scene: Scene) -> Mask:
 
 
 def _renders() -> dict[str, Render]:
-    """Return what draws each class that is not the union of others."""
+    """Return class → function that draws its mask, for classes that are not unions."""
     renders: dict[str, Render] = {
         **ORGANS,
         "sternum": lambda scene: shadow([sternum(scene.patient)], scene),
@@ -268,7 +270,7 @@ def _renders() -> dict[str, Render]:
 
 
 def _unions() -> dict[str, tuple[str, ...]]:
-    """Return the parts of each class that is the union of others."""
+    """Return class → its parts, for classes that are unions of others."""
     drawn = [f"vertebrae {VERTEBRAE[level + 7]}" for level in LEVELS]
     unions = {
         f"{region} spine": tuple(name for name in drawn if name[10] == region[0].upper())
@@ -300,6 +302,6 @@ def _unions() -> dict[str, tuple[str, ...]]:
 _RENDER, _UNIONS = _renders(), _unions()
 
 AVAILABLE = tuple(entry.name for entry in CLASSES if entry.name in _RENDER.keys() | _UNIONS.keys())
-"""The anatomical classes of which the phantom has a mask, in the table's order."""
+"""Anatomical classes for which the phantom has masks, in the table's order."""
 PARTS = tuple(name for name in AVAILABLE if name not in _UNIONS)
-"""Those of them that are no union of others."""
+"""Available classes that are not unions of others."""

@@ -1,9 +1,9 @@
-"""Normal variants that look like disease: what they add to a film.
+"""Appearance of normal variants that look like disease.
 
 Fat pads beside the heart look like consolidation, nipples and the first rib's cartilage like
-nodules, a fold of skin like a pneumothorax's edge, an azygos lobe's fissure like a band. Which a
-patient has: :mod:`plainfilm.phantom.anatomy.variants`; a fold belongs to one film alone
-(:mod:`plainfilm.phantom.film.nuisance`).
+nodules, a skin fold like the edge of a pneumothorax, an azygos fissure like a band. A patient's
+variants are drawn in :mod:`plainfilm.phantom.anatomy.variants`; a skin fold belongs to a single
+film (:mod:`plainfilm.phantom.film.nuisance`).
 """
 
 import numpy as np
@@ -15,15 +15,15 @@ from plainfilm.phantom.anatomy.thorax import LEFT, RIGHT, dome, front_skin, gas_
 from plainfilm.phantom.anatomy.tissue import SOFT
 
 FISSURE = 0.022
-"""Attenuation of an azygos lobe's fissure above that of lung, 1/mm."""
+"""Attenuation of an azygos fissure above that of lung, 1/mm."""
 SEEN = 0.02
-"""Least line integral that a mask holds."""
+"""Minimum line integral within a mask."""
 
 
 def fat_pads(patient: Patient, ratio: float) -> list[Ellipsoid]:
-    """Return the (right, left) fat in the angles between heart and diaphragm, where there is any.
+    """Return the (right, left) fat pads between heart and diaphragm, if any.
 
-    It takes lung's place as the heart does.
+    They displace lung, like the heart.
     """
     pads = []
     border = {RIGHT: 0.31, LEFT: 0.69}
@@ -39,7 +39,7 @@ def fat_pads(patient: Patient, ratio: float) -> list[Ellipsoid]:
 def add_variants(
     patient: Patient, camera: Camera, grid: Grid, path: Array, masks: dict[str, Mask]
 ) -> None:
-    """Add to ``path``, in place, what displaces no lung, with a mask for each."""
+    """Add variants that do not displace lung to ``path``, and their masks, in place."""
     variants = patient.variants
     if variants.nipples_mm:
         solids = _nipples(patient, variants.nipples_mm)
@@ -97,16 +97,16 @@ def _add(
 
 
 def add_fold(fold: tuple[int, float, float], patient: Patient, grid: Grid, path: Array) -> Mask:
-    """Add a fold of skin on the back: it brightens towards its outer edge and ends there.
+    """Add a skin fold on the back, which gets brighter towards its outer edge and ends there.
 
     Args:
-        fold: side, place of the edge by the chest's half-width, and attenuation at the edge.
-        patient: whose.
+        fold: side, position of the edge in half-widths of the chest, and attenuation at the edge.
+        patient: the patient.
         grid: the detector.
-        path: added to, in place.
+        path: map to add to, in place.
 
     Returns:
-        The fold's outer 12 mm.
+        Mask of the fold's outer 12 mm.
     """
     side, place, strength = fold
     h, w = patient.height_mm, patient.width_mm

@@ -1,1 +1,1 @@
-"""What is said of a film: truth, institutions, the request and the table around it, changes."""
+"""Reporting: truth, institutions, indication and clinical table, changes, reports."""

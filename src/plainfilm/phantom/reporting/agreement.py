@@ -1,7 +1,7 @@
-"""Does a written report agree with itself, and does reading it give back what was meant?
+"""Checks whether a written report is consistent, and whether reading it returns its findings.
 
-The checks read the text as a radiologist would check a draft, with the reader and with patterns of
-their own, so that they share nothing with the rules that keep the writer from contradicting itself.
+The checks read the text as a radiologist would check a draft, with the reader and with their own
+patterns, so that they are independent of the rules that keep the writer from contradicting itself.
 """
 
 import re
@@ -17,7 +17,7 @@ from plainfilm.text.statements import gather
 from plainfilm.text.writer.phrasebook import load_phrasebook
 
 Problem = tuple[str, str]
-"""Its kind, and the words that show it."""
+"""Kind of the problem, and the words that show it."""
 
 P = Observation
 _LUNGS = frozenset({
@@ -63,7 +63,7 @@ _BESIDE: Mapping[str, tuple[str, frozenset[str]]] = {
          {"flattened diaphragm", "elevated diaphragm", P.PLEURAL_EFFUSION}),
     )
 }  # fmt: skip
-"""Kind to the pattern of a normal sentence and what may not stand in the report beside it."""
+"""Kind → pattern of a normal sentence, and findings that the same report must not contain."""
 _NO_ACUTE = re.compile(
     r"\bno (?:radiographic |convincing )?(?:evidence (?:of|for) )?(?:an )?(?:acute|active)\b"
     r"(?! (?:displaced |rib )?(?:bony|osseous|skeletal|fractures?|pneumonia|infiltrates?))"
@@ -85,14 +85,14 @@ _DESCRIBES = re.compile(
     r"healed|remote|solitary|fluffy|heterogeneous|indistinct|homogeneous|coalescent|spiculated|"
     r"round|plate-like|dependent|airspace|alveolar)\b"
 )
-"""Words that say what a finding looks like, which one report says in one way."""
+"""Words for a finding's appearance, which must be consistent within a report."""
 
 
 def disagreements(report: Report) -> list[Problem]:
-    """Return where a report contradicts itself or its grammar; empty for a sound one.
+    """Return a report's contradictions and grammatical errors.
 
     Args:
-        report: as the writer wrote it, with its statements and their spans.
+        report: a report by the writer, with its statements and their spans.
     """
     text = report.text
     found = read(text)
@@ -128,7 +128,7 @@ def disagreements(report: Report) -> list[Problem]:
 
 
 def _is_abnormal(finding: Finding) -> bool:
-    """Return whether a finding as it was read can't stand beside "no acute abnormality"."""
+    """Return whether a finding contradicts "no acute abnormality"."""
     if finding.observation is P.SUPPORT_DEVICES:
         return load_significance().misplaced(finding) or _is_misplaced(finding)
     term = load_phrasebook().terms[finding.observation].get(finding.detail or "")
@@ -141,7 +141,7 @@ def _is_misplaced(finding: Finding) -> bool:
 
 
 def _between(report: Report) -> Iterator[Problem]:
-    """Yield where findings and impression differ."""
+    """Yield contradictions between findings and impression."""
     if not report.impression or not report.findings:
         return
     above, below = (read(part) for part in (report.findings, report.impression))
@@ -186,7 +186,7 @@ def _plurals() -> str:
 
 
 def _wrong_numbers(text: str) -> Iterator[str]:
-    """Yield verbs and articles that do not go with a plural."""
+    """Yield verbs and articles that do not agree with a plural."""
     plurals = _plurals()
     for match in re.finditer(
         rf"\bThere is (?:no )?(?:a |an )?(?:[\w-]+ ){{0,3}}?(?:{plurals})\.|"
@@ -201,7 +201,7 @@ def _wrong_numbers(text: str) -> Iterator[str]:
 
 
 def misread(report: Report) -> list[Problem]:
-    """Return what reading a report gives otherwise than was meant."""
+    """Return differences between the findings read from a report and those it was written from."""
     given = {f.statement: f for f in report.statements if f.observation is not P.NO_FINDING}
     got = {f.statement: f for f in read(report.text)}
     return [

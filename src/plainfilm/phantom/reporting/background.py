@@ -1,10 +1,10 @@
-"""What is known of a patient besides the film: old and acute conditions, from which the indication
-and the clinical table follow.
+"""A patient's clinical background: chronic and acute conditions, which determine the indication and
+the clinical table.
 
-A condition is likelier where its sign is drawn, and no sign proves it: one patient in five with
+A condition is likelier if its sign is on the film, but no sign proves it: one patient in five with
 acute heart failure has no congestion on the film (18.7 % of 85,376; Collins et al., Ann Emerg Med
-2006, 47:13), and lungs are infected that look clear. So indication and table tell of a finding
-what they tell in life, and no more. Odds and factors without a source are set by eye so that
+2006, 47:13), and some clear-looking lungs are infected. So indication and table reveal as much
+about a finding as in life, and no more. Odds and factors without a source are set by eye so that
 complaints and values have the strengths in ``docs/phantom.md``.
 """
 
@@ -22,14 +22,14 @@ from plainfilm.phantom.film.case import Case
 
 @dataclass(frozen=True)
 class Condition:
-    """How common a condition is, and what makes it likelier."""
+    """Prevalence of a condition, and factors that make it likelier."""
 
     share: float
-    """Of patients aged 56 without any of the signs below."""
+    """Share of patients aged 56 without any of the signs in ``factors``."""
     age: float = 1.0
-    """Factor on its odds for each standard deviation of age."""
+    """Factor on the odds for each standard deviation of age."""
     factors: Mapping[str, float] = field(default_factory=dict)
-    """Sign or chronic condition to the factor on its odds, if fully there."""
+    """Sign or chronic condition → factor on the odds at full strength."""
 
 
 CHRONIC: Mapping[str, Condition] = MappingProxyType({
@@ -42,7 +42,7 @@ CHRONIC: Mapping[str, Condition] = MappingProxyType({
     "diabetes": Condition(0.12, 1.4),
     "hypertension": Condition(0.25, 1.8),
 })  # fmt: skip
-"""Conditions that stay."""
+"""Chronic conditions."""
 
 ACUTE: Mapping[str, Condition] = MappingProxyType({
     "heart failure": Condition(0.018, 1.2, {"edema": 90.0, "large heart": 1.8, "effusion": 1.5,
@@ -59,21 +59,20 @@ ACUTE: Mapping[str, Condition] = MappingProxyType({
                                        "pneumothorax": 1.8, "sternotomy wires": 1.5,
                                        "cancer": 1.5}),
 })  # fmt: skip
-"""Conditions that come and go."""
+"""Acute conditions."""
 
 
 @dataclass(frozen=True)
 class Constitution:
-    """What makes one patient differ from others of the same age, sex and conditions, at any time:
-    draws from which all else follows, so that two studies of a patient agree."""
+    """Individual differences between patients of the same age, sex and conditions, as random draws
+    that are kept over time, so that two studies of a patient are consistent."""
 
     conditions: Mapping[str, float]
-    """Condition to a number in [0, 1): below its chance the patient has it."""
+    """Condition → a number in [0, 1); the patient has it if the number is below its probability."""
     usual: Mapping[str, float]
-    """Value of the table to how far the patient's usual one lies from others', in standard
-    deviations."""
+    """Value of the table → deviation of the patient's usual value, in standard deviations."""
     responses: Mapping[tuple[str, str], float]
-    """(value, condition) to how strongly the condition moves this patient's value, likewise."""
+    """(value, condition) → strength of the condition's effect on the patient's value, likewise."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ class Background:
     chronic: frozenset[str]
     acute: frozenset[str]
     signs: Mapping[str, float]
-    """What the film's disease gives as signs, each from 0 to 1."""
+    """Signs of disease on the film, each from 0 to 1."""
 
     @property
     def conditions(self) -> frozenset[str]:
@@ -92,7 +91,7 @@ class Background:
 
 
 def draw_constitution(rng: np.random.Generator, values: tuple[str, ...]) -> Constitution:
-    """Draw what is a patient's own; ``values`` names those of the table."""
+    """Draw a patient's constitution; ``values`` are the names of the table's values."""
     names = (*CHRONIC, *ACUTE)
     shared = dict(zip(names, rng.normal(size=len(names)), strict=True))
     own = rng.normal(size=(len(values), len(names)))
@@ -109,13 +108,13 @@ def draw_constitution(rng: np.random.Generator, values: tuple[str, ...]) -> Cons
 
 
 STILL_DAYS = 14
-"""An acute condition of this many days ago may be the same one."""
+"""Number of days within which an acute condition may be the same one."""
 
 
 def earlier_constitution(
     rng: np.random.Generator, constitution: Constitution, days: int
 ) -> Constitution:
-    """Return a patient's constitution ``days`` before; long ago, acute conditions were others."""
+    """Return a patient's constitution ``days`` earlier; long before, acute conditions differed."""
     drawn = dict(zip(ACUTE, rng.random(len(ACUTE)).tolist(), strict=True))
     if days <= STILL_DAYS:
         return constitution
@@ -123,8 +122,8 @@ def earlier_constitution(
 
 
 SHARED = 0.6
-"""Correlation of how strongly two values answer to one condition, its square root: who is very ill
-has both high CRP and high white cells."""
+"""Square root of the correlation between two values' responses to one condition: severely ill
+patients have both high CRP and high white cells."""
 
 
 def find_background(case: Case, constitution: Constitution) -> Background:
@@ -147,12 +146,12 @@ def find_background(case: Case, constitution: Constitution) -> Background:
 
 
 FULL_EDEMA, LARGE_HEART = 0.5, (0.49, 0.56)
-"""Extra lung water that is a full sign; cardiothoracic ratios where an enlarged heart begins to be
-one and where it is full."""
+"""Extra lung water that counts as a full sign; cardiothoracic ratios from which an enlarged heart
+counts as a sign, and as a full one."""
 
 
 def signs_of(patient: Patient, disease: Disease, *, bedside: bool) -> dict[str, float]:
-    """Return what the film shows as signs of conditions, each from 0 to 1."""
+    """Return the film's signs of conditions, each from 0 to 1."""
     low, high = LARGE_HEART
     ratio = patient.cardiothoracic_ratio if disease.ratio is None else disease.ratio
     signs = {

@@ -1,8 +1,8 @@
 """Change since the earlier film: decided from the sizes measured on both, by the limits below.
 
-A finding is the same as an earlier one where observation, side and place are the same (a device:
-kind and side). A pneumonia changes with the opacity that it is; what is uncertain has no change;
-a heart counts as new or resolved only where its ratio has moved by more than the limit.
+Two findings on different films are the same if observation, side and place are the same (for a
+device: kind and side). A pneumonia changes with its opacity; an uncertain finding has no change; an
+enlarged heart counts as new or resolved only if its ratio has changed by more than the limit.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -14,14 +14,14 @@ from plainfilm.phantom.reporting.truth import HEART_LIMIT
 
 @dataclass(frozen=True)
 class Limit:
-    """By how much a measure must differ before its finding counts as changed."""
+    """Minimum difference of a measure for its finding to count as changed."""
 
     measure: str
-    """Without its side."""
+    """Name of the measure, without side."""
     least: float
-    """In the measure's own unit."""
+    """Absolute minimum, in the measure's unit."""
     share: float = 0.0
-    """Of the earlier size; the larger of the two counts."""
+    """Minimum relative to the earlier size; the larger of the two applies."""
 
     def change(self, now: float, before: float) -> Change:
         """Return worse, improved or stable."""
@@ -43,23 +43,24 @@ LIMITS: Mapping[Observation, Limit] = {
     Observation.ATELECTASIS: Limit("atelectasis_area_cm2", 3, 0.20),
     Observation.PLEURAL_OTHER: Limit("pleural_thickness_mm", 3, 0.20),
 }
-"""Set by eye but for the lesion's (MacMahon et al., Radiology 2017, 284:228)."""
+"""Limits by observation, set by eye except the lesion's (MacMahon et al., Radiology 2017,
+284:228)."""
 
 BY_DETAIL = {Observation.SUPPORT_DEVICES, Observation.FRACTURE, Observation.OTHER}
-"""Observations whose findings are told apart by their detail, too."""
+"""Observations whose findings are also distinguished by detail."""
 OPACITIES = (Observation.CONSOLIDATION, Observation.LUNG_OPACITY)
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What one frontal film shows."""
+    """The truth and measures of one frontal film."""
 
     truth: tuple[Finding, ...]
     measures: Mapping[str, float]
     view: View
 
     def size(self, finding: Finding) -> float | None:
-        """Return the measured size of a finding of one side, if it has one."""
+        """Return the measured size of a one-sided finding, if it has one."""
         limit = LIMITS.get(finding.observation)
         if limit is None:
             return None
@@ -69,22 +70,22 @@ class Seen:
         return size
 
     def match(self, finding: Finding) -> Finding | None:
-        """Return the present or uncertain finding that is the same as one of another film."""
+        """Return this film's present or uncertain finding that is the same as ``finding``."""
         alike = (other for other in parts_of(self.truth) if key_of(other) == key_of(finding))
         return next(alike, None)
 
 
 def compare(now: Seen, before: Seen) -> tuple[Finding, ...]:
-    """Return the findings of ``now`` with their change, then those of ``before`` that are gone.
+    """Return the findings of ``now`` with their changes, then those of ``before`` that resolved.
 
-    A bilateral finding whose sides changed differently comes as two.
+    A bilateral finding whose sides changed differently is split in two.
     """
     changed = [part for finding in now.truth for part in with_change(finding, now, before)]
     return (*changed, *_gone(now, before))
 
 
 def _gone(now: Seen, before: Seen) -> list[Finding]:
-    """Return what was there ``before``, as absent and resolved."""
+    """Return the findings of ``before`` that are gone, as absent and resolved."""
     gone = {
         key_of(part): Finding(
             observation=part.observation,
@@ -103,7 +104,7 @@ def _gone(now: Seen, before: Seen) -> list[Finding]:
 def with_change(
     finding: Finding, now: Seen, before: Seen, told: Collection[Change] = tuple(Change)
 ) -> list[Finding]:
-    """Return ``finding`` with its change since ``before`` where that is among those ``told``."""
+    """Return ``finding`` with its change since ``before``, if that is among the ``told`` ones."""
     changes = [_change(part, now, before) for part in parts_of([finding])]
     changes = [change if change in told else None for change in changes]
     if len(set(changes)) == 1:
@@ -119,13 +120,13 @@ def report_change(
     said_before: Iterable[Finding],
     told: Collection[Change],
 ) -> tuple[Finding, ...]:
-    """Return what a report says that compares with an earlier film.
+    """Return the statements of a report that compares with an earlier film.
 
     Args:
-        said: what it says without comparing.
-        now: what this film shows.
-        before: what the earlier one showed.
-        said_before: what was reported of it; only of this is it said that it is gone.
+        said: the statements without comparison.
+        now: truth and measures of this film.
+        before: truth and measures of the earlier film.
+        said_before: findings reported earlier; only these can be called resolved.
         told: the changes that the institution mentions.
     """
     drawn = {finding.statement for finding in now.truth}
@@ -165,7 +166,7 @@ def _change(part: Finding, now: Seen, before: Seen) -> Change | None:
 
 
 def _left(part: Finding, now: Seen, before: Seen) -> bool:
-    """Return whether what no longer counts as present has measurably gone."""
+    """Return whether a finding that no longer counts as present has measurably resolved."""
     sizes = now.size(part), before.size(part)
     if sizes[0] is None or sizes[1] is None:
         return True
@@ -173,7 +174,7 @@ def _left(part: Finding, now: Seen, before: Seen) -> bool:
 
 
 def parts_of(findings: Iterable[Finding]) -> list[Finding]:
-    """Return the findings, each bilateral one as its left and its right."""
+    """Return the findings with bilateral ones split into left and right."""
     return [
         finding if side is finding.side else finding.model_copy(update={"side": side})
         for finding in findings
@@ -182,7 +183,7 @@ def parts_of(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def key_of(finding: Finding) -> tuple[str | None, ...]:
-    """Return what two films' findings share if they are the same one."""
+    """Return the key that findings on two films share if they are the same."""
     if finding.observation in BY_DETAIL:
         return finding.observation, finding.detail, finding.side
     return finding.observation, finding.side, finding.location

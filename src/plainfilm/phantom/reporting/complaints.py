@@ -1,8 +1,8 @@
-"""Why films are taken: the group of a study's indication, from the patient's conditions.
+"""Complaints: the group of a study's indication, drawn given the patient's conditions.
 
-Each group of complaints has a weight, raised or lowered by conditions and signs. Every group is
-asked of patients without its finding too, and every finding comes under other groups, with the
-likelihood ratios of real indications where Open-i's reports tell them (``docs/phantom.md``).
+Each group of complaints has a weight, raised or lowered by conditions and signs. Every group also
+occurs in patients without its finding, and every finding under other groups, with the likelihood
+ratios of real indications if Open-i's reports provide them (``docs/phantom.md``).
 """
 
 from collections.abc import Mapping
@@ -16,11 +16,11 @@ from plainfilm.phantom.reporting.background import Background
 
 @dataclass(frozen=True)
 class Complaint:
-    """How common a group of complaints is, and what makes it likelier or rarer."""
+    """Weight of a group of complaints, and factors that make it likelier or rarer."""
 
     weight: float
     factors: Mapping[str, float] = field(default_factory=dict)
-    """Condition or sign to the factor on its weight, if fully there."""
+    """Condition or sign → factor on the weight at full strength."""
 
 
 COMPLAINTS: Mapping[str, Complaint] = MappingProxyType({
@@ -56,7 +56,7 @@ COMPLAINTS: Mapping[str, Complaint] = MappingProxyType({
     "screening": Complaint(0.55, {"bedside": 0.03, "heart failure": 0.1, "lung infection": 0.2,
                                   "injury": 0.1, "other infection": 0.2, "operation": 0.1}),
 })  # fmt: skip
-"""Weights and factors are set so that the likelihood ratios come out; see ``benchmarks``."""
+"""Groups with weights and factors that yield the likelihood ratios; see ``benchmarks``."""
 
 
 def draw_complaint(
@@ -64,8 +64,7 @@ def draw_complaint(
     background: Background,
     asks: Mapping[str, float] = MappingProxyType({}),
 ) -> str:
-    """Return the group of complaints under which a film is taken; ``asks`` has an institution's
-    factors on the weights."""
+    """Return a film's group of complaints; ``asks`` has an institution's factors on the weights."""
     strength = dict(background.signs) | dict.fromkeys(background.conditions, 1.0)
     weights = []
     for name, complaint in COMPLAINTS.items():

@@ -1,5 +1,5 @@
-"""What stands around a report, by language: why and how the films were taken, what they are
-compared with. The words are data: ``language/<language>.yaml``."""
+"""The texts around a report: indication, technique and comparison, by language. The phrases are
+data: ``language/<language>.yaml``."""
 
 import random
 from collections.abc import Collection
@@ -20,7 +20,7 @@ from plainfilm.phantom.reporting.complaints import COMPLAINTS
 from plainfilm.text.writer.choice import Choice
 
 LANGUAGES = ("en", "es")
-"""Those that the phantom reports in."""
+"""Languages of the phantom's reports."""
 
 Phrasings = tuple[str, ...]
 
@@ -42,15 +42,15 @@ class Phrases(Word):
 
 @dataclass(frozen=True)
 class Requests:
-    """How an institution's clinicians ask: shares of the indications that are there at all, and
-    that name the patient's age and sex, a history, a question."""
+    """How an institution's clinicians write requests: shares of studies with an indication, and of
+    indications that name age and sex, a history, a question."""
 
     written: float = 0.95
     who: float = 0.4
     history: float = 0.15
     question: float = 0.2
     blank_age: bool = False
-    """Whether ages were taken out of its texts."""
+    """Whether ages are removed from its texts."""
 
 
 @cache
@@ -58,7 +58,7 @@ def load_phrases(language: str) -> Phrases:
     """Return the phrases of a language.
 
     Raises:
-        InputError: the phantom does not report in it, or its file is wrong.
+        InputError: the phantom does not support the language, or its file is invalid.
     """
     check_language(language)
     folder = resources.files("plainfilm.phantom.reporting") / "language"
@@ -74,7 +74,7 @@ def load_phrases(language: str) -> Phrases:
 
 
 def check_language(language: str) -> None:
-    """Raise InputError where the phantom does not report in ``language``."""
+    """Raise InputError if the phantom does not support ``language``."""
     if language not in LANGUAGES:
         raise InputError(f"no language {language!r}: the phantom reports in {', '.join(LANGUAGES)}")
 
@@ -88,9 +88,9 @@ def write_indication(
     dialect: int = 0,
     language: str = "en",
 ) -> str | None:
-    """Return why the film was taken, in words; None where nothing was written.
+    """Return the text of the indication; None if there is none.
 
-    The same draws are made in every language, so that a study has as much of an indication in each.
+    Every language uses the same random draws, so that an indication has the same parts in each.
     """
     phrases = load_phrases(language)
     written, who, history, question = rng.random(4)
@@ -124,7 +124,7 @@ def technique_of(
     dialect: int = 0,
     language: str = "en",
 ) -> str:
-    """Return how the films were taken, as reports say it; ``exposure`` is of the frontal one."""
+    """Return the text of the technique; ``exposure`` is that of the frontal film."""
     kind: Literal["pa", "ap"] = "pa" if exposure.view is View.PA else "ap"
     key: Literal["pa", "ap", "pa lateral", "ap lateral"] = kind
     if "lateral" in views:
@@ -134,7 +134,7 @@ def technique_of(
 
 
 def comparison_of(days: int, dialect: int = 0, language: str = "en") -> str:
-    """Return which earlier film a report compares with, taken ``days`` before."""
+    """Return the text of the comparison with a film taken ``days`` earlier."""
     phrases, choice = load_phrases(language), Choice(None, dialect)
     if days == 1:
         return choice.expand(choice.pick(phrases.comparison["day"])) + "."

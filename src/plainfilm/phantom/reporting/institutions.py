@@ -1,10 +1,10 @@
-"""Who films and reports: institutions that differ in patients, films, thresholds and words.
+"""Institutions, which differ in patients, films, thresholds and words.
 
-Five are written by hand (:data:`NAMED`); the others are drawn, each from its own number, so that an
-institution stays what it is. Those of :data:`HELD_OUT` write no report unless they are asked for by
-name or as a group: with them one measures how a model does where it has never been. They are drawn
-as the seen ones are, so they differ from these in all that institutions differ in. How institutions
-are distributed in life no source tells; all ranges are set by eye.
+Five are written by hand (:data:`NAMED`); the others are drawn at random, each with its number as
+the seed, so that it never changes. Those of :data:`HELD_OUT` are used only if requested by name or
+as a group: they measure how a model generalises to unseen institutions. They are drawn from the
+same distribution as the seen ones, so they differ from these in every respect. No source says how
+institutions are distributed in reality; all ranges are set by eye.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,57 +26,57 @@ CHANGED: frozenset[Change] = ALWAYS - {Change.STABLE}
 
 @dataclass(frozen=True)
 class Institution:
-    """How one place films and reports."""
+    """How one institution takes and reports films."""
 
     name: str
     share: float
-    """Of the studies of the seen institutions, where none is chosen."""
+    """Share of the studies if no institution is chosen."""
     style: Style = field(default_factory=Style)
-    """How it writes; its radiologists each have a dialect of their own."""
+    """Writing style; each radiologist has a dialect of their own."""
     radiologists: int = 3
     acquisition: Acquisition = TYPICAL
-    """How it takes its films."""
+    """Acquisition settings of its films."""
     case_mix: Mapping[str, float] = field(default_factory=dict)
-    """Disease to the factor on its usual prevalence."""
+    """Disease → factor on its usual prevalence."""
     asks: Mapping[str, float] = field(default_factory=dict)
-    """Group of complaints to the factor on its usual weight."""
+    """Group of complaints → factor on its usual weight."""
     tests: float = 0.0
-    """What is added to the log odds that a value of the table is measured."""
+    """Added to the log odds that a value of the table is measured."""
     limits: Mapping[str, float] = field(default_factory=dict)
-    """Name of a measure, without its side, to the smallest that is mentioned."""
+    """Name of a measure, without side → smallest size that is mentioned."""
     omits: Mapping[str, float] = field(default_factory=dict)
-    """Finer term to how often it is left out, whatever its size."""
+    """Finer term → probability that it is left out, whatever its size."""
     hedges: float = 0.5
     """How readily a finding that is hard to see is called possible: 0 never, 1 always."""
     reads_table: float = 0.7
-    """Share of studies whose laboratory values the radiologist takes into account."""
+    """Share of studies in which the radiologist considers laboratory values."""
     template: float = 0.6
-    """Share of reports in which what is normal is told from a template."""
+    """Share of reports that describe normal structures from a template."""
     denies: tuple[str, ...] = ()
-    """What a template says is absent, where it is: observations and finer terms of Other."""
+    """Observations and finer terms of Other that the template denies if they are absent."""
     absences: float = 1.0
-    """How readily absences are stated without a template, relative to a usual institution."""
+    """How readily absences are stated without a template, relative to a typical institution."""
     remarks: tuple[str, ...] = ()
     """Remarks of its template: sentences that name no finding."""
     remarking: float = 0.15
     """How readily other remarks are made."""
     requests: Requests = field(default_factory=Requests)
-    """How its clinicians ask."""
+    """How its clinicians write requests."""
     technique: bool = True
-    """Whether its reports say how the film was taken."""
+    """Whether its reports describe the technique."""
     compares: frozenset[Change] = ALWAYS
-    """The changes since an earlier study that they mention; none for one that does not compare."""
+    """Changes since an earlier study that its reports mention; empty if they do not compare."""
     held_out: bool = False
-    """Whether it takes part only where it is asked for."""
+    """Whether it is used only on request."""
 
     def style_in(self, language: str, radiologist: int = 0) -> Style:
-        """Return how one of its radiologists writes in ``language``."""
+        """Return the writing style of one of its radiologists in ``language``."""
         dialect = self.style.dialect * DIALECTS + radiologist % self.radiologists
         return self.style.model_copy(update={"language": language, "dialect": dialect})
 
     @property
     def prevalence(self) -> dict[str, float]:
-        """Share of its studies in which each disease is drawn."""
+        """Share of its studies with each disease."""
         shares = {
             name: min(share * self.case_mix.get(name, 1.0), 0.9)
             for name, share in PREVALENCE.items()
@@ -89,7 +89,7 @@ class Institution:
 
 
 DIALECTS = 100
-"""The most radiologists that an institution can have."""
+"""Maximum number of radiologists of an institution."""
 
 P = Observation
 _ALL_NORMAL = (P.CARDIOMEGALY, P.ENLARGED_CARDIOMEDIASTINUM, P.LUNG_OPACITY, P.PLEURAL_EFFUSION,
@@ -97,7 +97,7 @@ _ALL_NORMAL = (P.CARDIOMEGALY, P.ENLARGED_CARDIOMEDIASTINUM, P.LUNG_OPACITY, P.P
 
 
 def _films(number: int, *, inverted: bool = False) -> Acquisition:
-    """Return how an institution that is written by hand takes its films."""
+    """Return the acquisition settings of an institution written by hand."""
     drawn = draw_acquisition(np.random.default_rng([613, number]), BEDSIDE)
     return replace(drawn, inverted=inverted)
 
@@ -144,7 +144,7 @@ _HAND = (
 
 @dataclass(frozen=True)
 class Kind:
-    """What sets one kind of institution apart."""
+    """Characteristics of one kind of institution."""
 
     bedside: float
     case_mix: Mapping[str, float] = field(default_factory=dict)
@@ -176,11 +176,11 @@ KINDS: Mapping[str, Kind] = MappingProxyType({
 KIND_SHARES = (0.30, 0.15, 0.12, 0.15, 0.08, 0.08, 0.06, 0.06)
 
 SEEN_SITES, HELD_OUT_SITES = 18, 6
-"""How many institutions are drawn."""
+"""Number of randomly drawn institutions."""
 
 
 def draw_institution(number: int, *, held_out: bool) -> Institution:
-    """Return the institution of a ``number``, the same each time."""
+    """Return the institution with a ``number``, always the same."""
     rng = np.random.default_rng([1306, number])
     kind = KINDS[str(rng.choice(list(KINDS), p=KIND_SHARES))]
     share = float(rng.gamma(1.5))
@@ -224,7 +224,7 @@ def draw_institution(number: int, *, held_out: bool) -> Institution:
 NORMAL_REMARKS = ("bones", "trachea", "vessels", "diaphragm", "abdomen", "soft tissues", "hila",
                   "aorta", "expansion", "spine", "ribs", "shoulders", "retrocardiac", "stripe",
                   "bubble", "markings", "pleural surfaces")  # fmt: skip
-"""Remarks of the writer's phrasebook that templates may have."""
+"""Remarks of the writer's phrasebook that templates may contain."""
 
 
 def _draw_style(rng: np.random.Generator, number: int, *, compares: bool) -> Style:
@@ -244,7 +244,7 @@ def _draw_style(rng: np.random.Generator, number: int, *, compares: bool) -> Sty
 
 
 def _draw_limits(rng: np.random.Generator) -> dict[str, float]:
-    eager = float(rng.normal())  # one eye for all that is small
+    eager = float(rng.normal())  # one sensitivity for all small findings
     return {
         name: float(np.clip(middle + spread * (0.7 * eager + 0.7 * rng.normal()), low, None))
         for name, (middle, spread, low) in {
@@ -269,7 +269,7 @@ def _draw_omits(rng: np.random.Generator) -> dict[str, float]:
 
 
 def _draw_denials(rng: np.random.Generator) -> tuple[str, ...]:
-    """Return what a template denies: most say heart, lungs, pleura; some much more."""
+    """Return what a template denies: mostly heart, lungs and pleura; in some, much more."""
     chances = {
         P.CARDIOMEGALY: 0.9, P.ENLARGED_CARDIOMEDIASTINUM: 0.65, P.LUNG_OPACITY: 0.85,
         P.CONSOLIDATION: 0.45, P.PLEURAL_EFFUSION: 0.85, P.PNEUMOTHORAX: 0.75, P.EDEMA: 0.25,
@@ -285,13 +285,13 @@ def _draw_denials(rng: np.random.Generator) -> tuple[str, ...]:
 def _draw_some(
     rng: np.random.Generator, names: Sequence[str], counts: Sequence[float]
 ) -> tuple[str, ...]:
-    """Return a few of ``names`` in any order; ``counts`` are the chances of 0, 1, 2, …"""
+    """Return some of ``names`` in random order; ``counts`` are the probabilities of 0, 1, 2, …"""
     number = int(rng.choice(len(counts), p=counts))
     return tuple(str(name) for name in rng.permutation(list(names))[:number])
 
 
 def _registry() -> dict[str, Institution]:
-    """Return all institutions; those that are seen share the studies."""
+    """Return all institutions; the seen ones share the studies."""
     drawn = [draw_institution(number, held_out=False) for number in range(1, SEEN_SITES + 1)]
     rest = 1 - sum(one.share for one in _HAND)
     total = sum(one.share for one in drawn)
@@ -311,15 +311,15 @@ HELD_OUT = tuple(name for name, one in INSTITUTIONS.items() if one.held_out)
 GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType({
     "named": NAMED, "seen": SEEN, "held-out": HELD_OUT, "all": (*SEEN, *HELD_OUT),
 })  # fmt: skip
-"""Group to its institutions. ``group:N`` is a group's first N."""
+"""Group → its institutions. ``group:N`` means the first N of a group."""
 
 
 def find_institutions(asked: str | Sequence[str] | None) -> tuple[str, ...]:
-    """Return the names of institutions that are asked for by name or by group.
+    """Return the names of institutions requested by name or by group.
 
     Args:
-        asked: names, groups of :data:`GROUPS` or ``group:N`` for a group's first N; all that are
-            seen where left out.
+        asked: names, groups of :data:`GROUPS` or ``group:N`` for a group's first N; default: all
+            seen ones.
 
     Raises:
         InputError: there is no such institution or group.
@@ -346,7 +346,7 @@ def find_institutions(asked: str | Sequence[str] | None) -> tuple[str, ...]:
 def choose_institution(
     rng: np.random.Generator, asked: str | Sequence[str] | None = None
 ) -> Institution:
-    """Return one of the institutions that are asked for, drawn by its share.
+    """Return one of the requested institutions, drawn in proportion to their shares.
 
     Raises:
         InputError: there is no such institution or group.

@@ -1,9 +1,9 @@
-"""What of a film's truth a report says, hedges, denies and leaves out.
+"""Which parts of a film's truth a report mentions, hedges, denies and leaves out.
 
-The truth is what is drawn; an institution has limits below which it mentions nothing, terms that it
-tends to leave out, and a readiness to hedge what is hard to see. Whether an opacity is called
-pneumonia no film tells: it follows from the table, where the radiologist read it. What is drawn is
-never denied, said or not, and nothing is denied beside what contradicts it.
+An institution has limits below which it mentions nothing, terms that it tends to leave out, and a
+readiness to hedge findings that are hard to see. The film cannot tell whether an opacity is
+pneumonia: that follows from the table, if the radiologist reads it. A finding on the film is never
+denied, mentioned or not, and nothing is denied beside a finding that contradicts the denial.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -23,17 +23,17 @@ P = Observation
 
 @dataclass(frozen=True)
 class Said:
-    """What a report says."""
+    """The content of a report."""
 
     findings: tuple[Finding, ...]
     remarks: tuple[str, ...]
     template: bool
-    """Whether what is normal is told from the institution's template."""
+    """Whether normal structures are described from the institution's template."""
 
 
 @dataclass(frozen=True)
 class Earlier:
-    """An earlier film of the patient, and what was reported of it."""
+    """An earlier film of the patient, and the findings reported on it."""
 
     seen: Seen
     said: tuple[Finding, ...]
@@ -46,14 +46,14 @@ def mention(
     institution: Institution,
     before: Earlier | None = None,
 ) -> Said:
-    """Return what a report of an institution says of what a film shows.
+    """Return the content of an institution's report on a film.
 
     Args:
-        rng: draws what is left out, hedged and denied.
+        rng: random generator for what is left out, hedged and denied.
         seen: the film's truth and measures; changes in it are ignored.
-        table: what the radiologist may read besides the film.
-        institution: who reports.
-        before: the earlier film, where there is one.
+        table: the clinical table, which the radiologist may read.
+        institution: the reporting institution.
+        before: the earlier film, if there is one.
     """
     drawn = [_plain(f) for f in seen.truth if f.status is not Status.ABSENT]
     drawn = [f for f in drawn if f.observation is not P.PNEUMONIA]
@@ -92,7 +92,7 @@ def _plain(finding: Finding) -> Finding:
 
 
 def _one_cause(said: Sequence[Finding]) -> list[Finding]:
-    """Return findings without the doubtful ones that another one at the same place states, and
+    """Return findings without uncertain ones that another finding at the same place confirms, and
     without the opacity around a consolidation."""
     stated = {key_of(finding) for finding in said if finding.status is Status.PRESENT}
     dense = {(f.side, f.location) for f in said if f.observation is P.CONSOLIDATION}
@@ -109,10 +109,10 @@ def _one_cause(said: Sequence[Finding]) -> list[Finding]:
 def _compared(
     said: Sequence[Finding], now: Seen, before: Earlier, institution: Institution
 ) -> list[Finding]:
-    """Return what is said with its changes, and what has gone.
+    """Return the statements with their changes, and resolved findings.
 
-    Of an opacity that has gone it is said that the pneumonia has, where it was called one; what is
-    said to be there, or may be, has not gone.
+    If an opacity that resolved had been called pneumonia, the pneumonia is called resolved;
+    a finding stated as present or possible is never called resolved.
     """
     drawn = tuple(f for f in before.seen.truth if f.observation is not P.PNEUMONIA)
     then = replace(before.seen, truth=drawn)
@@ -136,7 +136,7 @@ def _compared(
 
 
 def _names(findings: Iterable[Finding]) -> set[str]:
-    """Return the observations and finer terms of what is not absent."""
+    """Return the observations and finer terms of findings that are not absent."""
     stated = [finding for finding in findings if finding.status is not Status.ABSENT]
     details = {finding.detail for finding in stated if finding.detail}
     return {str(finding.observation) for finding in stated} | details
@@ -153,7 +153,7 @@ def _is_said(
     institution: Institution,
     known: Collection[tuple[str | None, ...]],
 ) -> bool:
-    """Return whether a finding is mentioned; one that was reported before always is."""
+    """Return whether a finding is mentioned; a previously reported one always is."""
     term = load_phrasebook().terms[finding.observation][finding.detail or ""]
     omitted = institution.omits.get(finding.detail or "", 1 - VARIANTS_SAID if term.variant else 0)
     left_out = rng.random() < omitted
@@ -168,17 +168,17 @@ DOUBTED: Mapping[str, tuple[float, float]] = {
     "effusion_ml": (20, 60), "pneumothorax_rim_mm": (7, 6), "lesion_diameter_mm": (6, 5),
     "pleural_thickness_mm": (7, 3), "edema_water_ml": (120, 90), "emphysema_percent": (5, 8),
 }  # fmt: skip
-"""Measure to the size at which a finding is as doubtful as can be, and by how much larger it must
-be for the doubt to fall to 37 %."""
+"""Measure → size at which a finding is most doubtful, and increase in size over which the doubt
+falls to 37 %."""
 DOUBT: Mapping[Observation, float] = {
     P.LUNG_OPACITY: 0.3, P.CONSOLIDATION: 0.1, P.FRACTURE: 0.25, P.ATELECTASIS: 0.15,
     P.ENLARGED_CARDIOMEDIASTINUM: 0.15,
 }  # fmt: skip
-"""Doubt of findings whose size does not decide it."""
+"""Doubt of findings for which it does not depend on size."""
 
 
 def _doubt(finding: Finding, measures: Mapping[str, float]) -> float:
-    """Return how doubtful a finding is on the film, from 0 to 1."""
+    """Return the doubt about a finding on the film, from 0 to 1."""
     sized = size_of(finding, measures)
     if sized is not None and sized[0] in DOUBTED:
         least, scale = DOUBTED[sized[0]]
@@ -193,7 +193,7 @@ CONGESTION = 0.5
 def _hedge(
     rng: np.random.Generator, finding: Finding, seen: Seen, institution: Institution
 ) -> Finding:
-    """Return a finding as it is said: some that are hard to see are possible."""
+    """Return a finding as reported: some that are hard to see become uncertain."""
     doubt, congestion = rng.random(2)
     likely = _doubt(finding, seen.measures) * institution.hedges
     plain = finding.severity in (Severity.MODERATE, Severity.LARGE, Severity.SEVERE)
@@ -208,8 +208,8 @@ def _hedge(
 def _judge(
     rng: np.random.Generator, finding: Finding, table: Table, institution: Institution
 ) -> list[Finding]:
-    """Return a finding with what the table makes of it: the cause of an opacity, the doubt of an
-    edema whose BNP is low."""
+    """Return a finding interpreted with the table: the cause of an opacity, doubt about an edema
+    with a low BNP."""
     if finding.status is not Status.PRESENT:
         return [finding]
     if finding.observation is P.EDEMA:
@@ -247,14 +247,14 @@ def _judge_edema(rng: np.random.Generator, finding: Finding, table: Table) -> li
 
 
 LOW_BNP = 100.0
-"""Below, acute heart failure is unlikely (European Society of Cardiology), and haze may have
-another cause; pg/ml."""
+"""BNP in pg/ml below which acute heart failure is unlikely (European Society of Cardiology), and
+haze may have another cause."""
 DOUBTED_EDEMA = 0.5
 """Share of edemas with a low BNP that are only called possible, unless they are severe."""
 
 
 def infection_score(table: Table) -> float:
-    """Return how much a table speaks for pneumonia, about as log odds; 0 where it says nothing."""
+    """Return a table's evidence for pneumonia, roughly as log odds; 0 if it has none."""
     score = 0.0
     crp = _value(table, "crp_mg_per_l")
     if crp is not None:
@@ -301,7 +301,7 @@ DENIED: Mapping[str, float] = {
     "subcutaneous emphysema": 0.02,
     P.SUPPORT_DEVICES: 0.03,
 }
-"""How often the absence of an observation, or of a finer term of Other, is stated without a
+"""Probability that the absence of an observation, or of a finer term of Other, is stated without a
 template."""
 CONTRADICTS: Mapping[str, frozenset[str]] = {
     P.LUNG_OPACITY: IN_THE_LUNGS | {P.PNEUMOTHORAX, "mediastinal shift"},
@@ -319,14 +319,14 @@ CONTRADICTS: Mapping[str, frozenset[str]] = {
     "bone abnormality": frozenset({P.FRACTURE, "scoliosis", "kyphosis", "degenerative change",
                                    "osteopenia", "bone lesion"}),
 }  # fmt: skip
-"""What is never denied beside other things than itself: "no pneumonia" beside an opacity, "the
-mediastinum is normal" beside one that is displaced, clear lungs beside one that has collapsed."""
+"""Denial → findings that contradict it: "no pneumonia" beside an opacity, "the mediastinum is
+normal" beside a shift, clear lungs beside a collapse."""
 
 
 def _denials(
     rng: np.random.Generator, names: Collection[str], institution: Institution, *, template: bool
 ) -> list[Finding]:
-    """Return the absences that are stated, where ``names`` is there."""
+    """Return the absences to state when the findings ``names`` are present."""
     chances = rng.random(len(DENIED))
     found = []
     for (name, share), chance in zip(DENIED.items(), chances, strict=True):
@@ -338,14 +338,14 @@ def _denials(
 
 
 def absence(name: str) -> Finding:
-    """Return that an observation, or a finer term of Other, is absent."""
+    """Return the finding that an observation, or a finer term of Other, is absent."""
     if name in set(Observation):
         return Finding(observation=Observation(name), status=Status.ABSENT)
     return Finding(observation=P.OTHER, detail=name, status=Status.ABSENT)
 
 
 def _abnormal(finding: Finding, book: Phrasebook) -> bool:
-    """Return whether a finding forbids "no acute abnormality" beside it."""
+    """Return whether a finding excludes "no acute abnormality"."""
     if finding.status is Status.ABSENT:
         return False
     term = book.terms[finding.observation][finding.detail or ""]
@@ -355,7 +355,7 @@ def _abnormal(finding: Finding, book: Phrasebook) -> bool:
 
 
 ROTATED_DEG = 4.0
-"""A patient turned by more may be said to be rotated."""
+"""Rotation of the patient above which a report may mention it."""
 
 
 def _remarks(
@@ -368,8 +368,8 @@ def _remarks(
     template: bool,
     compared: bool,
 ) -> tuple[str, ...]:
-    """Return remarks that hold, where ``names`` is there; ``compared`` says that there is an
-    earlier film."""
+    """Return remarks that are true when the findings ``names`` are present; ``compared`` if there
+    is an earlier film."""
     book = load_phrasebook()
     readily = institution.remarking
     stated = [finding for finding in said if finding.status is not Status.ABSENT]
@@ -406,11 +406,11 @@ def _remarks(
 
 
 MOST_ADVICE = 2
-"""How many sentences of advice close an impression."""
+"""Maximum number of recommendations at the end of an impression."""
 
 
 def _advice(stated: Sequence[Finding], seen: Seen, readily: float) -> dict[str, float]:
-    """Return how likely each advice is, by its remark, where ``stated`` is said."""
+    """Return the probability of each recommendation given the ``stated`` findings."""
 
     def said(observation: Observation, *severities: Severity, location: str | None = None) -> bool:
         return any(

@@ -1,31 +1,31 @@
-"""The clinical table: vital signs and laboratory values that follow from a patient's conditions.
+"""The clinical table: vital signs and laboratory values that depend on a patient's conditions.
 
-A value is the patient's usual one (by age and sex, spread between people), moved by each condition
-that the patient has, and by the day. Concentrations add up (a failing heart and a failing kidney
-each bring BNP of their own); vital signs shift. Published figures that the numbers are set to,
-checked by ``benchmarks/phantom_blind.py``:
+A value is the patient's usual one (by age and sex, varying between people), changed by each of the
+patient's conditions and from day to day. Effects on concentrations add up (heart failure and renal
+failure each contribute BNP); vital signs shift. The numbers are fitted to these published figures,
+and checked by ``benchmarks/phantom_blind.py``:
 
-- BNP at 100 pg/ml finds acute heart failure with sensitivity .90 and specificity .76, AUC .91
-  (Maisel et al., N Engl J Med 2002, 347:161); without it the mean is 85 pg/ml where the kidneys
-  filter 90 ml/min and more, 297 from 30 to 59 (McCullough et al., Am J Kidney Dis 2003, 41:571);
+- BNP at 100 pg/ml detects acute heart failure with sensitivity .90 and specificity .76, AUC .91
+  (Maisel et al., N Engl J Med 2002, 347:161); without it the mean is 85 pg/ml with a GFR of 90
+  ml/min and more, 297 from 30 to 59 (McCullough et al., Am J Kidney Dis 2003, 41:571);
 - CRP above 20, 50, 100 mg/l in pneumonia: likelihood ratios 2.1, 3.7, 5.8, at or below them .32,
   .36, .47 (Ebell et al., Acad Emerg Med 2020, 27:195; 14 studies, 6,599 patients with respiratory
   symptoms); AUC for an infiltrate .80 (van der Meer et al., BMJ 2005, 331:26);
 - white cells above 9.5 to 10.5: likelihood ratios about 3.2 and .54 (Ebell et al. again);
-- D-dimer at 500 ng/ml finds embolism almost always; infection, heart failure, injury, cancer and
-  age raise it without (Lippi et al., Eur J Intern Med 2014, 25:45: 1030 ng/ml on average in those
-  raised without thrombosis, 2541 with);
+- D-dimer at 500 ng/ml detects embolism almost always; infection, heart failure, injury, cancer and
+  age raise it too (Lippi et al., Eur J Intern Med 2014, 25:45: among raised values, 1030 ng/ml on
+  average without thrombosis, 2541 with);
 - high-sensitivity troponin T at 14 ng/l: sensitivity .95, specificity .80 for infarction (Reichlin
   et al., N Engl J Med 2009, 361:858);
 - temperature above 37.8 °C, pulse above 100 and SpO2 below 95 % are each commoner in pneumonia,
   relative risks 2.6, 1.9, 1.7 (Moore et al., Eur Respir J 2017, 50:1700434); 89 % of patients with
-  pneumonia have an abnormal temperature, pulse or breathing rate (Marchello et al., J Am Board Fam
-  Med 2019, 32:234);
-- between healthy people and between a person's days values vary as in the tables of biological
-  variation (Ricós et al., Scand J Clin Lab Invest 1999, 59:491).
+  pneumonia have an abnormal temperature, pulse or respiratory rate (Marchello et al., J Am Board
+  Fam Med 2019, 32:234);
+- variation between healthy people and within a person is taken from tables of biological variation
+  (Ricós et al., Scand J Clin Lab Invest 1999, 59:491).
 
-What is not measured is None. Sick patients have more values, and what is asked decides which: BNP
-for dyspnea, troponin and D-dimer for chest pain, CRP for fever. These shares are set by eye.
+Unmeasured values are None. Sick patients have more values, and the complaint decides which: BNP for
+dyspnea, troponin and D-dimer for chest pain, CRP for fever. These shares are set by eye.
 """
 
 from collections.abc import Mapping
@@ -42,31 +42,31 @@ Table = dict[str, float | str | None]
 
 @dataclass(frozen=True)
 class Value:
-    """How one value comes about.
+    """Model of one value.
 
-    ``by`` maps a condition or sign to what it adds: the median, and the standard deviation over
-    patients and days; for a concentration (``lognormal``) that of the logarithm.
+    ``by`` maps a condition or sign to its effect: the median, and the standard deviation over
+    patients and days; for a concentration (``lognormal``), the standard deviation of the logarithm.
     """
 
     typical: float
-    """Of a man aged 56, in the middle."""
+    """Median of a man aged 56."""
     between: float
-    """Spread between people; of the logarithm for a concentration."""
+    """Standard deviation between people; of the logarithm for a concentration."""
     within: float
-    """Spread between a person's days."""
+    """Standard deviation between a person's days."""
     low: float
     high: float
     by: Mapping[str, tuple[float, float]]
     lognormal: bool = True
     female: float = 1.0
-    """Factor for women; what is added, unless ``lognormal``."""
+    """Factor for women if ``lognormal``; otherwise added."""
     age: float = 0.0
-    """Change for each standard deviation of age; of the logarithm for a concentration."""
+    """Change per standard deviation of age; of the logarithm for a concentration."""
     digits: int = 0
     asked: float = 0.0
-    """Log odds that it is measured in a patient who walks in without a complaint of its own."""
+    """Log odds that it is measured in an ambulatory patient without a relevant complaint."""
     asked_for: Mapping[str, float] = field(default_factory=dict)
-    """Complaint to what it adds to these log odds."""
+    """Complaint → increase of these log odds."""
 
 
 VITALS: Mapping[str, Value] = MappingProxyType({
@@ -149,9 +149,9 @@ ILL: Mapping[str, float] = MappingProxyType({
     "coronary syndrome": 1.2, "operation": 0.8, "injury": 0.5, "airway infection": 0.2,
     "pneumothorax": 0.6, "cancer": 0.3, "renal failure": 0.4, "bedside": 1.3,
 })  # fmt: skip
-"""What each condition or sign adds to the log odds that a value is measured."""
+"""Condition or sign → increase of the log odds that a value is measured."""
 DAILY = 0.5
-"""Part of what a condition does to a value that differs from one examination to the next."""
+"""Fraction of a condition's effect on a value that varies between examinations."""
 
 
 def draw_table(
@@ -162,15 +162,15 @@ def draw_table(
     complaint: str,
     tests: float = 0.0,
 ) -> Table:
-    """Return age, sex, vital signs and laboratory values; what was not measured is None.
+    """Return age, sex, vital signs and laboratory values; unmeasured values are None.
 
     Args:
-        rng: the day.
-        patient: age and sex.
+        rng: random generator of the day's variation.
+        patient: the patient's age and sex.
         background: the conditions at this examination.
-        constitution: what is the patient's own at any time.
-        complaint: group of the indication, which decides what is asked for.
-        tests: what the institution adds to the log odds that a value is measured.
+        constitution: the patient's individual differences, constant over time.
+        complaint: group of the indication, which determines what is measured.
+        tests: the institution's addition to the log odds that a value is measured.
     """
     table: Table = {"age_years": float(patient.age), "sex": patient.sex}
     known = dict.fromkeys(background.conditions, 1.0) | {
@@ -195,7 +195,7 @@ def _number(
     constitution: Constitution,
     days: np.ndarray,
 ) -> float:
-    """Return a value before it is rounded."""
+    """Return a value before rounding."""
     older, female = (patient.age - AGE) / AGE_SPREAD, patient.sex == "F"
     own = value.between * constitution.usual[name] + value.within * days[0] + value.age * older
     if value.lognormal:

@@ -1,4 +1,4 @@
-"""A film's truth as an institution's report, and an institution's style in words."""
+"""An institution's report of a film's truth, and a description of an institution's style."""
 
 import random
 from functools import cache
@@ -23,16 +23,16 @@ def tell(
     language: str = "en",
     before: Earlier | None = None,
 ) -> Report:
-    """Return the report that an institution writes of a film: what someone with perfect vision
-    would write there.
+    """Return an institution's report on a film, as written by someone with perfect vision.
 
     Args:
-        rng: draws what is left out, hedged and denied, the radiologist, and the words.
-        seen: what the film shows.
+        rng: random generator for what is left out, hedged and denied, the radiologist, and the
+            words.
+        seen: truth and measures of the film.
         table: the clinical table.
-        institution: who reports.
-        language: of the report.
-        before: the earlier film and its report, where there is one.
+        institution: the reporting institution.
+        language: language of the report.
+        before: the earlier film and its report, if there is one.
     """
     said = mention(rng, seen, table, institution, before)
     radiologist = int(rng.integers(institution.radiologists))
@@ -56,12 +56,12 @@ LIMITS_IN_WORDS = {
     "hernia_diameter_mm": "hiatal hernias below {:.0f} mm",
 }
 OFTEN = 0.3
-"""A finer term that is left out in more than this share of reports is named as such."""
+"""Share of reports above which an omitted finer term is listed in the description of the style."""
 
 
 def describe_style(institution: Institution, language: str = "en") -> str:
-    """Return how an institution reports, in words for a prompt: layout, length, what it leaves
-    out, how it hedges, and the report of a normal film from its template."""
+    """Return a description of an institution's style for a prompt: layout, length, omissions,
+    hedging, and the report of a normal film from its template."""
     style = institution.style_in(language)
     parts = [
         "Findings under headings" if style.layout == "structured" else "Findings in prose",
@@ -90,7 +90,7 @@ def describe_style(institution: Institution, language: str = "en") -> str:
 
 @cache
 def style_in_words(name: str, language: str = "en") -> str:
-    """Return :func:`describe_style` of the institution of a name."""
+    """Return :func:`describe_style` of the institution called ``name``."""
     return describe_style(INSTITUTIONS[name], language)
 
 

@@ -1,7 +1,7 @@
-"""From what was drawn and measured to the truth of a film, as findings.
+"""The truth of a film as findings, from the case and the measures of the film.
 
-Every threshold between words is a number here, applied to a measure of the film. What of it a
-report says is decided in :mod:`plainfilm.phantom.reporting.mention`.
+Every threshold between words is a number here, applied to a measure of the film.
+:mod:`plainfilm.phantom.reporting.mention` decides which part of the truth a report mentions.
 """
 
 from collections.abc import Mapping
@@ -21,19 +21,19 @@ SIDES = {side: Side(name) for side, name in SIDE_NAMES.items()}
 HEART_LIMIT = {View.PA: 0.50, View.AP: 0.54}
 """Cardiothoracic ratio above which a heart is enlarged; an AP film magnifies it."""
 BORDERLINE = 0.015
-"""Within this of the limit heart size is borderline: uncertain."""
+"""Distance from that limit within which heart size is borderline: uncertain."""
 HEART_STEPS = (0.06, 0.12)
-"""Above the limit by this much: moderate, severe."""
+"""Excess over that limit from which the heart is moderately, severely enlarged."""
 EFFUSION_ML = (100.0, 300.0, 700.0)
-"""Above: small, moderate, large; below the first: trace."""
+"""Volumes above which an effusion is small, moderate, large; below the first: trace."""
 PNEUMOTHORAX_MM = (12.0, 25.0, 45.0)
-"""Width of the rim at the apex, above: small, moderate, large; below the first: trace."""
+"""Apical rims above which a pneumothorax is small, moderate, large; below the first: trace."""
 EDEMA_ML = (400.0, 550.0)
-"""Extra water on both sides, above: moderate, severe; below the first: mild."""
+"""Extra water of both lungs above which edema is moderate, severe; below the first: mild."""
 WIDE_MEDIASTINUM_MM = (95.0, 104.0)
-"""Of its width at the aortic arch. Above: moderate, severe; below the first: mild."""
+"""Widths at the aortic arch above which widening is moderate, severe; below the first: mild."""
 THICKENING_MM = (11.0, 16.0)
-"""Above: moderate, severe; below the first: mild."""
+"""Pleural thickness above which it is moderate, severe; below the first: mild."""
 LEAST: Mapping[str, float] = {
     "effusion_ml": 20.0, "pneumothorax_rim_mm": 4.0, "lesion_diameter_mm": 5.0,
     "pleural_thickness_mm": 5.0, "edema_water_ml": 80.0, "opacity_area_cm2": 6.0,
@@ -41,23 +41,23 @@ LEAST: Mapping[str, float] = {
     "hernia_diameter_mm": 30.0, "cobb_angle_deg": 10.0, "aortic_calcification_mm": 8.0,
     "emphysema_percent": 6.0,
 }  # fmt: skip
-"""Measure, without its side, to the size from which on a reader can see it: what is smaller is
-drawn but no part of the truth. Set by eye, but for the Cobb angle's (the Scoliosis Research
-Society's limit)."""
+"""Measure, without side → smallest size that a reader could see; smaller findings are on the film
+but not part of the truth. Set by eye, except for the Cobb angle (the Scoliosis Research Society's
+limit)."""
 WIDE_FROM_MM = 80.0
-"""A mediastinum is wide above this at the aortic arch, the textbooks' limit."""
+"""Width at the aortic arch above which a mediastinum is wide, the textbooks' limit."""
 LOW_VOLUME_MM = 146.0
-"""Below this from the apex to the top of the diaphragm lung volumes are low; set by eye."""
+"""Height from the apex to the top of the diaphragm below which lung volumes are low; by eye."""
 SHIFT_MM = 10.0
-"""A mediastinum displaced by this much or more is said to be."""
+"""Displacement from which a mediastinal shift is stated."""
 HERNIA_MM = (50.0, 75.0)
-"""Above: moderate, large; below the first: small."""
+"""Diameters above which a hernia is moderate, large; below the first: small."""
 COBB_DEG = (25.0, 40.0)
-"""Above: moderate, severe; below the first: mild."""
+"""Cobb angles above which scoliosis is moderate, severe; below the first: mild."""
 CALCIFICATION_MM = (25.0, 40.0)
-"""Length of the calcified wall, above: moderate, severe; below the first: mild."""
+"""Lengths of calcified wall above which it is moderate, severe; below the first: mild."""
 EMPHYSEMA_PERCENT = (18.0, 30.0)
-"""Lung tissue that is gone, above: moderate, severe; below the first: mild."""
+"""Loss of lung tissue above which emphysema is moderate, severe; below the first: mild."""
 
 Step = tuple[Severity, ...]
 AMOUNTS: Step = (Severity.TRACE, Severity.SMALL, Severity.MODERATE, Severity.LARGE)
@@ -65,7 +65,7 @@ GRADES: Step = (Severity.MILD, Severity.MODERATE, Severity.SEVERE)
 
 
 def grade(value: float, limits: tuple[float, ...], words: Step) -> Severity:
-    """Return the word for ``value``: the first below the first limit, and so on."""
+    """Return the word for ``value``: the first word below the first limit, and so on."""
     return words[int(np.searchsorted(limits, value, side="left"))]
 
 
@@ -77,8 +77,7 @@ def truth_of(
     *,
     infected: bool = False,
 ) -> tuple[Finding, ...]:
-    """Return everything that is drawn and can be seen; ``infected`` says that opacities are
-    pneumonia."""
+    """Return all visible findings; ``infected`` makes opacities pneumonia."""
     found = (
         *_heart(exposure, measures, disease),
         *_lungs(disease, measures, infected=infected),
@@ -113,12 +112,12 @@ MEASURED: Mapping[str, str] = {
     "aortic calcification": "aortic_calcification_mm",
     "emphysema": "emphysema_percent",
 }
-"""The measure of a detail or observation, without its side, which decides whether it is said."""
+"""Detail or observation → the measure, without side, that decides whether it is stated."""
 
 
 def size_of(finding: Finding, measures: Mapping[str, float]) -> tuple[str, float] | None:
-    """Return the name of a finding's measure, without its side, and its size on the larger side;
-    None for a finding that has none."""
+    """Return the name of a finding's measure, without side, and its size on the larger side; None
+    for a finding without a measure."""
     measure = MEASURED.get(finding.detail or "") or MEASURED.get(finding.observation)
     if measure is None or finding.detail == "healed fracture":
         return None
@@ -231,7 +230,7 @@ INCIDENTAL: Mapping[str, tuple[tuple[float, ...], Step]] = {
     "hiatal hernia": (HERNIA_MM, (Severity.SMALL, Severity.MODERATE, Severity.LARGE)),
     "aortic calcification": (CALCIFICATION_MM, GRADES),
 }
-"""Detail to the limits between its words."""
+"""Detail → the limits between its words."""
 
 
 def _incidental(disease: Disease, measures: Mapping[str, float]) -> list[Finding]:
@@ -247,7 +246,7 @@ def _incidental(disease: Disease, measures: Mapping[str, float]) -> list[Finding
 
 
 def _variants(patient: Patient, measures: Mapping[str, float]) -> list[Finding]:
-    """Return what is normal, but said at times."""
+    """Return normal variants, which are sometimes mentioned."""
     names = {
         "azygos lobe": patient.variants.azygos_lobe,
         "low lung volumes": measures["lung_height_mm"] < LOW_VOLUME_MM,
@@ -260,7 +259,7 @@ def _variants(patient: Patient, measures: Mapping[str, float]) -> list[Finding]:
 
 
 def _devices(patient: Patient, disease: Disease, exposure: Exposure) -> list[Finding]:
-    """Return the devices; a tip that is not on the film is not told."""
+    """Return the devices; a tip that is not on the film has no position."""
     return [
         Finding(
             observation=Observation.SUPPORT_DEVICES,
@@ -274,7 +273,7 @@ def _devices(patient: Patient, disease: Disease, exposure: Exposure) -> list[Fin
 
 
 def _where(device: Device, patient: Patient, exposure: Exposure) -> tuple[Side | None, str | None]:
-    """Return side and place of a device: of a tip in a bronchus, the bronchus's side."""
+    """Return side and place of a device; for a tip in a bronchus, the bronchus's side."""
     location = device.tip if device.tip and tip_on_film(patient, device, exposure) else None
     if location == "right main bronchus":
         return Side.RIGHT, "main bronchus"
