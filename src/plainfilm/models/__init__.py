@@ -1,1 +1,1 @@
-"""Model families, a folder each; :mod:`plainfilm.models.family` says what a family owes."""
+"""Model families, one folder each; :mod:`plainfilm.models.family` defines their interface."""

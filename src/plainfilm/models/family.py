@@ -1,17 +1,16 @@
-"""The agreement between a kind of model and everything else.
+"""The interface between a model family and the rest of the package.
 
-The rest of the package speaks to a model family through :class:`Family` alone and knows none by
-name:
+The rest of the package talks to model families only through :class:`Family` and knows none by name:
 
 1. *A study goes in*: the family's processor turns studies, and in training their reports, into a
-   batch: ``processor(studies, reports=None, rngs=None)``. It decides what it reads of a study.
-2. *Named losses come out*: :meth:`Family.losses` gives each loss as a total with its count, so that
-   a step is the same however its batch is split into pieces and over processes.
+   batch: ``processor(studies, reports=None, rngs=None)``. It decides which parts of a study to use.
+2. *Named losses come out*: :meth:`Family.losses` returns each loss as a total with its item count,
+   so that a step does not depend on how its batch is split into micro-batches and over processes.
 3. *A draft comes out*: :meth:`Family.draft`.
 4. *It is built, loaded and saved* by the family.
 
-A family is one folder under ``models/`` whose ``family.py`` holds a subclass called ``family``; its
-name in recipes is the folder's.
+A family is a folder under ``models/`` whose ``family.py`` defines an instance called ``family``;
+recipes refer to it by the folder's name.
 """
 
 from __future__ import annotations
@@ -30,19 +29,20 @@ from plainfilm.core import InputError, Observation, Report, Study, Word
 from plainfilm.data.examples import Example, Examples
 
 Batch = Mapping[str, Any]
-"""A processor's output: tensors by name, as the model takes them."""
+"""A processor's output: the model's input tensors by name."""
 
 
 class ModelSettings(Word):
-    """The ``model`` part of a recipe, as far as every family has it; each adds its own keys."""
+    """The part of a recipe's ``model`` that all families share; each adds its own keys."""
 
     family: str
     save_precision: Literal["float32", "bfloat16", "float16"] = "float32"
-    """Precision of the finished model's weights on disk; checkpoints keep that of training."""
+    """Precision of the finished model's weights on disk; checkpoints keep the training
+    precision."""
 
 
 class StageSettings(Word):
-    """A family's own keys of a training stage; none unless the family adds them."""
+    """A family's own keys of a training stage; none by default."""
 
 
 Settings = TypeVar("Settings", bound=ModelSettings)
@@ -50,80 +50,80 @@ Stage = TypeVar("Stage", bound=StageSettings)
 
 
 class Loss(NamedTuple):
-    """One term of the loss of a batch, or of a piece of one.
+    """One term of the loss of a batch or micro-batch.
 
     The step's loss is the sum over all terms of ``weight * total / items``, where total and items
     are summed over the whole batch first.
     """
 
     total: torch.Tensor
-    """Sum over the items (report tokens, known labels) of this piece; a scalar with gradient."""
+    """Sum over the micro-batch's items (report tokens, known labels); a scalar with gradient."""
     items: torch.Tensor
-    """How many there are."""
+    """Number of items."""
     weight: float | torch.Tensor = 1.0
-    """What the term counts beside the others; the same in all pieces of a batch."""
+    """Weight of the term relative to the others; the same in all micro-batches of a batch."""
 
     @classmethod
     def of_mean(
         cls, mean: torch.Tensor, items: torch.Tensor, weight: float | torch.Tensor = 1.0
     ) -> Loss:
-        """Return the term whose mean over so many items is ``mean``; 0 where there are none."""
+        """Return the term whose mean over ``items`` items is ``mean``; 0 if there are none."""
         return cls(torch.where(items > 0, mean, 0.0) * items, items, weight)
 
 
 def whole_loss(losses: Mapping[str, Loss]) -> torch.Tensor:
-    """Return the loss of a batch that comes in one piece."""
+    """Return the loss of a batch that is not split."""
     terms = [loss.weight * loss.total / loss.items.clamp_min(1) for loss in losses.values()]
     return torch.stack([torch.as_tensor(term) for term in terms]).sum()
 
 
 class Candidate(NamedTuple):
-    """A text that was nearly written."""
+    """An alternative text, for example of another beam."""
 
     report: Report
     score: float
-    """How likely the model finds it: log-probability, averaged over its tokens."""
+    """The model's log-probability, averaged over the text's tokens."""
     warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Draft:
-    """What a model wrote for one study, and what it went by."""
+    """A model's output for one study: the report, and the evidence for it."""
 
     report: Report
-    """The text, by sections."""
+    """The text, by section."""
     images: tuple[int, ...]
-    """Which of the study's images were read, in the order read; the first is the frontal one."""
+    """Indices of the study's images that were read, in reading order; the first is frontal."""
     probabilities: Mapping[Observation, float] = field(default_factory=dict)
-    """Of each observation, where the model classifies."""
+    """Probability of each observation, if the model classifies."""
     maps: torch.Tensor | None = None
-    """Where the classifier looked, ``(observations, rows, columns)`` in the order of
-    ``probabilities``, over the square into which the first image is fitted; None without maps."""
+    """The classifier's attention maps, ``(observations, rows, columns)`` in the order of
+    ``probabilities``, over the letterboxed square of the first image; None without maps."""
     method: str = ""
-    """How the maps were made."""
+    """Name of the method that made the maps."""
     warnings: tuple[str, ...] = ()
-    """What the family wants a reader of the draft to know."""
+    """Warnings of the family to the reader of the draft."""
     candidates: tuple[Candidate, ...] = ()
-    """Other texts that were nearly written, where the draft is to be chosen among them by how well
-    each agrees with the probabilities; the first is the report."""
+    """Alternative texts, of which the draft is chosen by how well each agrees with the
+    probabilities; the first one is the report."""
     agreement: float = 0.0
-    """What that agreement counts beside a candidate's score."""
+    """Weight of that agreement relative to a candidate's score."""
 
 
 @dataclass(frozen=True)
 class Explainable:
-    """How a draft of one study can be explained by gradients (:mod:`plainfilm.grounding`)."""
+    """Functions for explaining a study's draft by gradients (:mod:`plainfilm.grounding`)."""
 
     backbone: Any
     """The image backbone, a transformers model whose output has ``last_hidden_state``."""
     observations: Callable[[], torch.Tensor] | None
     """Runs the model and returns the classifier's logits ``(observations,)``; None without one."""
     tokens: Callable[[Report, Sequence[str]], tuple[torch.Tensor, torch.Tensor]]
-    """Takes a report and some of its sentences; returns its tokens ``(1, tokens)`` and a mask
-    ``(sentences, tokens)`` of which token belongs to which sentence."""
+    """Takes a report and some of its sentences; returns the report's tokens ``(1, tokens)`` and a
+    mask ``(sentences, tokens)`` of the tokens of each sentence."""
     log_probabilities: Callable[[torch.Tensor], torch.Tensor]
-    """Takes a report's tokens ``(1, tokens)``; runs the model and returns how likely each is given
-    those before it, ``(tokens,)``, natural logarithms."""
+    """Takes a report's tokens ``(1, tokens)``; runs the model and returns the natural logarithm of
+    each token's probability given those before it, ``(tokens,)``."""
 
 
 class Built(NamedTuple):
@@ -138,24 +138,24 @@ class Family(ABC, Generic[Settings, Stage]):
     """A kind of model; see the module's description."""
 
     settings: ClassVar[type[ModelSettings]] = ModelSettings
-    """Its part of a recipe."""
+    """Type of the recipe's ``model``."""
     stage: ClassVar[type[StageSettings]] = StageSettings
-    """Its own keys of a stage."""
+    """Type of the family's own keys of a stage."""
     model_types: ClassVar[tuple[str, ...]]
-    """The ``model_type`` of the configurations that it loads where a card names no family."""
+    """Each ``model_type`` that the family loads if a model folder's card names no family."""
 
     @property
     def name(self) -> str:
-        """The name of the family in recipes and cards."""
+        """Name of the family in recipes and cards."""
         return type(self).__module__.split(".")[-2]
 
     def problems(self, values: Mapping[str, Any]) -> list[str]:
-        """Return mistakes in a recipe that its schema can't see, each naming its key.
+        """Return mistakes in a recipe that its schema can't detect, each naming its key.
 
-        They are said when the recipe is read, before anything is simulated, loaded or trained.
+        They are reported when the recipe is read, before anything is simulated, loaded or trained.
 
         Args:
-            values: the recipe's own values; they may be wrong in ways that the schema has told.
+            values: the recipe's values; they may have mistakes that the schema has reported.
         """
         return []
 
@@ -173,13 +173,13 @@ class Family(ABC, Generic[Settings, Stage]):
 
         Args:
             settings: the recipe's ``model``.
-            stages: the stages that are to train it.
-            views: how many films of a study are read, at most.
-            training: the studies to learn from, where a vocabulary is learned from their reports.
-            seed: what fresh weights are drawn from.
+            stages: the stages that will train it.
+            views: maximum number of films of a study to read.
+            training: the studies to learn from, for learning a vocabulary from their reports.
+            seed: random seed of newly initialised weights.
 
         Raises:
-            ModelError: a checkpoint that it starts from is missing, damaged or of another shape.
+            ModelError: a checkpoint to start from is missing, damaged or of another shape.
         """
 
     @abstractmethod
@@ -191,14 +191,14 @@ class Family(ABC, Generic[Settings, Stage]):
         device_map: Any = None,
         trainable: bool = False,
     ) -> Built:
-        """Open a folder that :meth:`save` wrote.
+        """Open a folder written by :meth:`save`.
 
         Args:
-            folder: with configuration, weights and processor; the caller turns faults into
-                ModelErrors and has refused folders that ask for code.
-            dtype: of the weights in memory; float32 where left out.
-            device_map: as transformers takes it, for a model over several devices.
-            trainable: whether an adapter goes on training.
+            folder: contains configuration, weights and processor; the caller converts failures to
+                ModelError and has refused folders that require code.
+            dtype: precision of the weights in memory; default: float32.
+            device_map: as in transformers, for a model on several devices.
+            trainable: whether an adapter will be trained further.
         """
 
     def save(
@@ -207,60 +207,60 @@ class Family(ABC, Generic[Settings, Stage]):
         """Write a folder that :meth:`load` opens.
 
         Args:
-            folder: is made.
+            folder: the folder to create.
             built: model and processor.
-            weights: the model's, where they had to be gathered from several processes.
+            weights: the model's weights, if they had to be gathered from several processes.
         """
         built.model.save_pretrained(folder, state_dict=None if weights is None else dict(weights))
         built.processor.save_pretrained(folder)
 
     def merge(self, folder: Path) -> Built:
-        """Open a folder with an adapter as one model, the adapter merged into its base.
+        """Open a folder with an adapter as one model, with the adapter merged into its base.
 
         Raises:
-            InputError: it holds none.
+            InputError: the folder contains no adapter.
         """
         raise InputError(f"{self.name} has no adapters: there is nothing to merge")
 
     def parts(self, model: Any) -> Mapping[str, str]:
-        """Return the parts that a recipe can train at a rate of their own.
+        """Return the parts that a recipe can train, each at its own learning rate.
 
         Returns:
             Name of the part → regular expression, matched at the beginning of a parameter's name
-            (PEFT's ``base_model.model.`` left out). Where several match, the longest match decides.
+            (without PEFT's ``base_model.model.``). If several match, the longest match decides.
         """
         return dict(model.parts)
 
     def prepare(self, model: Any, stage: Stage, training: Examples) -> None:
-        """Make a model ready for a stage: whatever of the stage depends on the training studies."""
+        """Prepare a model for a stage, with values that depend on the training studies."""
 
     def keep_frozen(
         self, built: Built, stage: Any, examples: Sequence[Examples], folder: Path
     ) -> None:
-        """Compute once what parts give that a stage leaves alone, and read it from then on.
+        """Compute the outputs of parts that are frozen in a stage once, and reuse them.
 
         Args:
             built: model and processor, as the stage trains them.
-            stage: the stage, its ``learning_rate`` by part among its keys.
-            examples: those to train and to validate on.
-            folder: where it is kept, or lies already.
+            stage: the stage, including its ``learning_rate`` by part.
+            examples: training and validation examples.
+            folder: the cache's folder, which may already be filled.
 
         Raises:
-            InputError: the family can't, or the parts train in this stage.
+            InputError: the family does not support it, or the parts train in this stage.
         """
         raise InputError(f"{self.name} keeps no outputs of frozen parts: leave keep_frozen out")
 
     def examples(self, built: Built, examples: Examples, stage: Stage) -> Examples:
-        """Return the examples of a stage: the studies, unless a family pairs them anew, or adds to
-        them what the stage learns besides."""
+        """Return the examples of a stage: the given ones, unless the family pairs them differently
+        or adds further targets."""
         return examples
 
     def collate(self, built: Built, stage: Stage | None) -> Callable[[Sequence[Example]], Batch]:
-        """Return what turns examples into a batch.
+        """Return a function that turns examples into a batch.
 
         Args:
             built: the model and its processor.
-            stage: the stage whose targets the batch holds; None for studies alone, to be drafted.
+            stage: the stage whose targets the batch includes; None for studies only, for drafting.
         """
         processor = built.processor
 
@@ -277,20 +277,20 @@ class Family(ABC, Generic[Settings, Stage]):
         return batch
 
     def writes(self, stage: Stage) -> bool:
-        """Return whether a stage teaches the model to write, so that drafts are worth a look."""
+        """Return whether a stage teaches the model to write, so that its drafts can be scored."""
         return True
 
     @abstractmethod
     def counts(self, batch: Batch, stage: Stage) -> dict[str, torch.Tensor]:
-        """Return how many items each loss of a batch is over: the counts of :meth:`losses`."""
+        """Return the number of items of each loss of a batch: the counts of :meth:`losses`."""
 
     @abstractmethod
     def losses(self, model: Any, batch: Batch, stage: Stage) -> dict[str, Loss]:
         """Return the losses of a batch by name.
 
         Args:
-            model: the model, perhaps wrapped by the engine: it must be called, so that processes
-                that share its weights meet.
+            model: the model, possibly wrapped by the engine; it must be called as a whole, so that
+                processes with sharded weights stay in step.
             batch: from :meth:`collate`.
             stage: the stage.
         """
@@ -304,7 +304,7 @@ class Family(ABC, Generic[Settings, Stage]):
         Args:
             model: the model, on its device.
             processor: its processor.
-            studies: a batch of them.
+            studies: a batch of studies.
             generation: passed to ``generate()``.
 
         Raises:
@@ -319,37 +319,37 @@ class Family(ABC, Generic[Settings, Stage]):
         Args:
             model: the model, on its device.
             processor: its processor.
-            studies: a batch of them.
-            generation: passed to ``generate()``: ``do_sample``, ``temperature`` and the like.
+            studies: a batch of studies.
+            generation: passed to ``generate()``: ``do_sample``, ``temperature`` and so on.
 
         Returns:
-            The reports, and the batch from which :meth:`log_probabilities` tells how likely the
-            very tokens that were written are; its ``labels`` are these tokens, and -100 elsewhere.
+            The reports, and a batch with which :meth:`log_probabilities` computes the probabilities
+            of exactly the generated tokens; its ``labels`` are these tokens, and -100 elsewhere.
 
         Raises:
-            InputError: the family does not write word after word.
+            InputError: the family is not autoregressive.
         """
         raise InputError(f"{self.name} can't be reinforced: it does not write word after word")
 
     def log_probabilities(self, model: Any, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return how likely each token of a rollout is, given those before it, with gradient.
+        """Return each rollout token's log-probability given those before it, with gradient.
 
         Args:
-            model: the model, perhaps wrapped by the engine, which must be called.
+            model: the model, possibly wrapped by the engine; it must be called as a whole.
             batch: from :meth:`rollout`.
 
         Returns:
-            ``(drafts, tokens)`` natural logarithms, and a mask of the same shape, True on tokens
-            that were written.
+            Natural logarithms ``(drafts, tokens)``, and a mask of the same shape, True on generated
+            tokens.
         """
         raise InputError(f"{self.name} can't be reinforced: it does not write word after word")
 
     def explain(self, model: Any, processor: Any, study: Study) -> Explainable | None:
-        """Return how a study's draft can be explained by gradients; None where it can't be."""
+        """Return functions for explaining a study's draft by gradients; None if unsupported."""
         return None
 
     def presets(self) -> tuple[str, ...]:
-        """Return the names under which :meth:`open_published` knows checkpoints."""
+        """Return the names of presets for :meth:`open_published`."""
         return ()
 
     def open_published(
@@ -363,10 +363,10 @@ class Family(ABC, Generic[Settings, Stage]):
         """Open a published checkpoint that plainfilm did not write.
 
         Args:
-            folder: as it was downloaded.
+            folder: the downloaded folder.
             preset: one of :meth:`presets`.
-            dtype: of the weights in memory.
-            device_map: as transformers takes it.
+            dtype: precision of the weights in memory.
+            device_map: as in transformers.
 
         Returns:
             The model with its processor, and the values of a card.
@@ -374,15 +374,14 @@ class Family(ABC, Generic[Settings, Stage]):
         raise InputError(f"{self.name} has no presets")
 
     def reads(self, processor: Any) -> frozenset[str]:
-        """Return what is read of a study that takes time to fetch, or lies beside its dataset:
-        ``prior``, ``maps/NAME``, ``features/NAME``, ``tables/NAME``
-        (:mod:`plainfilm.data.derived`)."""
+        """Return additional inputs of a study that have to be fetched: ``prior``, ``maps/NAME``,
+        ``features/NAME``, ``tables/NAME`` (:mod:`plainfilm.data.derived`)."""
         return frozenset()
 
     def film_size(self, processor: Any) -> int | None:
-        """Return the side of the square that films are fitted into first, in pixels.
+        """Return the side in pixels of the square to which films are letterboxed.
 
-        Training keeps films so shrunk in memory; None keeps them as they are.
+        Training caches films at this size; None keeps their original size.
         """
         return None
 
@@ -394,10 +393,10 @@ def family_names() -> list[str]:
 
 
 def find_family(name: str) -> Family[Any, Any]:
-    """Return the family of a name; no other is imported.
+    """Return the family called ``name``, importing no other.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no such family.
     """
     if name not in family_names():
         raise InputError(f"no model family {name!r}: expected one of {', '.join(family_names())}")
@@ -406,10 +405,10 @@ def find_family(name: str) -> Family[Any, Any]:
 
 
 def families() -> Iterator[Family[Any, Any]]:
-    """Yield every family, which imports them all; :func:`find_family` imports one."""
+    """Yield every family, importing all of them; :func:`find_family` imports only one."""
     return map(find_family, family_names())
 
 
 def family_of(model_type: str | None) -> Family[Any, Any] | None:
-    """Return the family that loads a configuration's ``model_type``; None where none does."""
+    """Return the family that loads a configuration's ``model_type``; None if none does."""
     return next((one for one in families() if model_type in one.model_types), None)

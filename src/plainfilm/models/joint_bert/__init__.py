@@ -1,1 +1,1 @@
-"""Image and text in one stream through BERT: what RadScribe and MedViLL share."""
+"""Image and text as one sequence through BERT: the code that RadScribe and MedViLL share."""

@@ -1,4 +1,4 @@
-"""What RadScribe and MedViLL share as families: recipes, building, training and drafting."""
+"""Common base of the RadScribe and MedViLL families: recipes, building, training, drafting."""
 
 import re
 from abc import abstractmethod
@@ -36,7 +36,7 @@ from plainfilm.vision.preparation import FilmImageProcessor
 
 
 class JointBertFamily(Family[JointBertSettings, JointBertStage]):
-    """A family whose image tokens and text go through one BERT."""
+    """A family in which image tokens and text go through one BERT."""
 
     settings = JointBertSettings
     stage = JointBertStage
@@ -44,7 +44,7 @@ class JointBertFamily(Family[JointBertSettings, JointBertStage]):
     model_class: ClassVar[type[PreTrainedModel]]
     processor_class: ClassVar[type[ProcessorMixin]]
     read_text: ClassVar[str] = "max_text_tokens"
-    """Which of the tokenizers' limits is that of the text in the joint encoder."""
+    """Name of the setting that limits the length of text in the joint encoder."""
 
     def problems(self, values: Mapping[str, Any]) -> list[str]:
         """See the base class."""
@@ -59,14 +59,14 @@ class JointBertFamily(Family[JointBertSettings, JointBertStage]):
         views: int,
         processor: Any,
     ) -> dict[str, Any]:
-        """Return the arguments of the configuration class, with what the recipe's rest decides.
+        """Return the arguments of the configuration class, completed from the rest of the recipe.
 
         Args:
-            values: the recipe's own, the backbone's film size and channels filled in.
+            values: the recipe's ``config``, with the backbone's film size and channels filled in.
             settings: the recipe's ``model``.
-            stages: its stages.
-            views: how many films of a study are read.
-            processor: the model's; None leaves the vocabularies' sizes to the configuration.
+            stages: the recipe's stages.
+            views: number of films of a study to read.
+            processor: the model's processor; None to keep the configuration's vocabulary sizes.
         """
 
     @abstractmethod
@@ -77,10 +77,10 @@ class JointBertFamily(Family[JointBertSettings, JointBertStage]):
         settings: JointBertSettings,
         views: int,
     ) -> ProcessorMixin:
-        """Return the processor, from the tokenizers of what is written and of what is read."""
+        """Return the processor for tokenizers of (written, read) text."""
 
     def between(self, tokenizer: PreTrainedTokenizerBase) -> tuple[int, int]:
-        """Return the tokens at which a report starts and ends."""
+        """Return the ids of the tokens that start and end a report."""
         return cast(int, tokenizer.pad_token_id), cast(int, tokenizer.eos_token_id)
 
     def configuration(
@@ -102,7 +102,7 @@ class JointBertFamily(Family[JointBertSettings, JointBertStage]):
     def build_processor(
         self, settings: JointBertSettings, views: int, training: Examples | None
     ) -> ProcessorMixin:
-        """Return the processor; a vocabulary with no folder is learned from ``training``."""
+        """Return the processor; vocabularies without a folder are learned from ``training``."""
         named = settings.tokenizers
         if named.report is None:
             if training is None:
@@ -186,12 +186,12 @@ class JointBertFamily(Family[JointBertSettings, JointBertStage]):
         return Built(model, self.processor_class.from_pretrained(folder, **OFFLINE))
 
     def prepare(self, model: Any, stage: JointBertStage, training: Examples) -> None:
-        """Give the classifier's loss the observations' weights."""
+        """Set the weights of observations in the classifier's loss."""
         model.label_weights = positive_weights(training.labels, stage.positive_weights)
 
     def examples(self, built: Built, examples: Examples, stage: JointBertStage) -> Examples:
-        """Pair half of the films with another study's report in pre-training; add the places of
-        the observations where the classifier learns them."""
+        """Pair half of the films with another study's report for pre-training; add the locations of
+        observations if the classifier learns them."""
         if stage.objective == "pretraining":
             return PairedExamples(examples)
         if stage.place_weight:

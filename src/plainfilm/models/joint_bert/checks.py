@@ -1,4 +1,4 @@
-"""Sizes and settings that no model of the BERT families can have, said before one is built."""
+"""Checks of sizes and settings for the BERT families, made before a model is built."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -14,17 +14,17 @@ _T5_SIZES = ("d_model", "d_kv", "d_ff", "num_layers", "num_heads", "vocab_size")
 
 
 def refuse(problems: Iterable[str]) -> None:
-    """Raise an InputError of all ``problems``; nothing where there are none."""
+    """Raise an InputError that lists all ``problems``, if there are any."""
     found = "; ".join(problems)
     if found:
         raise InputError(found)
 
 
 def size_problems(sizes: Mapping[str, tuple[object, int]]) -> list[str]:
-    """Return which sizes are no whole numbers, or too small.
+    """Return problems with sizes that are not integers, or too small.
 
     Args:
-        sizes: name → what was given, and the least that makes sense.
+        sizes: name → (given value, smallest valid value).
     """
     return [
         f"{name}: expected a whole number of at least {least}, got {value!r}"
@@ -34,11 +34,11 @@ def size_problems(sizes: Mapping[str, tuple[object, int]]) -> list[str]:
 
 
 def encoder_problems(values: object, grid: object) -> list[str]:
-    """Return why no joint encoder can be built of the values of a BertConfig.
+    """Return why no joint encoder can be built from the values of a BertConfig.
 
     Args:
-        values: as the configuration class was given them.
-        grid: side of the raster of image tokens.
+        values: the values given to the configuration class.
+        grid: side of the grid of image tokens.
     """
     try:
         bert = _part("encoder", values, BertConfig)
@@ -51,7 +51,7 @@ def encoder_problems(values: object, grid: object) -> list[str]:
             f"{', '.join(sorted(ACT2FN))}"
         )
     if found:
-        return found  # what follows counts with them
+        return found  # the checks below need them
     if bert.hidden_size % bert.num_attention_heads:
         found.append(
             f"encoder: {bert.num_attention_heads} heads do not divide a hidden_size of "
@@ -66,7 +66,7 @@ def encoder_problems(values: object, grid: object) -> list[str]:
 
 
 def decoder_problems(values: object) -> list[str]:
-    """Return why no decoder can be built of the values of a T5Config."""
+    """Return why no decoder can be built from the values of a T5Config."""
     try:
         decoder = _part("decoder", values, T5Config)
     except InputError as error:

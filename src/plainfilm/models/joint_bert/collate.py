@@ -1,4 +1,4 @@
-"""Batches of the joint encoder's pre-training."""
+"""Batches for the joint encoder's pre-training."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,13 +14,13 @@ from plainfilm.text.targets import report_to_target
 
 
 class PretrainingCollate:
-    """Turns examples into a batch of the joint encoder's pre-training, with a model's processor.
+    """Turns examples into batches for pre-training the joint encoder.
 
     Args:
-        processor: the model's.
-        mask_share: how many words of a report are hidden.
-        image_tokens: how many tokens a film has.
-        image_positions: how many of them are drawn, in their order; all where None.
+        processor: the model's processor.
+        mask_share: share of a report's tokens to mask.
+        image_tokens: number of tokens of a film.
+        image_positions: number of image tokens to sample, kept in order; None for all.
 
     Raises:
         InputError: the joint encoder's tokenizer has no MASK token.
@@ -40,7 +40,7 @@ class PretrainingCollate:
             )
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, torch.Tensor]:
-        """Return films, reports with some words hidden, and which belong together."""
+        """Return films, reports with masked tokens, and whether they belong together."""
         texts = self.tokenizer(
             [report_to_target(example.report) for example in examples],
             add_special_tokens=False,

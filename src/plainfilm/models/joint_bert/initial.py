@@ -1,7 +1,8 @@
 """Local checkpoints to start from: an image backbone, a BERT, a T5 decoder.
 
-Nothing is downloaded and nothing is unpickled. A checkpoint brings its weights alone: the recipe's
-``model.config`` must describe its shape, and the settings that weights do not show are compared.
+Nothing is downloaded and nothing is unpickled. Only weights are taken from a checkpoint: the
+recipe's ``model.config`` must describe its shape, and settings that the weights do not reveal are
+compared.
 """
 
 import json
@@ -27,14 +28,14 @@ from plainfilm.vision.checkpoints import load_backbone
 
 _BERT_UNSEEN = ("num_attention_heads", "hidden_act", "layer_norm_eps")
 _T5_UNSEEN = ("feed_forward_proj", "layer_norm_epsilon", "relative_attention_max_distance")
-"""Settings that change what is computed and cannot be told from the weights' shapes."""
+"""Settings that change the computation but not the shapes of weights."""
 
 
 def load_part(kind: Any, path: Path, role: str, **options: Any) -> Any:
     """Load a transformers part from a local folder.
 
     Raises:
-        ModelError: there is no such folder, or it cannot be loaded.
+        ModelError: the folder does not exist or cannot be loaded.
     """
     if not path.is_dir():
         raise ModelError(f"no {role} at {path}: expected a folder with a transformers checkpoint")
@@ -45,12 +46,12 @@ def load_part(kind: Any, path: Path, role: str, **options: Any) -> Any:
 
 
 def vocabulary_size(tokenizer: Any, checkpoint: Path | None) -> int:
-    """Return how many words a part has rows for: the tokenizer's, or its checkpoint's.
+    """Return a part's number of embedding rows: the checkpoint's if given, else the tokenizer's.
 
-    A checkpoint may have more rows than its tokenizer has words (T5-base: 32,128 and 32,100).
+    A checkpoint may have more rows than its tokenizer has tokens (T5-base: 32,128 and 32,100).
 
     Raises:
-        ModelError: it has fewer.
+        ModelError: the checkpoint has fewer.
     """
     if checkpoint is None:
         return len(tokenizer)
@@ -64,10 +65,10 @@ def vocabulary_size(tokenizer: Any, checkpoint: Path | None) -> int:
 
 
 def start_backbone(model: PreTrainedModel, path: Path) -> None:
-    """Fill the image backbone: from published weights, or from a trained model's backbone.
+    """Load the image backbone from published weights, or from a trained model's backbone.
 
     Raises:
-        ModelError: there is none, or it does not fit.
+        ModelError: there is no backbone, or it does not match.
     """
     file = path / "config.json"
     kind = _settings(path).get("model_type") if file.is_file() else None
@@ -81,10 +82,10 @@ def start_backbone(model: PreTrainedModel, path: Path) -> None:
 
 
 def start_encoder(model: PreTrainedModel, path: Path) -> None:
-    """Fill the joint encoder from a BERT, with pooler and heads where it has them.
+    """Load the joint encoder from a BERT, with pooler and heads if the checkpoint has them.
 
     Raises:
-        ModelError: there is no BERT, or it does not fit.
+        ModelError: there is no BERT, or it does not match.
     """
     bert, found = load_part(BertForPreTraining, path, "joint encoder", output_loading_info=True)
     absent = set(found["missing_keys"])
@@ -100,10 +101,10 @@ def start_encoder(model: PreTrainedModel, path: Path) -> None:
 
 
 def start_decoder(model: PreTrainedModel, path: Path) -> None:
-    """Fill the decoder from a T5, and its output where that is apart from the embeddings.
+    """Load the decoder from a T5, and its output layer if that is not tied to the embeddings.
 
     Raises:
-        ModelError: there is no T5, or it does not fit.
+        ModelError: there is no T5, or it does not match.
     """
     t5 = load_part(T5ForConditionalGeneration, path, "decoder")
     tied = _settings(path).get("tie_word_embeddings", True) is not False
@@ -114,7 +115,7 @@ def start_decoder(model: PreTrainedModel, path: Path) -> None:
         )
     _compare(path, "decoder", t5.config, model.decoder.config, _T5_UNSEEN)
     _copy(t5.decoder, model.decoder, path)
-    if not tied:  # transformers would tie it
+    if not tied:  # transformers would tie the weights
         with torch.no_grad():
             model.lm_head.weight.copy_(_tensor(path, "lm_head.weight"))
 
@@ -160,7 +161,7 @@ def _copy(
     path: Path,
     fresh: AbstractSet[str] = frozenset(),
 ) -> None:
-    """Copy ``source``'s weights into ``target``, but for those named in ``fresh``."""
+    """Copy the weights of ``source`` into ``target``, except those named in ``fresh``."""
     theirs, ours = source.state_dict(), target.state_dict()
     fitting = {
         name: value for name, value in theirs.items()

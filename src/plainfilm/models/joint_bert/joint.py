@@ -1,18 +1,18 @@
-"""Image and text in one stream through BERT (MedViLL: Moon et al., IEEE JBHI 2022, section III).
+"""Image and text as one sequence through BERT (MedViLL: Moon et al., IEEE JBHI 2022, section III).
 
     [CLS] image tokens [SEP] text tokens [SEP]
 
-``[CLS]``, the image and the first ``[SEP]`` are segment 0, the text is segment 1. Positions count
-through the image's raster and start again with the text; both kinds take BERT's own embeddings.
+``[CLS]``, the image and the first ``[SEP]`` are segment 0, the text is segment 1. Positions run
+through the image's token grid and start again at 0 with the text; both use BERT's own embeddings.
 
-Who may look at whom is one of :data:`ATTENTIONS`:
+The attention mask is one of :data:`ATTENTIONS`:
 
-- *full*: all see all.
-- *s2s*: all see the image part (``[CLS]``, image, ``[SEP]``), which sees nothing else; the text
-  sees itself up to the token.
-- *bar*: as s2s, and the image part sees the text as well.
+- *full*: all tokens attend to all.
+- *s2s*: all tokens attend to the image part (``[CLS]``, image, ``[SEP]``), which attends to nothing
+  else; a text token also attends to the text up to itself.
+- *bar*: as s2s, but the image part also attends to the text.
 
-MedViLL adds -10000 where a token must not look; here it is the least number of the tensor's type.
+MedViLL adds -10000 to masked attention scores; here it is the minimum of the tensor's type.
 """
 
 from typing import Literal, NamedTuple
@@ -27,18 +27,18 @@ ATTENTIONS: tuple[Attention, ...] = ("full", "s2s", "bar")
 
 
 class JointStream(NamedTuple):
-    """A batch of streams, ready for BERT."""
+    """A batch of joint sequences, ready for BERT."""
 
     embeddings: torch.Tensor
     """``(batch, tokens, hidden)``, before positions and segments are added."""
     seen: torch.Tensor
     """``(batch, tokens)``, 0 on padding."""
     positions: torch.Tensor
-    """``(batch, tokens)``."""
+    """Position ids, ``(batch, tokens)``."""
     segments: torch.Tensor
-    """``(batch, tokens)``."""
+    """Segment ids, ``(batch, tokens)``."""
     image_part: int
-    """How many tokens come before the text: ``[CLS]``, the image, ``[SEP]``."""
+    """Number of tokens before the text: ``[CLS]``, the image, ``[SEP]``."""
 
 
 def joint_stream(
@@ -50,20 +50,19 @@ def joint_stream(
     image_positions: torch.Tensor | None = None,
     image_attention_mask: torch.Tensor | None = None,
 ) -> JointStream:
-    """Put image tokens and text into one stream.
+    """Combine image tokens and text into one sequence.
 
     Args:
-        bert: whose word embeddings the text takes.
+        bert: provides the text's word embeddings.
         image: ``(batch, image tokens, hidden)``.
-        text_ids: ``(batch, 2 + text)``: ``[CLS] [SEP] text [SEP]``; the image goes in behind
+        text_ids: ``(batch, 2 + text)``: ``[CLS] [SEP] text [SEP]``; the image is inserted after
             ``[CLS]``.
         text_attention_mask: ``(batch, 2 + text)``, 0 on padding.
-        image_positions: ``(batch, image tokens)``, the place of each in the raster; 0, 1, 2… where
-            left out.
-        image_attention_mask: ``(batch, image tokens)``, 0 on tokens that stand for nothing.
+        image_positions: ``(batch, image tokens)``, indices in the token grid; default: 0, 1, 2…
+        image_attention_mask: ``(batch, image tokens)``, 0 on padding.
     """
     words = bert.embeddings.word_embeddings(text_ids)
-    image = image.to(words.device)  # a model may lie on several
+    image = image.to(words.device)  # a model may span several devices
     batch, count = image.shape[:2]
     places = torch.arange(count, device=image.device).expand(batch, -1)
     if image_positions is not None:
@@ -91,12 +90,12 @@ def sample_image(image: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
 
 
 def attention_mask(kind: Attention, seen: torch.Tensor, image_part: int) -> torch.Tensor:
-    """Return who may look at whom: True at ``[b, i, j]`` where token i sees token j.
+    """Return the attention mask: True at ``[b, i, j]`` if token i attends to token j.
 
     Args:
         kind: one of :data:`ATTENTIONS`.
-        seen: ``(batch, tokens)``, 0 on padding, which nobody sees.
-        image_part: how many tokens come before the text.
+        seen: ``(batch, tokens)``, 0 on padding, to which no token attends.
+        image_part: number of tokens before the text.
 
     Returns:
         Bool ``(batch, tokens, tokens)``.
@@ -121,13 +120,13 @@ def encode(
     Args:
         bert: the joint encoder.
         stream: from :func:`joint_stream`.
-        attention: who may look at whom.
-        cache: keys and values of the first tokens of the same stream; only the others are computed,
-            and theirs are added to it. Right under ``s2s`` alone, where no token sees a later one.
+        attention: the attention mask.
+        cache: keys and values of the sequence's first tokens; only the other tokens are computed,
+            and theirs are added. Valid only with ``s2s``, where no token attends to a later one.
 
     Returns:
-        ``(batch, tokens computed, hidden)``, and BERT's pooled ``(batch, hidden)`` where it has a
-        pooler.
+        ``(batch, tokens computed, hidden)``, and the pooled output ``(batch, hidden)`` if BERT has
+        a pooler.
     """
     known = 0 if cache is None else cache.get_seq_length()
     mask = stream.seen

@@ -1,8 +1,8 @@
-"""Which tokens of a report are hidden from a model that learns to say them.
+"""Masking of a report's tokens, for models that learn to predict them.
 
-Both ways are MedViLL's (Moon et al., IEEE JBHI 2022, section III and its published code). What is
-hidden depends on the generator alone, so the same example in the same epoch is masked alike
-whatever batch it comes in and whatever process it lies on.
+Both ways are MedViLL's (Moon et al., IEEE JBHI 2022, section III and its published code). The mask
+depends only on the random generator, so that an example in an epoch is masked identically in any
+batch and any process.
 """
 
 from collections.abc import Sequence
@@ -20,13 +20,12 @@ def mask_for_pretraining(
     random: np.random.Generator,
     share: float = 0.15,
 ) -> tuple[list[int], list[int]]:
-    """Hide each token with probability ``share``, at least one (Devlin et al., 2019, section 3.1).
+    """Mask each token with probability ``share``, at least one (Devlin et al., 2019, section 3.1).
 
-    Of the hidden ones 80 % become ``mask_token``, 10 % any token, and 10 % stay.
+    80 % of the chosen tokens become ``mask_token``, 10 % a random token, and 10 % stay.
 
     Returns:
-        The tokens with some hidden, and as many labels: the true token where one was chosen, else
-        -100.
+        The tokens after masking, and labels: the true token where one was chosen, else -100.
     """
     inputs, labels = list(tokens), [IGNORED] * len(tokens)
     chosen = np.flatnonzero(random.random(len(tokens)) < share).tolist()
@@ -49,13 +48,13 @@ def mask_for_writing(
     random: np.random.Generator,
     share: float = 0.15,
 ) -> tuple[list[int], list[int]]:
-    """Hide ``share`` of the tokens, at least one, as a decoder by masked tokens meets them.
+    """Mask ``share`` of the tokens, at least one, to train writing by filling in masks.
 
-    All hidden ones become ``mask_token``. The last token, which ends the report, is among them half
+    All chosen tokens become ``mask_token``. The last token, which ends the report, is masked half
     of the time, so that the model learns where to stop.
 
     Returns:
-        As :func:`mask_for_pretraining`.
+        Like :func:`mask_for_pretraining`.
     """
     inputs, labels = list(tokens), [IGNORED] * len(tokens)
     last = len(tokens) - 1

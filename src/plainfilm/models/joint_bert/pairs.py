@@ -1,4 +1,4 @@
-"""Examples that some stages need: pairs that belong together or not, and where findings lie."""
+"""Examples of special stages: matching and mismatched pairs, and locations of observations."""
 
 from copy import copy
 from dataclasses import replace
@@ -13,7 +13,8 @@ from plainfilm.data.masks import observation_places
 
 
 class PairedExamples(Examples):
-    """Half of the studies with another one's report, whose labels differ; frontal films alone."""
+    """Studies of which half have another study's report with different labels; frontal films
+    only."""
 
     def __init__(self, examples: Examples) -> None:
         self.__dict__.update(copy(examples).__dict__)
@@ -27,11 +28,11 @@ class PairedExamples(Examples):
 
 
 class PlacedExamples(Examples):
-    """Studies with the places of their observations, from the dataset's masks.
+    """Studies with the locations of their observations, from the dataset's masks.
 
     Args:
         examples: the studies.
-        side: cells along each side of the square that a film is fitted into.
+        side: cells along each side of the letterboxed film.
     """
 
     def __init__(self, examples: Examples, side: int) -> None:

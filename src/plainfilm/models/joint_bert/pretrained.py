@@ -1,4 +1,4 @@
-"""What the models of both BERT families owe transformers: loading, precision, adapters, caches."""
+"""transformers support of both BERT families: loading, precision, adapters, caches."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import fields
@@ -14,7 +14,7 @@ from plainfilm.core import InputError
 CACHE = "cache" if "cache" in {field.name for field in fields(Seq2SeqLMOutput)} else (
     "past_key_values"
 )  # fmt: skip
-"""What transformers calls the keys and values of generation: ``cache`` since 5.24."""
+"""transformers' name of the key-value cache in outputs: ``cache`` since 5.24."""
 
 _FOREIGN = ("input_ids", "attention_mask", "inputs_embeds", "decoder_inputs_embeds")
 
@@ -27,10 +27,11 @@ class JointBertPreTrainedModel(PreTrainedModel):
     _supports_sdpa = True
 
     vocabulary: ClassVar[str]
-    """The part of the configuration whose ``vocab_size`` is that of the words that are written."""
+    """The part of the configuration whose ``vocab_size`` is the output vocabulary's."""
 
     def post_init(self) -> None:
-        """Finish the construction; T5's ``wo``, kept in float32, must not mean BERT's words."""
+        """Finish construction; T5's rule to keep ``wo`` in float32 must not match BERT's
+        modules."""
         super().post_init()
         kept: set[str] = getattr(self, "_keep_in_fp32_modules", None) or set()
         self._keep_in_fp32_modules = {
@@ -38,7 +39,7 @@ class JointBertPreTrainedModel(PreTrainedModel):
         }
 
     def resize_token_embeddings(self, *args: Any, **kwargs: Any) -> nn.Embedding:
-        """Give the words that are written other rows, as transformers does, here and on disk."""
+        """Resize the output vocabulary, in the model and in its configuration."""
         embeddings = super().resize_token_embeddings(*args, **kwargs)
         rows = embeddings.num_embeddings
         values = getattr(self.config, self.vocabulary) | {"vocab_size": rows}
@@ -48,9 +49,9 @@ class JointBertPreTrainedModel(PreTrainedModel):
 
 
 def hand_down(config: PreTrainedConfig, attention: str | None) -> PreTrainedConfig:
-    """Return a part's configuration with the ``attn_implementation`` that the whole was given.
+    """Return a part's configuration with the whole model's ``attn_implementation``.
 
-    ``sdpa``, the usual one, is left to the part, which takes it where it has it.
+    The default ``sdpa`` is left to the part, which uses it if it supports it.
     """
     if attention not in (None, "sdpa"):
         config._attn_implementation = attention
@@ -58,10 +59,10 @@ def hand_down(config: PreTrainedConfig, attention: str | None) -> PreTrainedConf
 
 
 def refuse_foreign(kwargs: dict[str, Any], names: Collection[str] = _FOREIGN) -> dict[str, Any]:
-    """Return ``kwargs`` without what wrappers of T5-like models (PEFT) pass along as None.
+    """Return ``kwargs`` without arguments that wrappers of T5-like models (PEFT) pass as None.
 
     Raises:
-        InputError: something stands there, which nothing here would read.
+        InputError: one of them is not None and would be ignored.
     """
     given = [name for name in names if kwargs.get(name) is not None]
     if given:
@@ -75,16 +76,16 @@ def refuse_foreign(kwargs: dict[str, Any], names: Collection[str] = _FOREIGN) ->
 def piece_of_batch(
     loss: torch.Tensor, items: torch.Tensor, whole: torch.Tensor | int | None
 ) -> torch.Tensor:
-    """Return the mean over a piece of a batch as its part of the mean over the batch.
+    """Rescale a micro-batch's mean loss to its contribution to the batch's mean.
 
     Args:
-        loss: mean over the piece's items.
-        items: how many the piece has.
-        whole: how many the batch has; None where the piece is the batch.
+        loss: mean over the micro-batch's items.
+        items: number of items of the micro-batch.
+        whole: number of items of the batch; None if it is not split.
     """
     return loss if whole is None else torch.where(items > 0, loss, 0.0) * items / whole
 
 
 def found_cache(kwargs: Mapping[str, Any]) -> Any:
-    """Return the cache of generation under either of its names; None without one."""
+    """Return the key-value cache under either of its names, or None."""
     return kwargs.get("cache", kwargs.get("past_key_values"))

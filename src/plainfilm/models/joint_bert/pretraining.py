@@ -1,8 +1,8 @@
-"""Pre-training of the joint encoder, as MedViLL does it (Moon et al., IEEE JBHI 2022, section III).
+"""Pre-training of the joint encoder, following MedViLL (Moon et al., IEEE JBHI 2022, section III).
 
-*Masked language modelling*: some words of the report are hidden, and BERT says them from the other
-words and the film. *Image-report matching*: half of the films come with another study's report,
-whose labels differ, and ``[CLS]`` tells which. The loss is the sum of both means.
+*Masked language modelling*: some tokens of the report are masked, and BERT predicts them from the
+other tokens and the film. *Image-report matching*: half of the films are paired with another
+study's report whose labels differ, and ``[CLS]`` predicts which. The loss is the sum of both means.
 """
 
 from collections.abc import Sequence
@@ -20,20 +20,20 @@ from plainfilm.models.joint_bert.joint import Attention, JointStream, encode
 from plainfilm.text.targets import IGNORED
 
 TEXT_TOKENS = 253
-"""Longest report beside 256 image tokens in BERT's 512 places."""
+"""Longest report beside 256 image tokens in BERT's 512 positions."""
 
 
 @dataclass
 class PreTrainingOutput(ModelOutput):
-    """What the joint encoder says of films and texts.
+    """Output of the pre-training heads.
 
     Attributes:
-        loss: the sum of the two below.
+        loss: the sum of ``token_loss`` and ``matching_loss``.
         logits: ``(batch, text, vocabulary)``.
-        token_loss: mean cross-entropy over the hidden words.
-        matching_logits: ``(batch, 2)``: another's, its own.
+        token_loss: mean cross-entropy over the masked tokens.
+        matching_logits: ``(batch, 2)``: another study's report, its own report.
         matching_loss: mean cross-entropy over the films.
-        losses: both, as ``words`` and ``matching``.
+        losses: both losses, as ``words`` and ``matching``.
     """
 
     loss: torch.Tensor | None = None
@@ -45,7 +45,7 @@ class PreTrainingOutput(ModelOutput):
 
 
 class WordHead(nn.Module):
-    """BERT's masked-word head; its output weights are the word embeddings themselves."""
+    """BERT's masked language modelling head, tied to the word embeddings."""
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class WordHead(nn.Module):
 
 
 class PreTrainingHeads(nn.Module):
-    """BERT's two heads, under the names of a published checkpoint's ``cls``."""
+    """BERT's two pre-training heads, with the names of a published checkpoint's ``cls``."""
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
@@ -74,15 +74,15 @@ def pretraining_output(
     matched: torch.Tensor,
     attention: Attention,
 ) -> PreTrainingOutput:
-    """Run a stream through ``bert`` and both heads.
+    """Run a joint sequence through ``bert`` and both heads.
 
     Args:
         bert: the joint encoder, with its pooler.
-        heads: its heads.
+        heads: the pre-training heads.
         stream: films and reports.
-        labels: ``(batch, 2 + text)``, the hidden words at their places; -100 is ignored.
-        matched: ``(batch,)``, 1 where the report is the film's own, else 0.
-        attention: who may look at whom.
+        labels: ``(batch, 2 + text)``, the masked tokens at their positions; -100 is ignored.
+        matched: ``(batch,)``, 1 if the report belongs to the film, else 0.
+        attention: the attention mask.
     """
     hidden, pooled = encode(bert, stream, attention)
     assert pooled is not None  # noqa: S101 - it has a pooler
@@ -107,16 +107,16 @@ def masked_text(
     texts: Sequence[tuple[Sequence[int], Sequence[int]]],
     labels: str = "labels",
 ) -> dict[str, torch.Tensor]:
-    """Return the tensors of texts with some tokens hidden, for a joint encoder.
+    """Return the tensors of masked texts for a joint encoder.
 
     Args:
-        tokenizer: of the joint encoder.
-        texts: tokens and labels of each, as :mod:`plainfilm.models.joint_bert.masking` gives them,
-            from behind the ``[SEP]`` that closes the image.
+        tokenizer: the joint encoder's tokenizer.
+        texts: tokens and labels of each text from :mod:`plainfilm.models.joint_bert.masking`,
+            starting after the ``[SEP]`` that closes the image.
         labels: name of the tensor of labels.
 
     Returns:
-        ``text_ids`` and ``text_attention_mask`` ``(batch, 2 + text)``, and the labels likewise.
+        ``text_ids`` and ``text_attention_mask`` ``(batch, 2 + text)``, and labels of that shape.
     """
     start = [tokenizer.cls_token_id, tokenizer.sep_token_id]
     padded = tokenizer.pad(

@@ -1,6 +1,6 @@
-"""Mistakes in a recipe that only the model family can tell: its settings, sizes, parts, objectives.
+"""Mistakes in a recipe that only the family can detect: in its settings, sizes, parts, objectives.
 
-They are said when the recipe is read, before anything is simulated, loaded or trained.
+They are reported when the recipe is read, before anything is simulated, loaded or trained.
 """
 
 import inspect
@@ -15,15 +15,15 @@ from plainfilm.vision.backbones import backbone_config, check_grid
 
 
 def problems(family: Any, values: Mapping[str, Any]) -> list[str]:
-    """Return mistakes in a recipe's ``values`` that only the family knows.
+    """Return mistakes in a recipe's ``values`` that only the family can detect.
 
     Args:
         family: a :class:`plainfilm.models.joint_bert.base.JointBertFamily`.
-        values: the recipe, as it was written.
+        values: the values of the recipe.
     """
     model = values.get("model")
     if not isinstance(model, dict):
-        return []  # the schema has said so
+        return []  # reported by the schema
     found = []
     settings = set(inspect.signature(family.config_class.__init__).parameters)
     settings -= {"self", "kwargs", "observations", "max_views", "pretraining"}
@@ -42,7 +42,7 @@ def problems(family: Any, values: Mapping[str, Any]) -> list[str]:
     parts = family.model_class.parts
     objectives = family.model_class.objectives
     plain = isinstance(config, dict) and config.get("label_enhanced") is False
-    if plain:  # no classifier, and nothing to bring its labels in
+    if plain:  # no classifier, and no cross-attention for its labels
         objectives = tuple(name for name in objectives if "labels" not in name)
         parts = {
             name: parts[name] for name in parts if "label" not in name and name != "classifier"
@@ -65,7 +65,7 @@ def problems(family: Any, values: Mapping[str, Any]) -> list[str]:
 
 def _backbone_problems(backbone: Any) -> list[str]:
     if backbone is None:
-        return []  # the family's own
+        return []  # the family's default
     if not isinstance(backbone, dict):
         return ["model.config.backbone: expected a mapping with model_type"]
     try:
@@ -78,16 +78,16 @@ def _backbone_problems(backbone: Any) -> list[str]:
 def _building_problems(
     family: Any, config: dict[str, Any], channels: Any, *, whole: bool
 ) -> list[str]:
-    """Return what stands in the way of building the model, found without building it.
+    """Return why the model can't be built, without building it.
 
     Args:
         family: the family.
-        config: the recipe's settings of the model.
-        channels: of the films.
-        whole: whether the backbone's raster is looked at as well.
+        config: the recipe's ``model.config``.
+        channels: channels of the films.
+        whole: whether to check the backbone's token grid as well.
     """
     if any(not isinstance(config.get(part) or {}, dict) for part in ("encoder", "decoder")):
-        return []  # said before
+        return []  # reported before
     usual = family.config_class()
     size = config.get("image_size", usual.image_size)
     backbone = config.get("backbone") or usual.backbone
@@ -103,7 +103,7 @@ def _building_problems(
 
 
 def _text_problems(family: Any, values: Mapping[str, Any], config: dict[str, Any]) -> list[str]:
-    """Return whether the longest text has more tokens than the joint encoder has positions."""
+    """Return a problem if the longest text exceeds the joint encoder's positions."""
     encoder, named = config.get("encoder"), values["model"].get("tokenizers")
     positions = encoder.get("max_position_embeddings", 512) if isinstance(encoder, dict) else 512
     key = family.read_text
@@ -119,12 +119,12 @@ def _text_problems(family: Any, values: Mapping[str, Any], config: dict[str, Any
 
 
 def _size_problems(config: dict[str, Any], usual: PreTrainedConfig, channels: Any) -> list[str]:
-    """Return mistakes that the parts of a model would meet one after the other.
+    """Return all mistakes that the model's parts would otherwise raise one by one.
 
     Args:
-        config: the recipe's settings of the model.
-        usual: the family's own configuration, for what is not given.
-        channels: of the films.
+        config: the recipe's ``model.config``.
+        usual: the family's default configuration, for missing values.
+        channels: channels of the films.
     """
     problems: list[str] = []
     for part, kind in (("encoder", BertConfig), ("decoder", T5Config)):

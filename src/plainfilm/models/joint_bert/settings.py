@@ -1,4 +1,4 @@
-"""What a recipe says of the two families with a BERT joint encoder."""
+"""Recipe settings of the two families with a BERT joint encoder."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -14,47 +14,48 @@ ByChannel = Annotated[float, Field(gt=0)] | tuple[Rate, Rate, Rate]
 
 
 class Tokenizers(Word):
-    """Where the two vocabularies come from: local folders, or learned from the reports."""
+    """The two tokenizers: from local folders, or learned from the reports."""
 
     report: Path | None = None
-    """Tokenizer of the decoder; learned where left out."""
+    """Folder of the decoder's tokenizer; default: learned."""
     text: Path | None = None
-    """Tokenizer of the joint encoder; the same as the report's where left out."""
+    """Folder of the joint encoder's tokenizer; default: the same as the report's."""
     vocabulary_size: Annotated[int, Field(ge=300)] = 1000
-    """Of a learned one."""
+    """Vocabulary size of a learned tokenizer."""
     max_text_tokens: Annotated[int, Field(ge=1)] = 253
-    """Longest text of the joint encoder; the rest is cut off."""
+    """Maximum number of tokens in the joint encoder's text; longer ones are truncated."""
     max_report_tokens: Annotated[int, Field(ge=8)] = 256
-    """Longest report to learn and to write; the rest is cut off."""
+    """Maximum number of tokens of a report to learn or write; longer ones are truncated."""
 
 
 class InitialWeights(Word):
-    """Local checkpoints to start from; what is left out starts fresh."""
+    """Local checkpoints to start from; other parts are initialised at random."""
 
     backbone: Path | None = None
     """A transformers folder, a safetensors file with torchvision's or CheXNet's names, or the model
     folder of a run, whose backbone is taken (docs/backbones.md)."""
     encoder: Path | None = None
-    """A BERT."""
+    """Folder of a BERT."""
     decoder: Path | None = None
-    """A T5."""
+    """Folder of a T5."""
 
 
 class JointBertSettings(ModelSettings):
-    """The ``model`` part of a recipe."""
+    """A recipe's ``model``."""
 
     config: dict[str, Any] = Field(default_factory=dict)
     """Arguments of the family's configuration class."""
     channels: Literal[1, 3] = 3
-    """How often the film is repeated for the backbone: 3 for one pre-trained on colour pictures."""
+    """Channels of the backbone's input, over which the film is repeated: 3 for a backbone
+    pre-trained on colour pictures."""
     image_mean: ByChannel = 0.5
-    """Subtracted from pixels in [0, 1]; a pre-trained backbone has its own (docs/backbones.md)."""
+    """Mean to subtract from pixels in [0, 1]; depends on the backbone (docs/backbones.md)."""
     image_std: ByChannel = 0.25
-    """Divides the rest."""
+    """Standard deviation to divide by."""
     num_beams: Annotated[int, Field(ge=1)] = 1
-    """Beams of generation."""
+    """Number of beams in generation."""
     no_repeat_ngram_size: Annotated[int, Field(ge=0)] = 0
-    """Generation never writes the same so many tokens twice; 0 lets it. Small models loop."""
+    """Size of n-grams that generation never repeats; 0 for no restriction. Small models loop."""
     initial: InitialWeights = InitialWeights()
     tokenizers: Tokenizers = Tokenizers()
 
@@ -77,24 +78,24 @@ class JointBertSettings(ModelSettings):
 
 
 class JointBertStage(StageSettings):
-    """A stage's keys of these families."""
+    """These families' keys of a stage."""
 
     objective: Literal["labels", "report", "report+labels", "pretraining"]
-    """The classifier's loss, the report's, or both; or the joint encoder's pre-training."""
+    """Loss to train on: the classifier's, the report's, or both; or the pre-training losses."""
     mask_share: Annotated[float, Field(gt=0, le=1)] = 0.15
-    """How many tokens of a report are hidden where the model learns by hidden ones."""
+    """Share of a report's tokens that are masked, if the model learns from masked tokens."""
     attention: Attention = "bar"
-    """Pre-training: which tokens see which in the joint encoder."""
+    """Attention mask of the joint encoder in pre-training."""
     image_positions: Annotated[int, Field(ge=1)] | None = None
-    """Pre-training: how many image tokens of a film are drawn (MedViLL: 180); all if left out."""
+    """Number of image tokens sampled from a film in pre-training (MedViLL: 180); default: all."""
     place_weight: Annotated[float, Field(ge=0)] = 0.0
-    """Weight of the loss that teaches the classifier's image tokens where an observation lies, by
-    the dataset's masks; studies without masks, and observations that none shows, add nothing."""
+    """Weight of the loss that teaches the classifier's image tokens where an observation lies, from
+    the dataset's masks; studies and observations without masks contribute nothing."""
     positive_weights: (
         Literal["balanced"] | dict[Observation, Annotated[float, Field(gt=0)]] | None
     ) = None
     """Weight of each observation's positive term in the classifier's loss: ``balanced`` by its
-    rarity in the training studies, or by name; all 1 where left out."""
+    rarity in the training studies, or by name; default: 1."""
 
     @model_validator(mode="after")
     def _places_are_the_classifiers(self) -> Self:

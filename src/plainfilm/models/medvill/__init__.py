@@ -1,4 +1,4 @@
-"""MedViLL: image backbone and one BERT that reads and writes, RadScribe's baseline."""
+"""MedViLL, RadScribe's baseline: an image backbone, and one BERT that both reads and writes."""
 
 from transformers import (
     AutoConfig,

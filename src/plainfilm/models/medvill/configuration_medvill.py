@@ -27,10 +27,10 @@ class MedViLLConfig(PreTrainedConfig):
             (see :data:`plainfilm.vision.backbones.BACKBONES`).
         encoder: values of a BertConfig.
         image_size: side of the square film that the backbone sees, in pixels.
-        image_token_grid: side of the raster of image tokens; at most the backbone's own.
+        image_token_grid: side of the grid of image tokens; at most the backbone's own.
 
     Raises:
-        InputError: a size or a name with which no model can be built.
+        InputError: a size or name is invalid, so that no model can be built.
     """
 
     model_type = "medvill"
@@ -71,5 +71,5 @@ class MedViLLConfig(PreTrainedConfig):
         return BertConfig(**self.encoder)
 
     def get_text_config(self, *args: Any, **kwargs: Any) -> BertConfig:
-        """Return BERT's configuration, where generation looks for cache sizes."""
+        """Return BERT's configuration, in which generation looks up cache sizes."""
         return self.encoder_config

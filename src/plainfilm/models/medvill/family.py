@@ -1,4 +1,4 @@
-"""MedViLL as a family: what a recipe says of it, and how it is built from that."""
+"""The MedViLL family: building it from a recipe."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -57,12 +57,12 @@ class MedViLLFamily(JointBertFamily):
         settings: JointBertSettings,
         views: int,
     ) -> MedViLLProcessor:
-        """Return the processor of one vocabulary: BERT writes as well as reads."""
+        """Return the processor, with a single vocabulary, since BERT both reads and writes."""
         limit = settings.tokenizers.max_report_tokens
         return MedViLLProcessor(film, tokenizers[1], max_report_tokens=limit)
 
     def between(self, tokenizer: PreTrainedTokenizerBase) -> tuple[int, int]:
-        """A report lies between two ``[SEP]``."""
+        """Return ``[SEP]`` twice: a report lies between two of them."""
         return cast(int, tokenizer.sep_token_id), cast(int, tokenizer.sep_token_id)
 
 

@@ -1,17 +1,17 @@
 """MedViLL (Moon et al., IEEE JBHI 2022): one BERT reads the film and writes the report.
 
-RadScribe's baseline (seed paper, Tables IV-VII). The film's tokens and the report form one stream
-(:mod:`plainfilm.models.joint_bert.joint`). To write, a ``[MASK]`` is put behind what stands there
-so far, BERT predicts it under the s2s mask, the prediction takes its place, and so on to ``[SEP]``.
+RadScribe's baseline (seed paper, Tables IV-VII). The film's tokens and the report form one sequence
+(:mod:`plainfilm.models.joint_bert.joint`). To write, a ``[MASK]`` is appended to the text so far,
+BERT predicts it under the s2s mask, the prediction replaces it, and so on until ``[SEP]``.
 
-No token sees a later one under that mask, so what BERT computed for the image and for the words
-before the ``[MASK]`` is kept, and a step costs two tokens: the last word, and the ``[MASK]``.
+Under that mask no token attends to a later one, so keys and values of the image and of the words
+before the ``[MASK]`` are cached, and a step costs two tokens: the last word and the ``[MASK]``.
 
 Departures from the paper:
 
-- Learning to write can hide more than 15 % of a report at once (a stage's ``mask_share``).
-- The report has its sections under their headings, as the other models here write it; the paper's
-  data is one text.
+- Training for writing can mask more than 15 % of a report at once (a stage's ``mask_share``).
+- The report has its sections under headings, as for the other models; in the paper's data it is
+  one text.
 """
 
 from dataclasses import dataclass
@@ -58,20 +58,20 @@ from plainfilm.vision.backbones import (
 
 @dataclass
 class MedViLLImageOutput(ModelOutput):
-    """The film's tokens, ``(batch, image tokens, hidden)``."""
+    """Output of the image encoder: the film's tokens, ``(batch, image tokens, hidden)``."""
 
     last_hidden_state: torch.Tensor | None = None
 
 
 @dataclass
 class MedViLLOutput(Seq2SeqLMOutput):
-    """What BERT predicts; the cache holds keys and values of the stream before the ``[MASK]``.
+    """BERT's predictions; the cache holds keys and values of all tokens before the ``[MASK]``.
 
     Attributes:
-        loss: ``report_loss``, where there are labels.
+        loss: ``report_loss``, if there are labels.
         logits: ``(batch, text, vocabulary)``; in generation ``(batch, 1, vocabulary)``.
-        report_loss: mean cross-entropy over the hidden tokens.
-        label_loss: None: MedViLL has no classifier.
+        report_loss: mean cross-entropy over the masked tokens.
+        label_loss: None, since MedViLL has no classifier.
         losses: ``report``, as a total with its count.
     """
 
@@ -81,7 +81,7 @@ class MedViLLOutput(Seq2SeqLMOutput):
 
 
 class MedViLLPreTrainedModel(JointBertPreTrainedModel):
-    """Initialisation shared by MedViLL's modules; backbone and BERT bring their own."""
+    """Initialisation shared by MedViLL's modules; backbone and BERT initialise themselves."""
 
     config_class = MedViLLConfig
     base_model_prefix = "medvill"
@@ -122,11 +122,11 @@ class MedViLLForConditionalGeneration(MedViLLPreTrainedModel, GenerationMixin):
             "encoder": ("image_encoder.", "joint.", "heads."),
         }
     )
-    """The parts that a recipe can train at a rate of its own, by prefix of parameter names."""
+    """Parts that a recipe can train at separate learning rates, by prefix of parameter names."""
     objectives = ("report", "pretraining")
-    """What a stage of a recipe can train it on."""
+    """Objectives that a stage can train the model on."""
     writes_on = False
-    """Whether it writes word after word: it fills in masks."""
+    """Whether the model is autoregressive; MedViLL fills in masks instead."""
 
     def __init__(self, config: MedViLLConfig) -> None:
         super().__init__(config)
@@ -143,21 +143,21 @@ class MedViLLForConditionalGeneration(MedViLLPreTrainedModel, GenerationMixin):
 
     @property
     def classifies(self) -> bool:
-        """Whether there is a classifier."""
+        """Whether the model has a classifier."""
         return False
 
     @property
     def joint_encoder(self) -> BertModel:
-        """The BERT that reads image and text."""
+        """The BERT that encodes image and text."""
         return self.joint
 
     @property
     def pretraining_heads(self) -> PreTrainingHeads | None:
-        """The heads of the joint encoder's pre-training, where it has them."""
+        """The joint encoder's pre-training heads, if it has them."""
         return self.heads
 
     def get_encoder(self, *args: Any, **kwargs: Any) -> MedViLLImageEncoder:
-        """Return the image encoder; generation runs it once."""
+        """Return the image encoder, which generation runs once."""
         return self.image_encoder
 
     def get_decoder(self, *args: Any, **kwargs: Any) -> BertModel:
@@ -173,12 +173,12 @@ class MedViLLForConditionalGeneration(MedViLLPreTrainedModel, GenerationMixin):
         self.joint.embeddings.word_embeddings = value
 
     def resize_token_embeddings(self, *args: Any, **kwargs: Any) -> nn.Embedding:
-        """Give the vocabulary other rows; a new word's bias is 0."""
+        """Resize the vocabulary; new tokens have a bias of 0."""
         embeddings = super().resize_token_embeddings(*args, **kwargs)
         bias = self.heads.predictions.bias
         more = embeddings.num_embeddings - len(bias)
         if more:
-            padded = nn.functional.pad(bias.data, (0, more))  # or cut off
+            padded = nn.functional.pad(bias.data, (0, more))  # or truncate
             self.heads.predictions.bias = nn.Parameter(padded, requires_grad=bias.requires_grad)
         return embeddings
 
@@ -193,7 +193,7 @@ class MedViLLForConditionalGeneration(MedViLLPreTrainedModel, GenerationMixin):
         encoder_outputs: MedViLLImageOutput | None = None,
         **kwargs: Any,
     ) -> dict[str, Any]:
-        """Return what a step of generation gives to :meth:`forward`."""
+        """Return the arguments of :meth:`forward` for one step of generation."""
         return {
             "decoder_input_ids": input_ids,
             "encoder_outputs": encoder_outputs,
@@ -216,26 +216,26 @@ class MedViLLForConditionalGeneration(MedViLLPreTrainedModel, GenerationMixin):
         num_items_in_batch: torch.Tensor | int | None = None,
         **kwargs: Any,
     ) -> MedViLLOutput | PreTrainingOutput:
-        """Predict the hidden words of a text, or, in generation, the next word.
+        """Predict the masked tokens of a text, or, in generation, the next token.
 
         Args:
             pixel_values: ``(batch, channels, size, size)``.
-            text_ids: ``(batch, 2 + text)``: the processor's ``[CLS] [SEP] report [SEP]`` with some
-                tokens hidden.
+            text_ids: ``(batch, 2 + text)``: the processor's ``[CLS] [SEP] report [SEP]`` with
+                masked tokens.
             text_attention_mask: ``(batch, 2 + text)``, 0 on padding.
-            labels: ``(batch, 2 + text)``, the hidden tokens; -100 is ignored.
-            decoder_input_ids: in generation, ``(batch, 1 + words so far)``, behind the ``[SEP]``
-                that closes the image.
-            encoder_outputs: the image encoder's output, where it has run already.
-            text_labels: in pre-training, the hidden words, as ``labels``.
-            matched: in pre-training, ``(batch,)``: 1 where the report is the film's own, else 0.
-            image_positions: in pre-training, ``(batch, image tokens)``: those that are read.
-            attention: who may look at whom; the report is written under s2s alone.
-            num_items_in_batch: how many hidden tokens the whole batch has, where this is a piece of
-                it (transformers' Trainer says so when it accumulates): the pieces' losses then add
-                up to the batch's.
-            kwargs: the cache of generation under either of its names; the rest is accepted for
-                transformers' generation and unused.
+            labels: ``(batch, 2 + text)``, the masked tokens; -100 is ignored.
+            decoder_input_ids: in generation, ``(batch, 1 + words so far)``, starting with the
+                ``[SEP]`` that closes the image.
+            encoder_outputs: the image encoder's output, if it has already run.
+            text_labels: in pre-training, the masked tokens, like ``labels``.
+            matched: in pre-training, ``(batch,)``: 1 if the report belongs to the film, else 0.
+            image_positions: in pre-training, ``(batch, image tokens)``: indices of tokens to use.
+            attention: the attention mask; reports are always written with s2s.
+            num_items_in_batch: number of masked tokens of the whole batch, if this is a micro-batch
+                (set by transformers' Trainer for gradient accumulation): the micro-batches' losses
+                then add up to the batch's.
+            kwargs: the cache under either of its names; other arguments are accepted for
+                transformers' generation, and unused.
         """
         refuse_foreign(kwargs)
         if encoder_outputs is None:
@@ -271,13 +271,13 @@ class MedViLLForConditionalGeneration(MedViLLPreTrainedModel, GenerationMixin):
     def _next_word(
         self, image: torch.Tensor, written: torch.Tensor, past: Cache | None
     ) -> MedViLLOutput:
-        """Return the logits of a ``[MASK]`` behind what is written.
+        """Return the logits of a ``[MASK]`` after the text so far.
 
         Args:
             image: ``(batch, image tokens, hidden)``.
             written: ``(batch, 1 + words so far)``.
-            past: keys and values of what came before the last word; those of the last word are
-                added, those of the ``[MASK]`` are not, since the next step puts a word there.
+            past: keys and values of all tokens before the last word; those of the last word are
+                added, those of the ``[MASK]`` are not, since the next step replaces it by a word.
         """
         cls = torch.full_like(written[:, :1], self.config.cls_token_id)
         mask = torch.full_like(cls, self.config.mask_token_id)
@@ -290,7 +290,7 @@ class MedViLLForConditionalGeneration(MedViLLPreTrainedModel, GenerationMixin):
         return MedViLLOutput(logits=self._words(hidden[:, -1:]), **{CACHE: past})
 
     def log_probabilities(self, report: torch.Tensor, pixel_values: torch.Tensor) -> torch.Tensor:
-        """Return how likely each token of a report is where writing comes to it.
+        """Return the log-probability of each token of a report, in the order of writing.
 
         Args:
             report: ``(1, tokens)``.
@@ -302,7 +302,7 @@ class MedViLLForConditionalGeneration(MedViLLPreTrainedModel, GenerationMixin):
         count = report.shape[1]
         image = self.image_encoder(pixel_values).last_hidden_state.expand(count, -1, -1)
         places = torch.arange(count, device=report.device)
-        # Row n holds n words, and [MASK] from there on; the first one sees none of the others.
+        # Row n holds n words, then only [MASK], of which the first attends to none of the others.
         written = torch.where(places < places[:, None], report, self.config.mask_token_id)
         frame = torch.tensor([self.config.cls_token_id, self.config.sep_token_id])
         frame = frame.to(report.device).expand(count, -1)
@@ -321,7 +321,7 @@ class MedViLLForConditionalGeneration(MedViLLPreTrainedModel, GenerationMixin):
             generation: passed to ``generate()``.
 
         Returns:
-            The tokens ``(batch, 1 + report tokens)``, and None: there is no classifier.
+            The tokens ``(batch, 1 + report tokens)``, and None, since there is no classifier.
         """
         encoded = self.image_encoder(pixel_values)
         return cast(torch.Tensor, self.generate(encoder_outputs=encoded, **generation)), None

@@ -1,4 +1,4 @@
-"""Films and reports to MedViLL's tensors, and its tokens back to a report."""
+"""Conversion of films and reports to MedViLL's tensors, and of its tokens to reports."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,16 +19,16 @@ from plainfilm.vision.preparation import FilmImageProcessor, read_images
 
 
 class MedViLLProcessor(ProcessorMixin):
-    """Prepares films and reports for MedViLL, and decodes what it writes.
+    """Prepares films and reports for MedViLL, and decodes its output.
 
     Args:
-        image_processor: for the films.
-        tokenizer: of BERT; must have a CLS, a SEP and a MASK token.
-        max_report_tokens: longest report to learn, its end included; the rest is cut off.
+        image_processor: image processor of the films.
+        tokenizer: BERT's tokenizer; must have a CLS, a SEP and a MASK token.
+        max_report_tokens: longest report to learn, including its end; longer is truncated.
     """
 
     max_views = 1
-    """How many films of a study are read."""
+    """Maximum number of films of a study to read."""
 
     def __init__(
         self,
@@ -53,19 +53,19 @@ class MedViLLProcessor(ProcessorMixin):
         """Return the tensors of a batch.
 
         Args:
-            studies: of each the frontal film is read, and nothing else: MedViLL's stream holds the
-                film and the report only.
-            reports: the reports to learn, in training.
-            rngs: with reports, one each, what decides which of their tokens are hidden.
-            mask_share: how many tokens of a report are hidden.
+            studies: studies, of which only the frontal film is used: MedViLL's sequence consists of
+                the film and the report.
+            reports: target reports, in training.
+            rngs: with reports, a random generator for each, which determines the masked tokens.
+            mask_share: share of a report's tokens to mask.
 
         Returns:
             ``pixel_values`` ``(batch, channels, size, size)``; with reports, ``text_ids`` and
-            ``text_attention_mask`` ``(batch, 2 + text)``, some tokens hidden, and ``labels`` of the
-            same shape, -100 but for those.
+            ``text_attention_mask`` ``(batch, 2 + text)`` with masked tokens, and ``labels`` of the
+            same shape, -100 except for those.
 
         Raises:
-            InputError: there are reports and no random numbers, or a study has no frontal film.
+            InputError: there are reports but no ``rngs``, or a study has no frontal film.
         """
         batch = self.image_processor([read_images(study, 1)[0] for study in studies])
         if reports is None:
@@ -91,7 +91,7 @@ class MedViLLProcessor(ProcessorMixin):
         return batch
 
     def decode_reports(self, tokens: torch.Tensor) -> list[Report]:
-        """Return the reports that generated ``tokens`` ``(batch, report tokens)`` spell."""
+        """Return the reports decoded from generated ``tokens`` ``(batch, report tokens)``."""
         texts = self.tokenizer.batch_decode(
             tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
         )

@@ -30,18 +30,18 @@ class RadScribeConfig(PreTrainedConfig):
         encoder: values of a BertConfig.
         decoder: values of a T5Config.
         image_size: side of the square film that the backbone sees, in pixels.
-        image_token_grid: side of the raster of image tokens; at most the backbone's own.
+        image_token_grid: side of the grid of image tokens; at most the backbone's own.
         label_enhanced: whether the classifier's labels condition the image tokens.
-        label_attention_layers: how many cross-attention layers bring them in.
-        label_loss_weight: weight of the classifier's loss beside the report's.
+        label_attention_layers: number of cross-attention layers for the labels.
+        label_loss_weight: weight of the classifier's loss relative to the report's.
         observations: the classifier's labels, in order.
-        encoder_attention: who may look at whom in the joint encoder
+        encoder_attention: attention mask of the joint encoder
             (see :mod:`plainfilm.models.joint_bert.joint`).
-        max_views: how many films of a study are read, at most.
-        pretraining: whether the joint encoder has the heads of its pre-training.
+        max_views: maximum number of films of a study to read.
+        pretraining: whether the joint encoder has pre-training heads.
 
     Raises:
-        InputError: a size or a name with which no model can be built.
+        InputError: a size or name is invalid, so that no model can be built.
     """
 
     model_type = "radscribe"
@@ -94,7 +94,7 @@ class RadScribeConfig(PreTrainedConfig):
         for name in ("pad_token_id", "eos_token_id", "decoder_start_token_id"):
             default = self.decoder.get(name, 1 if name == "eos_token_id" else 0)
             kwargs.setdefault(name, default)
-        # T5 ties its output to its embeddings; T5 1.1 says tie_word_embeddings: false.
+        # T5 ties its output layer to the embeddings; T5 1.1 sets tie_word_embeddings: false.
         kwargs.setdefault("tie_word_embeddings", self.decoder.get("tie_word_embeddings", True))
         kwargs["is_encoder_decoder"] = True
         super().__init__(**kwargs)
@@ -115,5 +115,5 @@ class RadScribeConfig(PreTrainedConfig):
         return T5Config(**self.decoder, is_decoder=True)
 
     def get_text_config(self, *args: Any, **kwargs: Any) -> T5Config:
-        """Return the decoder's configuration, where generation looks for cache sizes."""
+        """Return the decoder's configuration, in which generation looks up cache sizes."""
         return self.decoder_config

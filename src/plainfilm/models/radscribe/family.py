@@ -1,4 +1,4 @@
-"""RadScribe as a family: what a recipe says of it, and how it is built from that."""
+"""The RadScribe family: building it from a recipe."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,12 +1,12 @@
 """Label enhancement (seed paper, section IV-B: the ``-label-`` variants).
 
-A classifier reads the observations from the image tokens; its probabilities go back into the tokens
-through cross-attention. Departures from the paper, which is silent on both:
+A classifier predicts the observations from the image tokens; its probabilities condition the tokens
+through cross-attention. Choices that the paper leaves open:
 
-- The classifier pools each observation's tokens by log-sum-exp, so that a map of where it looked
-  comes for free; a linear layer on averaged tokens has none.
-- A label enters cross-attention as its embedding mixed between an "absent" and a "present" vector
-  by the probability, which keeps the path differentiable.
+- The classifier pools each observation's tokens by log-sum-exp, which yields a map of where it
+  looked at no cost; a linear layer on averaged tokens would not.
+- A label enters cross-attention as an embedding, interpolated between an "absent" and a "present"
+  vector by the probability, which keeps the path differentiable.
 """
 
 import math
@@ -18,30 +18,31 @@ from torch import nn
 from plainfilm.models.family import Loss
 
 HARDEST = 16
-"""How many tokens outside of an observation count in :func:`place_loss`."""
+"""Number of tokens outside an observation that count in :func:`place_loss`."""
 
 
 class LabelOutput(NamedTuple):
-    """What the classifier says of a film."""
+    """Output of the classifier."""
 
     logits: torch.Tensor
     """``(batch, observations)``."""
     attention: torch.Tensor
-    """``(batch, observations, image tokens)``: how much each token weighed; sums to 1."""
+    """``(batch, observations, image tokens)``: pooling weight of each token; sums to 1."""
     tokens: torch.Tensor
-    """``(batch, observations, image tokens)``: each token's logit."""
+    """``(batch, observations, image tokens)``: logit of each token."""
 
 
 class LabelClassifier(nn.Module):
     """Predicts each observation from the image tokens that show it.
 
-    Every token gets a logit for each observation; they are pooled by log-sum-exp (Wang et al.,
+    Every token gets a logit for each observation. They are pooled by log-sum-exp (Wang et al.,
     ChestX-ray8, CVPR 2017, equation 1), between their mean and their maximum, so that a nodule in
-    one token counts as much as an edema in all. The softmax behind it says where it looked.
+    one token counts as much as an edema in all. The corresponding softmax weights show where the
+    classifier looked.
     """
 
     sharpness = 5.0
-    """The paper's r: 0 is the mean, infinity the maximum."""
+    """The paper's r: 0 gives the mean, infinity the maximum."""
 
     def __init__(self, channels: int, observations: int) -> None:
         super().__init__()
@@ -53,7 +54,7 @@ class LabelClassifier(nn.Module):
 
         Args:
             tokens: ``(batch, image tokens, channels)``.
-            seen: ``(batch, image tokens)``, 0 on tokens that stand for nothing.
+            seen: ``(batch, image tokens)``, 0 on padding.
         """
         logits = self.value(self.norm(tokens)).float().transpose(1, 2)
         scaled = self.sharpness * logits
@@ -66,12 +67,12 @@ class LabelClassifier(nn.Module):
 
 
 def place_loss(tokens: torch.Tensor, places: torch.Tensor) -> Loss:
-    """Return how badly the classifier's image tokens tell where observations lie.
+    """Return the loss of localising observations in the classifier's image tokens.
 
-    Of each observation that a study's masks show: the mean cross-entropy of the tokens inside, and
-    that of the worst tokens outside (:data:`HARDEST`), so that a nodule in one token counts as much
-    as the 143 without it. What no mask shows is left to the labels, whose pooling by log-sum-exp
-    keeps the largest token down where the report denies.
+    For each observation with a mask in a study: the mean cross-entropy of the tokens inside, plus
+    that of the :data:`HARDEST` worst tokens outside, so that a nodule in one token counts as much
+    as the 143 tokens without it. Observations without a mask are left to the labels: where the
+    report denies an observation, log-sum-exp pooling pushes its largest token logit down.
 
     Args:
         tokens: ``(batch, observations, image tokens)``, logits.
@@ -87,7 +88,7 @@ def place_loss(tokens: torch.Tensor, places: torch.Tensor) -> Loss:
 
 
 class LabelCrossAttention(nn.Module):
-    """Image tokens attend to the labels (seed paper, section IV-B: the ``-label-`` variants)."""
+    """Cross-attention from image tokens to labels (seed paper, section IV-B)."""
 
     def __init__(self, hidden: int, heads: int, observations: int, dropout: float) -> None:
         super().__init__()

@@ -1,15 +1,15 @@
 """RadScribe (seed paper, section III): a film and its indication in, a report out.
 
-The film becomes image tokens; image and text tokens form one stream through a BERT encoder, as in
-MedViLL (Moon et al., IEEE JBHI 2022, section III); a T5 decoder cross-attends to the encoder and
+The film becomes image tokens; image and text tokens pass as one sequence through a BERT encoder, as
+in MedViLL (Moon et al., IEEE JBHI 2022, section III); a T5 decoder cross-attends to the encoder and
 writes the report. With label enhancement a classifier on the image tokens predicts the 14
 observations, and its *predicted probabilities*, never the true labels, condition the image tokens
 through cross-attention, in training as at test time.
 
-Departures from the paper, which is silent on them:
+Choices that the paper leaves open:
 
-- How labels are read from the tokens and brought back into them (:mod:`.label_enhancement`).
-- More than ``image_token_grid``² backbone tokens are averaged down to it.
+- How labels are predicted from the tokens and fed back into them (:mod:`.label_enhancement`).
+- More than ``image_token_grid``² backbone tokens are averaged down to that grid.
 """
 
 from dataclasses import dataclass
@@ -61,8 +61,8 @@ class RadScribeEncoderOutput(ModelOutput):
     """The joint encoder's output.
 
     Attributes:
-        last_hidden_state: ``(batch, tokens, hidden)``, the whole stream.
-        attention_mask: ``(batch, tokens)``, 0 where the text is padded.
+        last_hidden_state: ``(batch, tokens, hidden)``, the whole sequence.
+        attention_mask: ``(batch, tokens)``, 0 on padding.
         labels: the classifier's output; None without label enhancement.
     """
 
@@ -85,7 +85,7 @@ class RadScribeOutput(Seq2SeqLMOutput):
 
 
 class RadScribePreTrainedModel(JointBertPreTrainedModel):
-    """Initialisation shared by RadScribe's modules; backbone, BERT and T5 bring their own."""
+    """Initialisation shared by RadScribe's modules; backbone, BERT and T5 initialise themselves."""
 
     config_class = RadScribeConfig
     base_model_prefix = "radscribe"
@@ -100,7 +100,7 @@ class RadScribePreTrainedModel(JointBertPreTrainedModel):
         if isinstance(module, LabelCrossAttention):
             init.normal_(module.absent, std=0.02)
             init.normal_(module.present, std=0.02)
-        if isinstance(module, RadScribeForConditionalGeneration):  # as T5 does with its own
+        if isinstance(module, RadScribeForConditionalGeneration):  # like T5's own
             factor = module.decoder.config.initializer_factor
             init.normal_(module.decoder.embed_tokens.weight, std=factor)
 
@@ -137,16 +137,16 @@ class RadScribeEncoder(RadScribePreTrainedModel):
     def _tokens(
         self, pixel_values: torch.Tensor, view_mask: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Return the image tokens of each study, view after view, and which of them exist.
+        """Return the image tokens of each study, view after view, and their mask.
 
         Returns:
             ``(batch, views * tokens, channels)``, and ``(batch, views * tokens)``, 0 on the tokens
-            of an absent view; None where every study has one view.
+            of missing views; None if every study has one view.
         """
         grid = self.config.image_token_grid
         if view_mask is None:
             return image_tokens(self.backbone, pixel_values, grid), None
-        present = view_mask.bool()  # the backbone sees no film that is not there
+        present = view_mask.bool()  # missing views do not go through the backbone
         found = image_tokens(self.backbone, pixel_values[present], grid)
         tokens = found.new_zeros(*view_mask.shape, *found.shape[1:])
         tokens[present] = found
@@ -155,13 +155,13 @@ class RadScribeEncoder(RadScribePreTrainedModel):
     def classify(
         self, pixel_values: torch.Tensor, view_mask: torch.Tensor | None = None
     ) -> LabelOutput:
-        """Return what the classifier alone says of ``pixel_values``."""
+        """Return only the classifier's output for ``pixel_values``."""
         return cast(LabelOutput, self.classifier(*self._tokens(pixel_values, view_mask)))
 
     def _image(
         self, pixel_values: torch.Tensor, view_mask: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor | None, LabelOutput | None]:
-        """Return the image part of the stream, which of it exists, and the classifier's output."""
+        """Return the image part of the sequence, its mask, and the classifier's output."""
         tokens, seen = self._tokens(pixel_values, view_mask)
         labels = self.classifier(tokens, seen) if self.config.label_enhanced else None
         image = self.image_projection(tokens)
@@ -181,17 +181,17 @@ class RadScribeEncoder(RadScribePreTrainedModel):
         view_mask: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> RadScribeEncoderOutput:
-        """Encode films and their text as one stream ``[CLS] image [SEP] text [SEP]``.
+        """Encode films and their text as one sequence ``[CLS] image [SEP] text [SEP]``.
 
         Args:
             pixel_values: ``(batch, channels, size, size)``; with ``view_mask``,
                 ``(batch, views, channels, size, size)``.
             text_ids: ``(batch, 2 + text)``, the processor's ``[CLS] [SEP] text [SEP]``; the image
-                tokens go in behind ``[CLS]``.
+                tokens are inserted after ``[CLS]``.
             text_attention_mask: ``(batch, 2 + text)``, 0 on padding.
-            view_mask: ``(batch, views)``, 0 where a study has no such view. The tokens of the views
-                follow each other, each with its view's embedding and positions of its own.
-            kwargs: accepted for transformers' generation and unused.
+            view_mask: ``(batch, views)``, 0 for missing views. The tokens of the views are
+                concatenated, each with its view's embedding and its own positions.
+            kwargs: accepted for transformers' generation, and unused.
         """
         image, seen, labels = self._image(pixel_values, view_mask)
         places = None
@@ -215,16 +215,16 @@ class RadScribeEncoder(RadScribePreTrainedModel):
         image_positions: torch.Tensor | None,
         attention: Attention,
     ) -> PreTrainingOutput:
-        """Say hidden words and whether film and report match; the frontal film alone is read.
+        """Predict masked tokens and whether film and report match; only frontal films are used.
 
         Args:
             pixel_values: ``(batch, channels, size, size)``.
-            text_ids: as in :meth:`forward`, the report in the text's place, some words hidden.
+            text_ids: as in :meth:`forward`, with the masked report as the text.
             text_attention_mask: as in :meth:`forward`.
             labels: see :func:`plainfilm.models.joint_bert.pretraining.pretraining_output`.
             matched: likewise.
-            image_positions: ``(batch, image tokens)``: those that are read; all where left out.
-            attention: who may look at whom.
+            image_positions: ``(batch, image tokens)``: indices of tokens to use; default: all.
+            attention: the attention mask.
         """
         view = None
         if self.config.max_views > 1:
@@ -258,11 +258,11 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
             "decoder": ("decoder.", "bridge.", "lm_head."),
         }
     )
-    """The parts that a recipe can train at a rate of its own, by prefix of parameter names."""
+    """Parts that a recipe can train at separate learning rates, by prefix of parameter names."""
     objectives = ("labels", "report", "report+labels", "pretraining")
-    """What a stage of a recipe can train it on."""
+    """Objectives that a stage can train the model on."""
     writes_on = True
-    """Whether it writes word after word, so that it can be reinforced."""
+    """Whether the model is autoregressive, which reinforcement requires."""
 
     def __init__(self, config: RadScribeConfig) -> None:
         super().__init__(config)
@@ -285,21 +285,21 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
 
     @property
     def classifies(self) -> bool:
-        """Whether there is a classifier."""
+        """Whether the model has a classifier."""
         return bool(self.config.label_enhanced)
 
     @property
     def joint_encoder(self) -> BertModel:
-        """The BERT that reads image and text."""
+        """The BERT that encodes image and text."""
         return self.encoder.joint
 
     @property
     def pretraining_heads(self) -> PreTrainingHeads | None:
-        """The heads of the joint encoder's pre-training, where it has them."""
+        """The joint encoder's pre-training heads, if it has them."""
         return self.encoder.heads if self.config.pretraining else None
 
     def get_encoder(self, *args: Any, **kwargs: Any) -> RadScribeEncoder:
-        """Return the encoder; generation runs it once."""
+        """Return the encoder, which generation runs once."""
         return self.encoder
 
     def get_decoder(self, *args: Any, **kwargs: Any) -> T5Stack:
@@ -346,7 +346,7 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
         place_weight: float = 0.0,
         **kwargs: Any,
     ) -> RadScribeOutput | PreTrainingOutput:
-        """Return logits over the decoder's vocabulary, and the loss where there are targets.
+        """Return logits over the decoder's vocabulary, and the loss if there are targets.
 
         With neither ``decoder_input_ids`` nor ``labels``, only the classifier runs; with
         ``text_labels``, the joint encoder's pre-training (:meth:`RadScribeEncoder.pretrain`).
@@ -354,27 +354,27 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
         Args:
             pixel_values: ``(batch, channels, size, size)``.
             text_ids: text of the joint encoder, see :meth:`RadScribeEncoder.forward`.
-            text_attention_mask: its mask.
-            decoder_input_ids: ``(batch, target tokens)``; made from ``labels`` where left out.
-            decoder_attention_mask: its mask.
-            encoder_outputs: the encoder's output, where it has run already.
+            text_attention_mask: attention mask of ``text_ids``.
+            decoder_input_ids: ``(batch, target tokens)``; default: made from ``labels``.
+            decoder_attention_mask: attention mask of ``decoder_input_ids``.
+            encoder_outputs: the encoder's output, if it has already run.
             labels: ``(batch, target tokens)``, the report; -100 is ignored.
-            observation_labels: ``(batch, observations)`` in {0, 1}, the classifier's targets only;
-                NaN is ignored. They reach the loss and nothing else.
+            observation_labels: ``(batch, observations)`` in {0, 1}, targets of the classifier;
+                NaN is ignored. They affect only the loss.
             use_cache: whether to return the decoder's cache.
             view_mask: ``(batch, views)``, see :meth:`RadScribeEncoder.forward`.
-            text_labels: in pre-training, the hidden words.
+            text_labels: in pre-training, the masked tokens.
             matched: in pre-training, whether film and report belong together.
-            image_positions: in pre-training, which image tokens are read.
-            attention: in pre-training, who may look at whom.
-            num_items_in_batch: how many report tokens the whole batch has, where this is a piece of
-                it (transformers' Trainer says so when it accumulates): the pieces' losses then add
-                up to the batch's, the classifier's by each piece's share of the tokens.
-            observation_places: ``(batch, observations, side, side)``, where each observation lies
-                in the frontal film; they reach the loss and nothing else (:func:`place_loss`).
-            place_weight: what that loss counts beside the labels'.
-            kwargs: passed to the decoder: the cache under either of its names, and
-                ``output_attentions`` and the like.
+            image_positions: in pre-training, indices of the image tokens to use.
+            attention: in pre-training, the attention mask.
+            num_items_in_batch: number of report tokens of the whole batch, if this is a micro-batch
+                (set by transformers' Trainer for gradient accumulation): the micro-batches' losses
+                then add up to the batch's, the classifier's in proportion to the report tokens.
+            observation_places: ``(batch, observations, side, side)``, locations of observations on
+                the frontal film; they affect only the loss (:func:`place_loss`).
+            place_weight: weight of that loss relative to the labels'.
+            kwargs: passed to the decoder: the cache under either of its names,
+                ``output_attentions`` and so on.
         """
         kwargs = refuse_foreign(kwargs)
         if text_labels is not None:
@@ -387,7 +387,7 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
         if decoder_input_ids is None and labels is not None:
             decoder_input_ids = self.prepare_decoder_input_ids_from_labels(labels)
         if decoder_input_ids is None:
-            assert pixel_values is not None  # noqa: S101 - there is nothing else to go by
+            assert pixel_values is not None  # noqa: S101 - no other input is left
             classified = self.encoder.classify(pixel_values, view_mask)
             label_loss = self._label_loss(classified, observation_labels)
             losses = self._losses(None, None, label_loss, observation_labels, 1.0)
@@ -412,7 +412,7 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
             **kwargs,
         )
         hidden = decoded.last_hidden_state
-        if self.config.tie_word_embeddings:  # as T5; T5 1.1, whose output is its own, does not
+        if self.config.tie_word_embeddings:  # like T5, unlike T5 1.1 with its untied output layer
             hidden = hidden * self.decoder.config.d_model**-0.5
         logits = self.lm_head(hidden)
 
@@ -453,7 +453,7 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
         observation_labels: torch.Tensor | None,
         weight: float,
     ) -> dict[str, Loss]:
-        """Return the two losses with what they are means over."""
+        """Return the two losses with their item counts."""
         losses = {}
         if report_loss is not None and report is not None:
             losses["report"] = Loss.of_mean(report_loss, (report != IGNORED).sum())
@@ -466,7 +466,7 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
     def _place_loss(
         classified: LabelOutput | None, places: torch.Tensor | None, weight: float
     ) -> dict[str, Loss]:
-        """Return the loss of where observations lie, of the frontal film's tokens."""
+        """Return the localisation loss of the frontal film's tokens."""
         if classified is None or places is None:
             return {}
         tokens = classified.tokens[..., : places.shape[2] * places.shape[3]]
@@ -487,16 +487,16 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
 
     @staticmethod
     def _reorder_cache(past: Any, beam_idx: torch.Tensor) -> Any:
-        """Put the cache into the beams' new order; the encoder's part is the same for all beams."""
+        """Reorder the cache by beams; its encoder part is the same for all beams."""
         past.self_attention_cache.reorder_cache(beam_idx)
         return past
 
     def log_probabilities(self, report: torch.Tensor, **inputs: torch.Tensor) -> torch.Tensor:
-        """Return how likely each token of a report is, given those before it.
+        """Return the log-probability of each token of a report, given those before it.
 
         Args:
             report: ``(1, tokens)``.
-            inputs: the processor's, of one study.
+            inputs: the processor's output for one study.
 
         Returns:
             ``(tokens,)``, natural logarithms.
@@ -513,7 +513,7 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
         view_mask: torch.Tensor | None = None,
         **generation: Any,
     ) -> tuple[torch.Tensor, LabelOutput | None]:
-        """Write reports, and say what the classifier saw on the way.
+        """Write reports, and return the classifier's output with them.
 
         Args:
             pixel_values: see :meth:`forward`.
@@ -523,7 +523,7 @@ class RadScribeForConditionalGeneration(RadScribePreTrainedModel, GenerationMixi
             generation: passed to ``generate()``.
 
         Returns:
-            The tokens ``(batch, report tokens)``, and the classifier's output where there is one.
+            The tokens ``(batch, report tokens)``, and the classifier's output, if there is one.
 
         Raises:
             InputError: true labels were given.

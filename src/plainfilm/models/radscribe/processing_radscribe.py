@@ -1,7 +1,7 @@
-"""Studies and reports to RadScribe's tensors, and its tokens back to a report.
+"""Conversion of studies and reports to RadScribe's tensors, and of its tokens to reports.
 
-The joint encoder and the decoder have tokenizers of their own, since BERT and T5 come with
-different vocabularies; a small model uses one vocabulary for both.
+The joint encoder and the decoder have separate tokenizers, since BERT and T5 have different
+vocabularies; a small model uses one vocabulary for both.
 """
 
 from collections.abc import Sequence
@@ -20,15 +20,15 @@ from plainfilm.vision.preparation import FilmImageProcessor, read_images
 
 
 class RadScribeProcessor(ProcessorMixin):
-    """Prepares films, indications and reports for RadScribe, and decodes what it writes.
+    """Prepares films, indications and reports for RadScribe, and decodes its output.
 
     Args:
-        image_processor: for the films.
-        tokenizer: of the decoder.
-        text_tokenizer: of the joint encoder; must have a CLS and a SEP token.
-        max_text_tokens: longest text of the joint encoder (MedViLL: 253); the rest is cut off.
-        max_report_tokens: longest report to learn; the rest is cut off.
-        max_views: how many films of a study are read, at most.
+        image_processor: image processor of the films.
+        tokenizer: tokenizer of the decoder.
+        text_tokenizer: tokenizer of the joint encoder; must have a CLS and a SEP token.
+        max_text_tokens: longest text of the joint encoder (MedViLL: 253); longer is truncated.
+        max_report_tokens: longest report to learn; longer is truncated.
+        max_views: maximum number of films of a study to read.
     """
 
     def __init__(
@@ -59,15 +59,15 @@ class RadScribeProcessor(ProcessorMixin):
         """Return the tensors of a batch.
 
         Args:
-            studies: of each, the frontal film and up to ``max_views`` in all are read, and the
-                indication.
-            reports: the reports to learn, in training.
-            rngs: not read: T5 learns every word of a report, and none is hidden.
+            studies: studies, of which up to ``max_views`` films, including the frontal one, and
+                the indication are used.
+            reports: target reports, in training.
+            rngs: unused, since T5 learns every token of a report and none is masked.
             mask_share: likewise.
 
         Returns:
             ``pixel_values`` ``(batch, channels, size, size)``, or
-            ``(batch, views, channels, size, size)`` and ``view_mask`` ``(batch, views)`` where
+            ``(batch, views, channels, size, size)`` and ``view_mask`` ``(batch, views)`` if
             ``max_views`` is more than 1; ``text_ids`` and
             ``text_attention_mask`` ``(batch, 2 + text)`` for the joint encoder; with reports,
             ``labels`` ``(batch, report tokens)``, padded with -100.
@@ -105,7 +105,7 @@ class RadScribeProcessor(ProcessorMixin):
         return batch
 
     def _films(self, studies: Sequence[Sequence[Image]]) -> BatchFeature:
-        """Return the films' tensors, absent views black and masked."""
+        """Return the films' tensors, with missing views black and masked."""
         films = self.image_processor([film for films in studies for film in films])
         if self.max_views == 1:
             return films
@@ -118,7 +118,7 @@ class RadScribeProcessor(ProcessorMixin):
         return BatchFeature({"pixel_values": pixel_values, "view_mask": view_mask})
 
     def decode_reports(self, tokens: torch.Tensor) -> list[Report]:
-        """Return the reports that generated ``tokens`` ``(batch, report tokens)`` spell."""
+        """Return the reports decoded from generated ``tokens`` ``(batch, report tokens)``."""
         texts = self.tokenizer.batch_decode(
             tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
         )

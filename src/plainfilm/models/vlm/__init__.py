@@ -1,1 +1,1 @@
-"""Any vision-language model that transformers knows, from a local folder."""
+"""Any vision-language model that transformers supports, from a local folder."""

@@ -1,8 +1,8 @@
-"""Any vision-language model of transformers' (``AutoModelForImageTextToText``) as a family.
+"""Any transformers vision-language model (``AutoModelForImageTextToText``) as a family.
 
-The checkpoint is a local folder as ``save_pretrained`` writes it.
+The checkpoint is a local folder written by ``save_pretrained``.
 
-Tried on LLaVA-1.5, LLaVA-OneVision, Qwen2.5-VL, Qwen3-VL, Gemma 3, PaliGemma, Idefics3 and SmolVLM.
+Tested with LLaVA-1.5, LLaVA-OneVision, Qwen2.5-VL, Qwen3-VL, Gemma 3, PaliGemma, Idefics3, SmolVLM.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,5 @@
-"""How published checkpoints are asked: ``presets/NAME.yaml``, each value with its source."""
+"""Prompts and settings of published checkpoints: ``presets/NAME.yaml``, each value with a
+source."""
 
 from functools import cache
 from pathlib import Path
@@ -14,32 +15,32 @@ FOLDER = Path(__file__).parent / "presets"
 
 
 class Preset(Word):
-    """A published checkpoint, and how it is asked."""
+    """A published checkpoint, with its prompt and settings."""
 
     name: str
-    """As its authors write it."""
+    """Name of the model, as its authors write it."""
     where: str
     """Where its authors publish it; nothing is downloaded."""
     model_types: tuple[str, ...]
-    """The ``model_type`` of its configuration."""
+    """Possible ``model_type`` of its configuration."""
     context: Context
     views: int = 1
-    """How many films of a study it reads, at most."""
+    """Maximum number of films of a study that it reads."""
     target: Literal["findings", "impression", "findings+impression"]
     """The part of the report that it writes."""
     language: str = "en"
     licence: str
-    """Under what terms it may be used, in a sentence; it goes with every draft."""
+    """Terms of use in one sentence, shown with every draft."""
     needs_code: str | None = None
-    """Why the published folder can't be opened here, where it can't."""
+    """Why plainfilm can't open the published folder; None if it can."""
     unconfirmed: tuple[str, ...] = ()
-    """What is not known from its authors and was chosen here; it goes with every draft."""
+    """Choices made here because the authors do not specify them; shown with every draft."""
     sources: dict[str, str]
-    """Value → where it was read."""
+    """Value → its source."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What every draft says."""
+        """Warnings of every draft."""
         told = tuple(f"{self.name}: {what}" for what in self.unconfirmed)
         return (f"{self.name}: {self.licence}", *told)
 
@@ -54,7 +55,7 @@ def load_preset(name: str) -> Preset:
     """Return a preset.
 
     Raises:
-        InputError: there is none of this name.
+        InputError: there is no preset with this name.
     """
     path = FOLDER / f"{name}.yaml"
     if name not in preset_names():

@@ -1,4 +1,4 @@
-"""What a recipe says of a vision-language model."""
+"""Recipe settings of a vision-language model."""
 
 from pathlib import Path
 
@@ -9,8 +9,8 @@ class VlmSettings(Asked):
     """The ``model`` part of a recipe."""
 
     checkpoint: Path
-    """A local folder: configuration, weights, processor, as transformers saves them."""
+    """A local folder with configuration, weights and processor in transformers' format."""
 
 
 class VlmStage(ChatStage):
-    """A stage's keys: none of its own, since there is one objective, the report's tokens."""
+    """No stage keys of its own, since the only objective is the report's tokens."""

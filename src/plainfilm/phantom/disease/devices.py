@@ -74,7 +74,7 @@ AT_BEDSIDE = {"central line": 0.55, "PICC": 0.2, "pacemaker": 0.12, "sternotomy 
               "enteric tube": 0.08}  # fmt: skip
 WALKING = {"central line": 0.05, "PICC": 0.12, "pacemaker": 0.4, "sternotomy wires": 0.4,
            "port": 0.2}  # fmt: skip
-"""Probability of each device in a patient with devices, not at the bedside."""
+"""Probability of each device in a patient with devices, at the bedside and elsewhere."""
 FED = 0.7
 """Share of intubated patients with an enteric tube."""
 DRAINED = {True: 0.5, False: 0.15}
