@@ -8,6 +8,7 @@ from plainfilm.core import Change, Observation, Severity, Side
 from plainfilm.text.reader.context import graded_change
 from plainfilm.text.reader.lexicon import Item
 from plainfilm.text.reader.mentions import Mention
+from plainfilm.text.reader.scope import lasts
 
 _QUALIFIERS = {
     "side", "place", "partial", "severity", "past_severity", "change", "state", "prior",
@@ -319,14 +320,14 @@ def combine(items: Sequence[Item]) -> list[Attributes]:
         if "beside" in roles and "place" in groups[-1]:
             continue
         located = {k: v for k, v in fresh.items() if k in ("side", "place")}
-        if _overrules(fresh, groups[-1]):
+        if _overrules(item, groups[-1], items):
             groups[-1]["change"] = fresh["change"]
             continue
         clash = any(k in groups[-1] and groups[-1][k] != v for k, v in fresh.items())
         general = Side.BILATERAL in (fresh.get("side"), groups[-1].get("side"))
         if clash and not (general and set(fresh) == {"side"}):
             if not located and not _opens_group(items, item):
-                if "change" in fresh and groups[-1].get("change") is Change.STABLE:
+                if "change" in fresh and any(map(lasts, items)):
                     groups[-1]["change"] = fresh["change"]  # "remains on the left but is smaller"
                 continue
             groups.append({})
@@ -343,12 +344,14 @@ def combine(items: Sequence[Item]) -> list[Attributes]:
     return _merged(groups)
 
 
-def _overrules(fresh: Mapping[str, Any], group: Mapping[str, Any]) -> bool:
+def _overrules(item: Item, group: Mapping[str, Any], items: Sequence[Item]) -> bool:
     """Return whether a change comes after a lasting, at no place yet ("persistent but smaller")."""
+    told = {"side", "place", "severity", "change"}
     return (
-        set(fresh) == {"change"}
+        told & set(item.roles) == {"change"}
         and group.get("change") is Change.STABLE
         and not {"side", "place"} & set(group)
+        and all(other.end != item.start for other in items)  # "stable increased markings"
     )
 
 

@@ -21,6 +21,8 @@ _APART = {"boundary", "negation", "copula"}
 _NO_CAUSE = {"boundary", "negation", "and", "with"}
 _JOINT = {"slash", "adjacent", "contrast"}
 _SIZES = (Severity.TRACE, Severity.SMALL, Severity.LARGE)
+_MEASURED = (Observation.PLEURAL_EFFUSION, Observation.PNEUMOTHORAX)
+"""What is small by itself, and not with what it may be instead ("small effusion or scarring")."""
 _OPACITIES = (Observation.LUNG_OPACITY, Observation.LUNG_LESION, Observation.CONSOLIDATION)
 
 
@@ -85,8 +87,9 @@ def _relate(
     if alternative or cause or joint or pair or inside or listed:
         placed = any(one.location for one in later[0].attributes)
         sized = earlier[0].attributes[0].severity in _SIZES
+        measured = sized and earlier[0].rule.observation in _MEASURED
         graded = (pair and not (placed and sized)) or (
-            alike and "article" not in kinds and not sized
+            alike and "article" not in kinds and not measured
         )
         _inherit(earlier, later, graded=graded)
     if alike or "slash" in kinds:

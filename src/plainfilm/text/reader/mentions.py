@@ -21,6 +21,8 @@ _GAP = 3
 """Words that may stand between a state and the anatomy that it is said of ("of the")."""
 _DESCRIPTION = {"severity", "side", "change", "place"}
 """Roles that tell which one is meant."""
+_LUNGS = "lungs"
+"""An anatomy that places name, too ("the left base")."""
 _DENIED = {
     Status.PRESENT: Status.ABSENT, Status.UNCERTAIN: Status.ABSENT, Status.ABSENT: Status.PRESENT,
 }  # fmt: skip
@@ -223,6 +225,7 @@ class _Pairing:
         return (
             before is not None
             and "rules" in before.roles
+            and item.roles["anatomy"] == _LUNGS
             and "place" in item.roles
             and 0 < item.start - before.end < _GAP
         )

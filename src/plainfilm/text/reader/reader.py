@@ -21,7 +21,7 @@ from plainfilm.text.reader.layout import Plain, plain
 from plainfilm.text.reader.lexicon import Item, Lexicon, Rule, load_lexicon
 from plainfilm.text.reader.links import Reading, describe, link, refer
 from plainfilm.text.reader.mentions import Mention, find_items, find_mentions
-from plainfilm.text.reader.scope import Scopes
+from plainfilm.text.reader.scope import Scopes, lasts
 from plainfilm.text.reader.sentences import split_sentences, tokenize
 
 _ORDER = {Status.ABSENT: 0, Status.UNCERTAIN: 1, Status.PRESENT: 2}
@@ -437,11 +437,6 @@ def _without_void(readings: list[Reading], scopes: Scopes) -> list[Reading]:
     ]
 
 
-def _lasts(item: Item) -> bool:
-    """Return whether a verb says that something lasts; denied, it is gone ("no fluid remains")."""
-    return item.cue == "copula" and item.roles.get("change") is Change.STABLE
-
-
 def _statement(reading: Reading, attributes: Attributes, lexicon: Lexicon) -> Stated:
     rule, status = reading.rule, reading.status
     side, location, severity, change = attributes
@@ -463,7 +458,7 @@ def _statement(reading: Reading, attributes: Attributes, lexicon: Lexicon) -> St
     if status is Status.ABSENT:
         severity = None
         prior = any("prior" in item.roles for item in reading.qualifiers) or (
-            rule.status is Status.PRESENT and any(map(_lasts, reading.qualifiers))
+            rule.status is Status.PRESENT and any(map(lasts, reading.qualifiers))
         )
         change = Change.RESOLVED if prior else change if change in _OF_ABSENT else None
     elif change is Change.RESOLVED:

@@ -7,7 +7,7 @@ something ends its reach: a boundary ("but"), a verb after what it governs, a ne
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from plainfilm.core import Status
+from plainfilm.core import Change, Status
 from plainfilm.text.reader.lexicon import Item
 from plainfilm.text.reader.mentions import Mention
 
@@ -27,6 +27,11 @@ _NEARBY = 8
 
 def _only_locates(item: Item) -> bool:
     return bool({"side", "place"} & set(item.roles)) and item.cue is None
+
+
+def lasts(item: Item) -> bool:
+    """Return whether a verb says that something lasts; denied, it is gone ("no fluid remains")."""
+    return item.cue == "copula" and item.roles.get("change") is Change.STABLE
 
 
 def _locating_brackets(items: Sequence[Item]) -> set[int]:
