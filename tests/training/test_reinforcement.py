@@ -1,21 +1,26 @@
 """Reinforcement: what drafts are worth; a reward is learned; no signal teaches nothing."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 
-from plainfilm.core import RecipeError
+from plainfilm.core import OBSERVATIONS, Evidence, Observation, RecipeError, Report
 from plainfilm.data import Dataset
 from plainfilm.data.sources.phantom import prepare_phantom
 from plainfilm.metrics.pairs import Pairs
 from plainfilm.training import rewards as rewards_module
 from plainfilm.training import supervised
 from plainfilm.training.recipe import Recipe, parse_recipe
+from plainfilm.training.reinforcement import gamed
 from plainfilm.training.rewards import Rewards
 from plainfilm.training.run import train
 
@@ -57,6 +62,20 @@ def test_an_undefined_value_teaches_nothing() -> None:
     nothing = "The film is dated."
     worth = rewards([nothing, EFFUSION], [nothing, EFFUSION], [False, False])
     assert np.isfinite(worth.total).all()
+
+
+def test_an_answer_is_held_against_its_report() -> None:
+    def answered(*named: Observation) -> Report:
+        evidence = tuple(
+            Evidence(observation=one, probability=float(one in named)) for one in OBSERVATIONS
+        )
+        return Report(findings=EFFUSION, evidence=evidence)
+
+    rewards = Rewards({"agreement": 1.0}, [], length_guard=None)
+    effusion, edema = Observation.PLEURAL_EFFUSION, Observation.EDEMA
+    drafts = [answered(effusion), answered(effusion, edema), answered(edema), answered(), EFFUSION]
+    worth = rewards([EFFUSION] * 5, drafts, [False] * 5).total
+    assert worth == pytest.approx([1, 2 / 3, 0, 0, 0])
 
 
 def test_unknown_rewards_are_refused() -> None:
@@ -180,6 +199,56 @@ def test_an_interrupted_stage_ends_in_the_same_weights(
     ours, theirs = (weights(tmp_path / name / "model") for name in ("stopped", "whole"))
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     assert min(logged(tmp_path / "whole", "kl")) >= 0
+
+
+def test_two_processes_end_where_one_does(dataset: Dataset, tmp_path: Path) -> None:
+    """And a run that is told nothing but its batch is the same whatever shares it."""
+    told = recipe(dataset, {"token-f1": 1.0}, check_every=2, steps=2, num_generations=2, refill=1)
+    stage = told.stages[0].model_copy(update={"batch_size": 2, "accumulation": 2})
+    told = told.model_copy(update={"stages": (stage,)})
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(told.to_dict()))
+    ran = subprocess.run(
+        [
+            sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+            "-m", "plainfilm", "train", str(path), "-o", str(tmp_path / "two"), "--quiet",
+        ],
+        env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    assert ran.stdout.count("time of the steps") == 1
+    train(told, tmp_path / "one", progress=False, say=lambda _: None)
+    one, two = (weights(tmp_path / name / "model") for name in ("one", "two"))
+    for name in one:
+        torch.testing.assert_close(one[name], two[name], rtol=1e-4, atol=1e-4)
+
+
+def test_the_greedy_draft_can_be_the_baseline(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Self-critical sequence training: one draft of a study is enough."""
+    plant(monkeypatch, lambda text: text.count("e") / max(len(text), 1))
+    told = recipe(dataset, {"planted": 1.0}, steps=2, num_generations=1, baseline="greedy")
+    train(told, tmp_path / "run", progress=False, say=lambda _: None)
+    before, after = weights(tmp_path / "run" / "start"), weights(tmp_path / "run" / "model")
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+    checks = json.loads((tmp_path / "run/stages/1-rewards/gaming.json").read_text())
+    assert [check["step"] for check in checks] == [0, 2]
+    assert (tmp_path / "run/stages/1-rewards/gaming.svg").read_text().count("rewarded") == 1
+    seconds = json.loads((tmp_path / "run/stages/1-rewards/time.json").read_text())
+    assert seconds["rollout"] > seconds["rewards"] > 0
+    with pytest.raises(RecipeError, match="a group's mean needs at least 2 drafts"):
+        recipe(dataset, {"planted": 1.0}, num_generations=1)
+
+
+def test_what_looks_gamed_is_told() -> None:
+    first = {"step": 0, "reward": 0.2, "words": 40.0, "finding-f1": 0.5, "hedging": 0.1,
+             "bleu-4": 0.0, "template-sentences": 0.9}  # fmt: skip
+    now = first | {"step": 9, "reward": 0.4, "words": 20.0, "hedging": 0.3, "bleu-4": 0.4,
+                   "template-sentences": 0.1}  # fmt: skip
+    assert gamed(first, now, ["bleu-4"]) == ["words 40 → 20", "hedging 0.1 → 0.3"]
+    assert gamed(first, now, ["words", "hedging"]) == []
+    assert gamed(first, first, ["bleu-4"]) == []
 
 
 def test_medvill_is_refused() -> None:

@@ -24,6 +24,7 @@ from plainfilm.cli.merge import merge
 from plainfilm.cli.metrics import metrics
 from plainfilm.cli.read import read
 from plainfilm.cli.report import report
+from plainfilm.cli.rexrank import rexrank
 from plainfilm.cli.score import score
 from plainfilm.cli.serve import serve
 from plainfilm.cli.table import table
@@ -77,6 +78,7 @@ for command in (
     values,
     merge,
     serve,
+    rexrank,
     demo,
     doctor,
 ):

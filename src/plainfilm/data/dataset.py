@@ -275,6 +275,11 @@ class Dataset:
         """SHA-256 over all rows and files at the time of preparation."""
         return self.card.fingerprint
 
+    @property
+    def parts(self) -> tuple["Dataset", ...]:
+        """The datasets that this one is joined from (:mod:`.joined`); itself, where it is not."""
+        return (self,)
+
     def split(self, name: str) -> Sequence[Row]:
         """Return the studies of a split: ``train``, ``validate``, ``test``, or ``all``."""
         if name == "all":

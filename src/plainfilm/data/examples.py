@@ -93,6 +93,7 @@ class Examples(TorchDataset[Example]):
         views: maximum number of films of a study to read.
         reads: additional inputs of the model that have to be fetched: ``prior``, ``maps/NAME``,
             ``features/NAME``.
+        weights: how often each study is shown, relative to the others; equally if left out.
     """
 
     def __init__(
@@ -104,7 +105,9 @@ class Examples(TorchDataset[Example]):
         seed: int = 0,
         views: int = 1,
         reads: Collection[str] = (),
+        weights: Sequence[float] | None = None,
     ) -> None:
+        self.weights = torch.tensor(weights or [1.0] * len(rows), dtype=torch.float64)
         self.dataset = dataset
         self.films = films
         self.rows = rows

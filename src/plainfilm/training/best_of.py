@@ -17,7 +17,7 @@ import torch
 from pydantic import Field, model_validator
 from rich.progress import track
 
-from plainfilm.core import Word
+from plainfilm.core import Report, Word
 from plainfilm.data import Dataset
 from plainfilm.data.examples import target_report, teachable
 from plainfilm.pipeline import ReportModel
@@ -92,9 +92,8 @@ def best_of(
                 model.model, model.processor, studies, do_sample=True, num_beams=1,
                 temperature=settings.temperature, top_p=1.0, top_k=0,
             )  # fmt: skip
-        texts = [report.text for report in reports]
         for place, row in enumerate(part):
-            drafts = texts[place * settings.number : (place + 1) * settings.number]
+            drafts = reports[place * settings.number : (place + 1) * settings.number]
             earlier = row.prior_study_id is not None
             found = _choose(drafts, references[row.study_id], earlier, rewards)
             for column, draft in found.items():
@@ -103,18 +102,18 @@ def best_of(
 
 
 def _choose(
-    drafts: Sequence[str], reference: str, earlier: bool, rewards: Rewards
+    drafts: Sequence[Report], reference: str, earlier: bool, rewards: Rewards
 ) -> Mapping[str, str]:
     number = len(drafts)
     against = rewards([reference] * number, drafts, [earlier] * number).total
     pairs = [(a, b) for a in range(number) for b in range(number) if a != b]
     between = rewards(
-        [drafts[other] for _, other in pairs],
+        [drafts[other].text for _, other in pairs],
         [drafts[mine] for mine, _ in pairs],
         [earlier] * len(pairs),
     ).total
     agreed = between.reshape(number, number - 1).mean(axis=1)
     return {
-        BEST: drafts[int(np.argmax(against))],
-        CONSENSUS: drafts[int(np.argmax(agreed))],
+        BEST: drafts[int(np.argmax(against))].text,
+        CONSENSUS: drafts[int(np.argmax(agreed))].text,
     }

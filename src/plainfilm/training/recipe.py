@@ -34,10 +34,22 @@ class PhantomData(Word):
     """Language of the reports: ``en`` or ``es``."""
 
 
+class Source(Word):
+    """One of several datasets to learn from."""
+
+    dataset: Path
+    """A prepared dataset directory."""
+    weight: Positive = 1.0
+    """How often each of its training studies is shown, relative to those of weight 1; an epoch
+    keeps its length."""
+
+
 class Data(Word):
-    """The data to learn from: a prepared dataset directory, or the phantom."""
+    """The data to learn from: prepared dataset directories, or the phantom."""
 
     dataset: Path | None = None
+    datasets: tuple[Source, ...] = ()
+    """Several, in the place of ``dataset``."""
     phantom: PhantomData | None = None
     target: Literal["findings", "impression", "findings+impression"] = "findings+impression"
     """The part of the report that is learned and scored; studies whose report lacks it are left out
@@ -52,8 +64,11 @@ class Data(Word):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        if (self.dataset is None) == (self.phantom is None):
-            raise ValueError("give exactly one of dataset (a prepared directory) and phantom")
+        given = (self.dataset is not None, bool(self.datasets), self.phantom is not None)
+        if sum(given) != 1:
+            raise ValueError(
+                "give exactly one of dataset (a prepared directory), datasets (several) and phantom"
+            )
         return self
 
 
@@ -68,10 +83,16 @@ class Reinforcement(Word):
     which take negative weights."""
     length_guard: tuple[Positive, Positive] | None = (0.5, 2.0)
     """Range of a draft's length relative to its reference's; outside it the reward shrinks."""
-    steps: Annotated[int, Field(ge=1)]
-    """Number of optimiser steps."""
-    num_generations: Annotated[int, Field(ge=2)] = 8
-    """Number of drafts per study in a step: a group, whose mean reward is the baseline."""
+    models: tuple[str, ...] = ()
+    """What model-based metrics among the rewards ask, as after ``--model``
+    (``chexbert=chexbert.pth,vocabulary=vocab.txt``)."""
+    steps: Annotated[int, Field(ge=1)] | None = None
+    """Optimiser steps; as many as the stage's ``epochs`` have where left out."""
+    num_generations: Annotated[int, Field(ge=1)] = 8
+    """Drafts of each study in a step: a group."""
+    baseline: Literal["group", "greedy"] = "group"
+    """What a draft's reward is compared with: the ``group``'s mean, in units of its spread (GRPO);
+    or that of the study's ``greedy`` draft (self-critical sequence training, arXiv:1612.00563)."""
     temperature: Positive = 1.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     loss_type: Literal["grpo", "dr_grpo", "dapo"] = "dapo"
@@ -99,6 +120,8 @@ class Reinforcement(Word):
     def _rewards_are_known(self) -> Self:
         check_rewards(self.rewards)
         resolve(self.watch)
+        if self.baseline == "group" and self.num_generations < 2:
+            raise ValueError("num_generations: a group's mean needs at least 2 drafts")
         return self
 
 
@@ -111,8 +134,7 @@ class Stage(Word):
     frozen."""
     epochs: Annotated[int, Field(ge=1)] = 1
     reinforcement: Reinforcement | None = None
-    """Learn from rewards instead of reports; ``batch_size`` then counts studies, and ``epochs`` is
-    ignored."""
+    """Learn from rewards instead of reports; ``batch_size`` then counts studies."""
     batch_size: Annotated[int, Field(ge=1)] = 16
     accumulation: Annotated[int, Field(ge=1)] = 1
     warmup: Share = 0.1

@@ -15,7 +15,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,9 @@ import numpy as np
 import torch
 from accelerate.utils import gather_object
 
-from plainfilm.core import write_atomically
+from plainfilm.core import MissingDependencyError, Report, write_atomically
 from plainfilm.data.examples import Example
+from plainfilm.evaluation.plots import Curve, curve_chart
 from plainfilm.metrics import score
 from plainfilm.models.family import Batch
 from plainfilm.text.targets import IGNORED
@@ -36,6 +37,8 @@ Piece = dict[str, Any]
 
 GAMED = "gaming.json"
 """In a stage's folder: reward and watched measures of validation drafts at each check."""
+PLOT = "gaming.svg"
+"""The same, drawn."""
 TIME = "time.json"
 """In a stage's folder: seconds by part of a step, of its last start."""
 PARTS = ("rollout", "rewards", "log-probabilities", "update")
@@ -92,9 +95,9 @@ class ReinforcementTrainer(StageTrainer):
     def _drafted(self, examples: Sequence[Example], place: int) -> Piece:
         """Sample and reward the drafts of some studies."""
         settings, device = self.settings, self.args.device
-        rng = np.random.default_rng(
-            [self.args.seed, self.state.global_step, place, self.args.process_index]
-        )
+        # Processes take turns at the batch's pieces: each is drawn as a single process would.
+        place = place * self.args.world_size + self.args.process_index
+        rng = np.random.default_rng([self.args.seed, self.state.global_step, place])
         chosen = list(examples)
         self.model.eval()  # what is sampled and what is learned are one distribution: no dropout
         for attempt in range(settings.refill + 1):
@@ -141,8 +144,12 @@ class ReinforcementTrainer(StageTrainer):
             shares = ", ".join(f"{name} {100 * one / total:.1f} %" for name, one in
                                self.seconds.items())  # fmt: skip
             self.warn(f"time of the steps: {shares}")
-            path = Path(str(self.args.output_dir)) / TIME
-            write_atomically(path, json.dumps(self.seconds, indent=1))
+            folder = Path(str(self.args.output_dir))
+            write_atomically(folder / TIME, json.dumps(self.seconds, indent=1))
+            if (folder / GAMED).is_file():
+                checks = json.loads((folder / GAMED).read_text("utf-8"))
+                with suppress(MissingDependencyError):  # matplotlib
+                    write_atomically(folder / PLOT, gaming_chart(checks, self.rewards.weights))
         return found
 
     def _rolled(self, examples: Sequence[Example], seed: int) -> tuple[Piece, list[bool]]:
@@ -170,13 +177,16 @@ class ReinforcementTrainer(StageTrainer):
         with self._timed("rewards"):
             worth = self.rewards(
                 [one.report.text for one in repeated],
-                [report.text for report in reports],
+                reports,
                 [one.study.prior is not None for one in repeated],
             )
         groups = worth.total.reshape(len(examples), settings.num_generations)
         spread = groups.std(axis=1, keepdims=True)
-        advantages = groups - groups.mean(axis=1, keepdims=True)
-        if settings.loss_type != "dr_grpo":
+        greedy = settings.baseline == "greedy"
+        advantages = groups - (
+            self._greedy(examples)[:, None] if greedy else groups.mean(axis=1, keepdims=True)
+        )
+        if settings.loss_type != "dr_grpo" and not greedy:
             advantages = advantages / (spread + 1e-4)
         self._count("reward", float(worth.total.mean()))
         self._count("reward_spread", float(spread.mean()))
@@ -184,7 +194,21 @@ class ReinforcementTrainer(StageTrainer):
         for name, values in worth.parts.items():
             self._count(f"reward_{name}", float(values.mean()))
         found = torch.tensor(advantages.ravel(), dtype=torch.float32, device=self.args.device)
-        return {"batch": batch, "advantages": found}, (spread[:, 0] < 1e-6).tolist()
+        useless = np.abs(advantages).max(axis=1) < 1e-6
+        return {"batch": batch, "advantages": found}, useless.tolist()
+
+    def _greedy(self, examples: Sequence[Example]) -> Any:
+        """Return the reward of each study's most likely draft."""
+        studies = [one.study for one in examples]
+        with self._timed("rollout"), torch.no_grad(), self.accelerator.autocast():
+            drafts = self.family.draft(self.model, self.built.processor, studies, num_beams=1)
+        with self._timed("rewards"):
+            worth = self.rewards(
+                [one.report.text for one in examples],
+                [draft.report for draft in drafts],
+                [study.prior is not None for study in studies],
+            )
+        return worth.total
 
     def _count(self, name: str, value: float) -> None:
         self.counted.setdefault(f"{name}/sum", 0.0)
@@ -238,13 +262,16 @@ class ReinforcementTrainer(StageTrainer):
                 logs[name] = total / max(number, 1)
         super().log(logs, *args, **kwargs)
 
-    def draft_measures(self, references: Sequence[str], drafts: Sequence[str]) -> dict[str, float]:
+    def draft_measures(
+        self, references: Sequence[str], drafts: Sequence[Report]
+    ) -> dict[str, float]:
         """Return what the reward does not count, beside what it does, on validation drafts."""
         examples = self.eval_dataset
+        texts = [draft.text for draft in drafts]
         earlier = [row.prior_study_id is not None for row in examples.rows[: len(drafts)]]
         worth = self.rewards(references, drafts, earlier)
         scores = score(
-            references, drafts, self.settings.watch, language=examples.dataset.card.language
+            references, texts, self.settings.watch, language=examples.dataset.card.language
         )
         measured = super().draft_measures(references, drafts)
         scored = {name: one.value for name, one in scores.items()}
@@ -280,6 +307,26 @@ class ReinforcementTrainer(StageTrainer):
                 + ("; the stage stops here" if stop else "")
             )
             self.control.should_training_stop |= stop
+
+
+def gaming_chart(checks: Sequence[Mapping[str, Any]], rewarded: Collection[str]) -> str:
+    """Return curves of the reward, of its parts and of what it does not count, as SVG.
+
+    Args:
+        checks: what :data:`GAMED` holds.
+        rewarded: names of rewards.
+    """
+    names = [name for name in checks[0] if name not in ("step", "reward")]
+    names.sort(key=lambda name: name not in rewarded)
+    charts = {
+        name + (", rewarded" if name in rewarded else ""): [
+            Curve(name, [(one["step"], one[name]) for one in checks if one.get(name) is not None])
+        ]
+        for name in ["reward", *names]
+    }
+    charts = {name: curves for name, curves in charts.items() if curves[0].points}
+    note = "greedy drafts of validation studies, before the first step and at each check"
+    return curve_chart("What reinforcement changes", charts, along="steps", note=note)
 
 
 def gamed(first: Mapping[str, Any], now: Mapping[str, Any], rewarded: Collection[str]) -> list[str]:

@@ -14,13 +14,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from plainfilm.core import Change, RecipeError, Status, TrainingError
+from plainfilm.core import Change, Observation, RecipeError, Report, Status, TrainingError
 from plainfilm.metrics.pairs import Pairs
 from plainfilm.metrics.registry import METRICS, Metric
 from plainfilm.metrics.scoring import align, measure
 from plainfilm.text.repetition import repetition
+from plainfilm.text.think import positive
 
 Floats = npt.NDArray[np.float64]
+_Key = tuple[str, str, bool, "frozenset[Observation] | None"]
+"""Reference, draft, whether there is an earlier study, the observations answered."""
 _KEPT = 200_000
 """Drafts whose values are remembered."""
 
@@ -56,6 +59,26 @@ def _stated(pairs: Pairs, compared: Sequence[bool]) -> list[float]:
     return shares
 
 
+def answer_of(report: Report) -> frozenset[Observation] | None:
+    """Return the observations that a model answered beside its report; None without an answer."""
+    told = [one for one in report.evidence if one.probability is not None]
+    return frozenset(one.observation for one in told if one.probability) if told else None
+
+
+def agreement(text: str, answered: frozenset[Observation] | None) -> float:
+    """Return how well a report agrees with the observations answered beside it, in [0, 1].
+
+    F1 of the observations that the reader finds against those answered; 1 where both are none, 0
+    without an answer in the form asked for.
+    """
+    if answered is None:
+        return 0.0
+    said = positive(text)
+    if not said and not answered:
+        return 1.0
+    return 2 * len(said & answered) / (len(said) + len(answered))
+
+
 Reward = Callable[[Pairs, Sequence[bool]], Sequence[float]]
 """Takes pairs of reports and whether each study has an earlier one; returns a value for each."""
 
@@ -68,12 +91,17 @@ REWARDS: dict[str, Reward] = {
 """Rewards that are no metrics, in [0, 1]; all are faults, which a negative weight punishes."""
 
 
+AGREEMENT = "agreement"
+"""The reward of models that think and answer: that both agree."""
+
+
 def check_rewards(weights: Mapping[str, float]) -> None:
     """Raise RecipeError where a reward is unknown, or none is given."""
-    unknown = [name for name in weights if name not in REWARDS and name not in METRICS]
+    known = (*REWARDS, AGREEMENT)
+    unknown = [name for name in weights if name not in known and name not in METRICS]
     if unknown:
         raise RecipeError(
-            f"no reward {', '.join(unknown)}: expected one of {', '.join(REWARDS)}, or a metric "
+            f"no reward {', '.join(unknown)}: expected one of {', '.join(known)}, or a metric "
             "(plainfilm metrics list)"
         )
     if not any(weights.values()):
@@ -118,10 +146,13 @@ class Rewards:
         metrics = [METRICS[name] for name in weights if name in METRICS]
         if any(metric.needs for metric in metrics):
             self.options["corpus"] = list(corpus)
-        self._kept: dict[tuple[str, str, bool], tuple[float, ...]] = {}
+        self._kept: dict[_Key, tuple[float, ...]] = {}
 
     def __call__(
-        self, references: Sequence[str], drafts: Sequence[str], compared: Sequence[bool]
+        self,
+        references: Sequence[str],
+        drafts: Sequence[str | Report],
+        compared: Sequence[bool],
     ) -> Worth:
         """Return what each draft is worth.
 
@@ -130,13 +161,15 @@ class Rewards:
 
         Args:
             references: what radiologists wrote, one for each draft.
-            drafts: what the model wrote.
+            drafts: what the model wrote; a report may carry the model's answer as evidence.
             compared: whether each study has an earlier one.
 
         Raises:
             TrainingError: a reward failed.
         """
-        keys = list(zip(references, drafts, compared, strict=True))
+        texts = [one if isinstance(one, str) else one.text for one in drafts]
+        answers = [None if isinstance(one, str) else answer_of(one) for one in drafts]
+        keys = list(zip(references, texts, compared, answers, strict=True))
         fresh = list(dict.fromkeys(key for key in keys if key not in self._kept))
         if len(self._kept) + len(fresh) > _KEPT:
             self._kept.clear()
@@ -157,11 +190,19 @@ class Rewards:
                 faults += weight * parts[name]
         return Worth(worth * self._guard(keys) + faults, parts)
 
-    def _measured(self, keys: Sequence[tuple[str, str, bool]]) -> list[tuple[float, ...]]:
-        references, drafts, compared = (list(column) for column in zip(*keys, strict=True))
+    def _measured(self, keys: Sequence[_Key]) -> list[tuple[float, ...]]:
+        references = [key[0] for key in keys]
+        drafts = [key[1] for key in keys]
+        compared = [key[2] for key in keys]
+        answers = [key[3] for key in keys]
         try:
             pairs = align(references, drafts, **self.options)
-            columns = [self._column(name, pairs, compared) for name in self.weights]
+            columns = [
+                list(map(agreement, drafts, answers))
+                if name == AGREEMENT
+                else self._column(name, pairs, compared)
+                for name in self.weights
+            ]
         except (ArithmeticError, LookupError, TypeError) as error:
             raise TrainingError(f"a reward failed: {type(error).__name__}: {error}") from error
         return list(zip(*columns, strict=True))
@@ -175,11 +216,11 @@ class Rewards:
         sign = 1.0 if metric.higher_is_better else -1.0
         return [float(value) for value in sign * np.clip(found.value(found.rows), low, high)]
 
-    def _guard(self, keys: Sequence[tuple[str, str, bool]]) -> Floats:
+    def _guard(self, keys: Sequence[_Key]) -> Floats:
         if self.length_guard is None:
             return np.ones(len(keys))
         low, high = self.length_guard
         ratios = np.array(
-            [max(len(said.split()), 0.1) / max(len(true.split()), 1) for true, said, _ in keys]
+            [max(len(said.split()), 0.1) / max(len(true.split()), 1) for true, said, *_ in keys]
         )
         return np.minimum(1.0, np.minimum(ratios / low, high / ratios))

@@ -33,6 +33,7 @@ from plainfilm import __version__
 from plainfilm.core import Pixels, Provenance, TrainingError, write_atomically
 from plainfilm.data import Dataset, Row
 from plainfilm.data.examples import Examples, Films, frontal_index, readable, teachable
+from plainfilm.data.joined import Joined, weights_of
 from plainfilm.models.family import Built, Family
 from plainfilm.pipeline import DOMAIN_FILE
 from plainfilm.training.recipe import Recipe, parse_recipe
@@ -80,7 +81,8 @@ def train(
     for stage in recipe.stages:  # fail before hours of work if the machine lacks the precision
         resolve_precision(stage)
         split_batch(stage, processes.num_processes)
-    if final.exists() and recipe.data.dataset is not None and not recipe.data.dataset.exists():
+    sources = [one for one in (recipe.data.dataset, *_paths(recipe)) if one is not None]
+    if final.exists() and sources and not all(one.exists() for one in sources):
         tell(f"{run} is trained already: {final}")
         return final
     with processes.main_process_first():
@@ -164,9 +166,19 @@ def train(
 def _examples(recipe: Recipe, dataset: Dataset, split: str, films: Films) -> Examples:
     rows = teachable(_learned_from(recipe, dataset, split), recipe.data.target)
     limit = recipe.data.limit if split == "train" else None
+    rows = rows[:limit]
+    weights = None
+    if split == "train" and recipe.data.datasets:
+        given = [source.weight for source in recipe.data.datasets]
+        weights = weights_of(dataset, rows, dict(zip(dataset.parts, given, strict=True)))
     return Examples(
-        dataset, rows[:limit], recipe.data.target, films, recipe.seed, recipe.data.views
+        dataset, rows, recipe.data.target, films, recipe.seed, recipe.data.views, weights=weights
     )
+
+
+def _paths(recipe: Recipe) -> list[Path]:
+    """Return the folders of the datasets where there are several."""
+    return [source.dataset for source in recipe.data.datasets]
 
 
 def _left_out(recipe: Recipe, dataset: Dataset) -> str:
@@ -227,6 +239,8 @@ def open_data(recipe: Recipe, run: Path, *, progress: bool = True) -> Dataset:
     """Return the recipe's dataset, simulated into the run folder if the recipe says so."""
     if recipe.data.dataset is not None:
         return Dataset(recipe.data.dataset)
+    if recipe.data.datasets:
+        return Joined([Dataset(path) for path in _paths(recipe)])
     phantom = recipe.data.phantom
     assert phantom is not None  # noqa: S101 - the recipe's schema holds this
     folder = run / "data"

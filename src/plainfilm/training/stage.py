@@ -17,6 +17,7 @@ from transformers import (
 
 from plainfilm.core import write_atomically
 from plainfilm.data.examples import Examples
+from plainfilm.metrics.models import load_models
 from plainfilm.models.family import Built, Family
 from plainfilm.training.progress import ShowProgress
 from plainfilm.training.recipe import watches_loss
@@ -77,7 +78,7 @@ def run_stage(
     arguments = TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=stage.epochs,
-        max_steps=-1 if stage.reinforcement is None else stage.reinforcement.steps,
+        max_steps=(stage.reinforcement and stage.reinforcement.steps) or -1,
         per_device_train_batch_size=batch_size,
         per_device_eval_batch_size=stage.batch_size,
         gradient_accumulation_steps=accumulation,
@@ -113,7 +114,7 @@ def run_stage(
     if arguments.n_gpu > 1:  # without torchrun the Trainer would multiply the batch by the GPUs
         arguments._n_gpu = 1
     sampler = EpochSampler(
-        repeat_factors(training.labels, stage.oversample_below),
+        repeat_factors(training.labels, stage.oversample_below) * training.weights,
         [len(report.text) for report in training.reports],
         batch=stage.batch_size * stage.accumulation,
         seed=seed,
@@ -179,7 +180,9 @@ def _reinforcing(
         [report.text for report in training.reports],
         length_guard=settings.length_guard,
         language=training.dataset.card.language,
+        models=load_models(settings.models),
     )
+    rewards(["No effusion."], ["No effusion."], [False])  # what cannot be computed is said now
     reference = None
     if settings.beta and start is not None:
         reference = common["family"].load(start).model.eval().requires_grad_(False)

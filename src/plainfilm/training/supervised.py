@@ -26,7 +26,7 @@ from transformers import (
     TrainingArguments,
 )
 
-from plainfilm.core import TrainingError
+from plainfilm.core import Report, TrainingError
 from plainfilm.metrics import align, score
 from plainfilm.models.family import Batch, Built, Family, Loss, whole_loss
 from plainfilm.training.gradients import compare_gradients
@@ -308,7 +308,7 @@ class StageTrainer(Trainer):
         size = self.stage.batch_size
         batches = [list(indices[first : first + size]) for first in range(0, len(indices), size)]
         rounds = -(-len(batches) // state.num_processes)
-        texts: dict[int, str] = {}
+        written: dict[int, Report] = {}
         self.model.eval()
         for number in range(rounds):
             place = number * state.num_processes + state.process_index
@@ -316,27 +316,30 @@ class StageTrainer(Trainer):
             studies = [examples[index].study for index in batch]
             with self.accelerator.autocast():
                 drafts = self.family.draft(self.model, self.built.processor, studies, num_beams=1)
-            texts |= {i: draft.report.text for i, draft in zip(batch, drafts, strict=True)}
-        for others in gather_object([texts]):
-            texts |= others
+            written |= {i: draft.report for i, draft in zip(batch, drafts, strict=True)}
+        for others in gather_object([written]):
+            written |= others
         measured = self.draft_measures(
             [examples.reports[index].text for index in indices],
-            [texts[index] for index in indices],
+            [written[index] for index in indices],
         )
         return {f"draft_{name}": value for name, value in measured.items()}
 
-    def draft_measures(self, references: Sequence[str], drafts: Sequence[str]) -> dict[str, float]:
+    def draft_measures(
+        self, references: Sequence[str], drafts: Sequence[Report]
+    ) -> dict[str, float]:
         """Return the measures of validation drafts at a check, by name."""
+        texts = [draft.text for draft in drafts]
         examples = self.eval_dataset
         metrics = dict.fromkeys(DRAFT_METRICS)
         if not watches_loss(self.stage.watch):
             metrics[self.stage.watch] = None
         language = examples.dataset.card.language
-        scores = score(references, drafts, list(metrics), language=language)
+        scores = score(references, texts, list(metrics), language=language)
         earlier = [row.prior_study_id is not None for row in examples.rows[: len(drafts)]]
         if self.templates is None:
             self.templates = template_sentences([one.text for one in self.train_dataset.reports])
-        pairs = align(references, drafts, language=language)
+        pairs = align(references, texts, language=language)
         return {name: one.value for name, one in scores.items()} | variety(
             pairs, earlier, self.templates
         )

@@ -13,11 +13,13 @@ study counts as a patient.
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from plainfilm.core import DatasetError
+from plainfilm.core import DatasetError, Study, View
 from plainfilm.data.dataset import Dataset
+from plainfilm.data.films.reader import read_image
 from plainfilm.data.sources.collection import (
     Collection,
     Entry,
@@ -87,6 +89,33 @@ def prepare_rexrank(
     return prepare_collection(
         out, Collection("rexrank", root, entries, {"file": path.name}), options
     )
+
+
+def rexrank_study(study_id: str, entry: Mapping[str, Any], films: Path) -> Study:
+    """Return a study of a file in ReXrank's form, to be drafted; its sections need not be there.
+
+    Args:
+        study_id: its key.
+        entry: its value, with ``image_path`` and perhaps ``key_image_path``, ``frontal_lateral``
+            and ``context``.
+        films: the folder that its paths are relative to.
+
+    Raises:
+        DatasetError: it has no ``image_path``.
+        ImageError: a film is missing or can't be read.
+    """
+    paths = entry.get("image_path") if isinstance(entry, Mapping) else None
+    if not isinstance(paths, list) or not paths:
+        raise DatasetError(f"study {study_id[:60]!r} has no image_path, a list of films")
+    table, texts = _context(entry.get("context"))
+    images = []
+    for film in _films({**entry, "image_path": paths}):
+        image = read_image(films / film.path)
+        if film.view is not None:
+            image = image.model_copy(update={"view": View(film.view)})
+        images.append(image)
+    words = {name: text or None for name, text in texts.items()}
+    return Study(id=study_id, images=tuple(images), table=table, **words)
 
 
 def _films(study: dict[str, Any]) -> tuple[Film, ...]:

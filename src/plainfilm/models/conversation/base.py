@@ -288,7 +288,16 @@ class ConversationFamily(Family[Settings, Stage]):
         batch = {name: value.to(model.device) for name, value in processor(studies).items()}
         written = self.written(model, processor, batch, **generation)
         return [
-            Draft(one.report, tuple(study.films_to_read(processor.views)), warnings=one.warnings)
+            Draft(
+                one.report,
+                tuple(study.films_to_read(processor.views)),
+                probabilities={
+                    told.observation: told.probability
+                    for told in one.report.evidence
+                    if told.probability is not None
+                },
+                warnings=one.warnings,
+            )
             for study, one in zip(studies, written, strict=True)
         ]
 

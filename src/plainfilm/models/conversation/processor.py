@@ -16,7 +16,19 @@ import torch
 from transformers import BatchFeature, PreTrainedConfig, ProcessorMixin
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 
-from plainfilm.core import Finding, Image, InputError, ModelError, Report, Study, View, one_line
+from plainfilm.core import (
+    OBSERVATIONS,
+    Evidence,
+    Finding,
+    Image,
+    InputError,
+    ModelError,
+    Observation,
+    Report,
+    Study,
+    View,
+    one_line,
+)
 from plainfilm.core.files import write_atomically
 from plainfilm.core.model_folder import OFFLINE, read_json
 from plainfilm.models.conversation.settings import Attention, Context, Precision
@@ -31,6 +43,7 @@ from plainfilm.text.prompts import (
     without,
 )
 from plainfilm.text.targets import IGNORED, report_to_target, target_to_report
+from plainfilm.text.think import split_thought, thought
 from plainfilm.vision.preparation import letterbox
 
 CONTEXT_FILE = "plainfilm_context.json"
@@ -38,6 +51,8 @@ CONTEXT_FILE = "plainfilm_context.json"
 PLAIN = "plain"
 """The chat template of models that know no chat: films, then words."""
 
+ANSWER = "the model's answer"
+"""The method of evidence that is what a model answered after it thought."""
 Message = dict[str, Any]
 
 
@@ -147,7 +162,8 @@ class ConversationProcessor:
             if chat:
                 tokens, mask = self._chat_answers(message, prompt, chat)
             else:
-                tokens = self._answer(message, prompt, _text_of(report, self.context.sections))
+                text = _text_of(report, self.context.sections)
+                tokens = self._answer(message, prompt, text, think=self.context.think)
                 tokens = tokens[: self.context.max_report_tokens]
                 mask = [True] * len(tokens)
             answers.append(tokens)
@@ -186,16 +202,24 @@ class ConversationProcessor:
                     "off); all of it is shown",
                 )
         answer = answer.strip()
+        if context.think:
+            answer, named = split_thought(answer)
+            return _with_answer(self._sections(answer), named), warnings
+        return self._sections(answer), warnings
+
+    def _sections(self, answer: str) -> Report:
+        """Return the report whose text is ``answer``."""
+        context = self.context
         if context.sections == "headings":
-            return target_to_report(answer), warnings
+            return target_to_report(answer)
         if context.sections == "report":
             parts: dict[str, list[str]] = {"findings": [], "impression": []}
             for part in sections(answer):
                 name = "findings" if part.name == "body" else part.name
                 parts.get(name, []).append(part.text)
             texts = {name: "\n".join(filter(None, said)) for name, said in parts.items()}
-            return Report(**texts), warnings
-        return Report(**{context.sections: answer}), warnings
+            return Report(**texts)
+        return Report(**{context.sections: answer})
 
     def save_pretrained(self, folder: Path) -> None:
         """Write the checkpoint's processor and the context into a folder."""
@@ -397,9 +421,13 @@ class ConversationProcessor:
         found = [whole.find(end, start) + len(end) for end in ends if end in whole[start:]]
         return whole[: min(found)] if found else whole[:start]
 
-    def _answer(self, messages: Sequence[Message], prompt: str, text: str) -> list[int]:
+    def _answer(
+        self, messages: Sequence[Message], prompt: str, text: str, *, think: bool = False
+    ) -> list[int]:
         """Return the tokens that follow a prompt: the answer, then what ends the turn."""
         text = without(text, self.control).strip()
+        if think:
+            text = thought(text)
         head, tail = "", ""
         if self.template != PLAIN:
             said: Message = {"role": "assistant", "content": [{"type": "text", "text": text}]}
@@ -533,3 +561,13 @@ def placeholder_tokens(config: PreTrainedConfig) -> list[int]:
 def sizes(batch: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     """Return the shapes of a batch, for messages."""
     return {name: tuple(value.shape) for name, value in batch.items()}
+
+
+def _with_answer(report: Report, named: frozenset[Observation] | None) -> Report:
+    if named is None:
+        return report
+    evidence = tuple(
+        Evidence(observation=one, probability=float(one in named), method=ANSWER)
+        for one in OBSERVATIONS
+    )
+    return report.model_copy(update={"evidence": evidence})

@@ -56,6 +56,9 @@ class Context(Word):
     """Longest chat to learn, after its first question; turns beyond are left out."""
     sections: Sections = "headings"
     """How an answer is split into sections."""
+    think: bool = False
+    """Whether the report is learned as what is thought, and followed by the observations that it
+    comes down to (:mod:`plainfilm.text.think`)."""
     missing: str | None = None
     """What stands for a text that is not known; left out, its line is left out."""
     drop: str | None = None
