@@ -3,13 +3,12 @@
 from pathlib import Path
 
 import pytest
-import torch
 
 from plainfilm.core import DatasetError
 from plainfilm.data import Dataset
 from plainfilm.data.examples import Examples, Films
 from plainfilm.data.joined import Joined, weights_of
-from plainfilm.data.labels import observation_labels
+from plainfilm.data.labels import observation_statuses
 from plainfilm.data.sources.phantom import prepare_phantom
 
 
@@ -33,9 +32,9 @@ def test_each_study_stays_its_own(pair: list[Dataset]) -> None:
         assert both.study(row).id == row.study_id
         assert both.masks(row).keys() == owner.masks(row).keys()
     some = [rows[4], rows[0]]
-    apart = torch.cat([observation_labels(one, [row], "findings")
-                       for one, row in zip(reversed(pair), some, strict=True)])  # fmt: skip
-    assert torch.equal(observation_labels(both, some, "findings"), apart)
+    apart = [observation_statuses(one, [row], "findings")[0]
+             for one, row in zip(reversed(pair), some, strict=True)]  # fmt: skip
+    assert observation_statuses(both, some, "findings") == apart
     assert both.fingerprint != Joined(pair[::-1]).fingerprint
 
 

@@ -45,14 +45,13 @@ def observation_statuses(dataset: Dataset, rows: Sequence[Row], target: str) -> 
         target: the part of the report to read (see ``plainfilm.data.targets``).
     """
     if len(dataset.parts) > 1:
-        ids = study_ids(rows)
-        places = {one: place for place, one in enumerate(ids)}
-        found = torch.zeros(len(ids), len(OBSERVATIONS))
+        wanted = set(study_ids(rows))
+        known: dict[str, Statuses] = {}
         for part in dataset.parts:
-            mine = [row for row in part.rows if row.study_id in places]
-            where = [places[row.study_id] for row in mine]
-            found[where] = observation_labels(part, mine, target)
-        return found
+            mine = [row for row in part.rows if row.study_id in wanted]
+            told = observation_statuses(part, mine, target)
+            known |= {row.study_id: one for row, one in zip(mine, told, strict=True)}
+        return [known[one] for one in study_ids(rows)]
     reader = labeler(dataset.card.language).rpartition("+")[2]
     path = dataset.path / KEPT / f"{target}-{reader}-{dataset.fingerprint[:12]}-statuses.parquet"
     kept = _read(path) if path.is_file() else {}
