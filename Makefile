@@ -21,7 +21,7 @@ demo: install
 	$(BIN)/plainfilm demo
 
 test: install
-	$(BIN)/python -m pytest -n auto --maxprocesses 4
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # What works without any extra: reading and scoring; everything else names the extra that it needs.
 core:

@@ -21,7 +21,7 @@ TEXT = st.one_of(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(pairs=st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=4))
 def test_any_text_is_scored(pairs):
     references, predictions = map(list, zip(*pairs, strict=True))

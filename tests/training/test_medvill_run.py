@@ -10,7 +10,6 @@ from safetensors.torch import load_file
 import plainfilm
 from plainfilm.data import Dataset
 from plainfilm.data.examples import Examples, Films
-from plainfilm.data.sources.phantom import prepare_phantom
 from plainfilm.evaluation.evaluate import evaluate
 from plainfilm.evaluation.references import NAMES
 from plainfilm.models.family import Built
@@ -22,9 +21,8 @@ TINY = Path(__file__).parents[2] / "recipes" / "radscribe" / "medvill-tiny.yaml"
 
 
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    folder = tmp_path_factory.mktemp("data") / "phantom"
-    return prepare_phantom(60, folder, seed=1, size=48, progress=False)
+def dataset(sixty: Dataset) -> Dataset:
+    return sixty
 
 
 @pytest.fixture(scope="module")

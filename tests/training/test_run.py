@@ -25,7 +25,6 @@ from plainfilm.core import (
 )
 from plainfilm.data import Dataset
 from plainfilm.data.examples import Examples, Films, target_report
-from plainfilm.data.sources.phantom import prepare_phantom
 from plainfilm.evaluation.evaluate import MOST_COMMON, NEAREST, evaluate
 from plainfilm.evaluation.references import NAMES
 from plainfilm.metrics.files import read_run
@@ -39,9 +38,8 @@ TINY = Path(__file__).parents[2] / "recipes" / "radscribe" / "tiny.yaml"
 
 
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    folder = tmp_path_factory.mktemp("data") / "phantom"
-    return prepare_phantom(60, folder, seed=1, size=48, progress=False)
+def dataset(sixty: Dataset) -> Dataset:
+    return sixty
 
 
 @pytest.fixture(scope="module")

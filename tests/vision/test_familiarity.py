@@ -22,7 +22,12 @@ def domain() -> Domain:
 
 
 def strange(film: Pixels) -> list[Pixels]:
-    """Return what no simulated film looks like: noise, stripes, inverted, grain, a white box."""
+    """Return what no simulated film looks like: noise, stripes, inverted, grain, a white box.
+
+    The grain is .2 since the phantom's own films are noisy too, bedside ones of a low dose most of
+    all. Of 60 films (seed 3) a grain of .1 puts 37 % outside, .15 78 %, .2 97 %; the first film's
+    distance grows from 39 to 79, 165 and 254, and the limit is 91.
+    """
     noise = np.random.default_rng(0).random(film.shape, dtype=np.float32)
     stripes = 0.5 + 0.5 * np.sin(np.arange(film.shape[1], dtype=np.float32))[None]
     boxed = film.copy()

@@ -14,7 +14,6 @@ import plainfilm
 from plainfilm.core import InputError, ModelError
 from plainfilm.data import Dataset
 from plainfilm.data.examples import Examples, Films
-from plainfilm.data.sources.phantom import prepare_phantom
 from plainfilm.models.joint_bert.collate import PretrainingCollate
 from plainfilm.models.joint_bert.pairs import PairedExamples
 from plainfilm.text.targets import IGNORED, report_to_target
@@ -31,9 +30,8 @@ STAGE = {
 
 
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    folder = tmp_path_factory.mktemp("data") / "phantom"
-    return prepare_phantom(60, folder, seed=1, size=48, progress=False)
+def dataset(sixty: Dataset) -> Dataset:
+    return sixty
 
 
 def recipe(dataset: Dataset, name: str = "tiny", **changes: object) -> Recipe:

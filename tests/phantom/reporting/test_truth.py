@@ -194,7 +194,9 @@ def test_every_finding_shows(disease):
         assert difference[mask].mean() > 1.5 * difference[~mask].mean()
         shown.append(difference[mask].mean())
     assert shown
-    assert np.mean(shown) > 0.015
+    # A fracture's gap is 1.6 mm wide, its step .5 to 14 mm: .018 on average here, and .024 with
+    # steps of 12 mm.
+    assert np.mean(shown) > (0.015 if disease == "fracture" else 0.03)
 
 
 @pytest.mark.parametrize("disease", ["cardiomegaly", "wide mediastinum"])
@@ -244,7 +246,7 @@ def test_prevalences_are_those_of_a_busy_department(series):
     )
     assert 0.2 < present[Observation.NO_FINDING] / len(series) < 0.42
     for observation in set(OBSERVATIONS) - {Observation.NO_FINDING}:
-        assert 0.02 < present[observation] / len(series) < 0.32, observation
+        assert 0.03 < present[observation] / len(series) < 0.32, observation
 
 
 def test_a_reader_finds_the_truth_in_the_report(series):
