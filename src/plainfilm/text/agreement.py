@@ -1,4 +1,4 @@
-"""Whether a text says what a classifier told: labels read from the text against probabilities."""
+"""Agreement of a text with a classifier: labels read from the text against probabilities."""
 
 import math
 from collections.abc import Mapping
@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from plainfilm.core import Observation, Status
 
 _LEAST = 1e-4
-"""Smallest chance that counts, so that one disagreement can't outweigh all else."""
+"""Lower bound of each probability, so that one disagreement can't outweigh everything else."""
 
 
 def agreement(
     labels: Mapping[Observation, Status], probabilities: Mapping[Observation, float]
 ) -> float:
-    """Return how likely the labels of a text are by a classifier's probabilities.
+    """Return the mean log-likelihood of a text's labels under a classifier's probabilities.
 
     Returns:
         The mean logarithm, over the classifier's observations, of the probability of what the text

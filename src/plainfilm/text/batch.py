@@ -1,6 +1,6 @@
-"""Many reports: a table of them is read in parallel, block by block, and resumed where it stopped.
+"""Reading a table of reports in parallel, block by block; an interrupted run resumes.
 
-:func:`read_rows` is the work on one block, a plain function of lists: the same that Ray Data
+:func:`read_rows` does the work on one block. It is a plain function of lists, which Ray Data
 (``map_batches``) or Spark (``mapInPandas``) can call on archives of many millions.
 """
 
@@ -42,23 +42,23 @@ if TYPE_CHECKING:
 Form = Literal["findings", "labels", "sentences", "chexpert", "graph", "measurements"]
 FORMS: tuple[Form, ...] = get_args(Form)
 AUTO = "auto"
-"""The language that each report turns out to be in."""
+"""Detect the language of each report."""
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
-"""Endings of the tables that hold a report per row."""
+"""File name extensions of tables with one report per row."""
 
 _BLOCK = 500
-"""Reports that a process is given at a time."""
+"""Reports that a worker process is given at a time."""
 _FEWEST = 4_000
-"""Reports whose reading is worth the start of processes."""
+"""Smallest number of reports for which worker processes pay off."""
 _LONGEST_CELL = 50_000_000
-"""Characters of a cell."""
+"""Largest number of characters in a cell."""
 _LIKELY_COLUMNS = ("report", "text", "report_text", "reports", "findings")
 _LIKELY_IDS = ("id", "study_id", "study", "report_id", "dicom_id", "uid")
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What is to be made of each report."""
+    """How each report is read and in which form the result is written."""
 
     form: Form = "findings"
     language: str = "en"
@@ -67,13 +67,13 @@ class Reading:
 
 @dataclass
 class Summary:
-    """What a table's reading came to."""
+    """Counts of a finished run."""
 
     reports: int = 0
     resumed: int = 0
-    """Reports that an earlier, interrupted run had read."""
+    """Reports taken over from an earlier, interrupted run."""
     foreign: Counter[str] = field(default_factory=Counter)
-    """Language → reports in it, which the reader does not know and did not read."""
+    """Language that the reader does not know → number of reports in it, which were not read."""
 
 
 Row = tuple[str, str]
@@ -81,7 +81,7 @@ Row = tuple[str, str]
 
 
 def read_rows(ids: Sequence[str], texts: Sequence[str], how: Reading) -> list[dict[str, Any]]:
-    """Return a JSON-ready record of each report: its ``id``, its ``language``, and what was read.
+    """Return a JSON-ready record of each report: its ``id``, its ``language`` and the result.
 
     A report in a language that the reader does not know is not read; its record says so.
 
@@ -135,17 +135,17 @@ def read_table(
     workers: int | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Summary:
-    """Read every report of a table and write what was found, whole or not at all.
+    """Read every report of a table and write the results; ``target`` appears only when complete.
 
-    What is done stands in ``<target>.part`` until all is; the same call goes on from there.
+    Until then, finished blocks are kept in ``<target>.part``, and the same call resumes there.
 
     Args:
-        source: CSV, TSV, JSON lines or Parquet with a report per row.
+        source: CSV, TSV, JSON lines or Parquet with one report per row.
         target: JSON lines; CSV for the form ``chexpert``; one JSON object for ``graph``.
-        how: what is made of each report.
-        column: of the reports; ``report`` or ``text`` where one of them is there.
-        identifier: the column of their ids; ``id`` or ``study_id`` if there, else the row's number.
-        workers: processes; one for each core if None.
+        how: language and form of the result.
+        column: column of the reports; if None, ``report`` or ``text``.
+        identifier: column of the ids; if None, ``id`` or ``study_id``, else the row's number.
+        workers: number of processes; one per core if None.
         progress: called with the number of reports done.
 
     Raises:
@@ -197,7 +197,7 @@ def _state_of(source: Path) -> list[int]:
 
 
 def _rules() -> str:
-    """Return a digest of the reader, whose older version must not begin what this one goes on."""
+    """Return a digest of the reader; a run begun by another version is not resumed."""
     folder = Path(__file__).parent
     paths = sorted([*folder.glob("*.py"), *folder.glob("reader/**/*.py"),
                     *folder.glob("reader/**/*.yaml")])  # fmt: skip
@@ -208,7 +208,7 @@ def _rules() -> str:
 
 
 def _resumable(part: Path, mark: Path, key: dict[str, Any]) -> int:
-    """Return how many reports a run before this one has done, and take off what it left half."""
+    """Return how many reports an earlier run finished, and truncate its last, incomplete line."""
     if not part.exists() or not mark.exists():
         part.unlink(missing_ok=True)
         return 0
@@ -231,7 +231,7 @@ def _resumable(part: Path, mark: Path, key: dict[str, Any]) -> int:
 
 
 def _blocks(rows: Iterator[Row], how: Reading, workers: int) -> Iterator[list[str]]:
-    """Yield the lines of one block after another."""
+    """Yield the lines of each block, in order."""
     first = list(islice(rows, _FEWEST))
     if len(first) < _FEWEST or workers == 1:
         for start in range(0, len(first), _BLOCK):
@@ -270,13 +270,13 @@ def _chunked(first: list[Row], rows: Iterator[Row]) -> Iterator[list[Row]]:
 
 
 def _lines(rows: Sequence[Row], how: Reading) -> list[str]:
-    """Return a line of JSON for each report."""
+    """Return one line of JSON per report."""
     records = read_rows([one for one, _ in rows], [text for _, text in rows], how)
     return [json.dumps(record, ensure_ascii=False) + "\n" for record in records]
 
 
 def _finish(part: Path, target: Path, how: Reading, summary: Summary) -> None:
-    """Turn the journal into the form that was asked for."""
+    """Convert the finished ``.part`` file into the requested form."""
     whole = part.with_name(f"{part.name}.whole")
     with (
         part.open(encoding="utf-8") as journal,
@@ -348,7 +348,7 @@ def _chosen(
     *,
     needed: bool = True,
 ) -> str | None:
-    """Return the column that is wanted, or the only likely one."""
+    """Return the column ``wanted``, or the only one of ``likely`` that the table has."""
     there = ", ".join(str(name) for name in record) or "none"
     if wanted is not None:
         if wanted not in record:

@@ -1,10 +1,10 @@
-"""Requests for a report in many wordings, and chats about a film written from its findings.
+"""Paraphrased requests for a report, and chats about a film generated from its findings.
 
-The ASaRG paper turns each report into one question and answer, the question one of 33 paraphrases,
-and adds chats of several turns, which a language model wrote from reports. Here a chat is written
-by rule from the findings that the reader has found, so that no answer says what the report does
-not: is something there, on which side, how much of it, has it changed, how does the film compare,
-what is seen at a place, what is normal. All wordings are plainfilm's own, and English.
+The ASaRG paper turns each report into one question and answer, with one of 33 paraphrases as the
+question, and adds chats of several turns that a language model wrote from reports. Here, rules
+generate the chats from the findings that the reader extracts, so that no answer goes beyond the
+report. Questions ask for presence, side, severity, change, comparison with the prior film, the
+findings at a place, and what is normal. All wordings are plainfilm's own, and English.
 """
 
 import random
@@ -51,7 +51,7 @@ REQUESTS = (
     "Write up this chest examination.",
     "Complete the report of this radiograph.",
 )
-"""Ways to ask for a report; the first is asked where nothing else is said."""
+"""Ways to ask for a report; the first is the default."""
 
 
 class Turn(NamedTuple):
@@ -96,12 +96,12 @@ _CHANGES = {
 
 
 def write_chat(findings: Sequence[Finding], rng: random.Random, turns: int = 5) -> list[Turn]:
-    """Return a chat about a film, as far as its findings have answers.
+    """Return a chat about a film, with as many turns as its findings can answer.
 
     Args:
-        findings: of the film's report.
-        rng: chooses among questions and wordings.
-        turns: the most that it has.
+        findings: the findings of the film's report.
+        rng: chooses questions and wordings.
+        turns: largest number of turns.
     """
     named = [one for one in findings if one.observation in _NAMES]
     seen = [one for one in named if one.status is not Status.ABSENT]

@@ -1,11 +1,11 @@
-"""CheXbert from its published checkpoint, where a user has it: report text to the 14 labels.
+"""CheXbert from a local copy of its published checkpoint: report text to the 14 labels.
 
 CheXbert (Smit et al., EMNLP 2020, https://arxiv.org/abs/2004.09167) is BERT-base-uncased with one
 linear head per observation on the CLS vector: 4 classes (blank, positive, negative, uncertain),
-for No Finding 2. Its checkpoint may not be passed on, so it is loaded from a local path and its
-tokenizer from BERT's vocabulary; nothing is downloaded. Two things differ from its authors' code:
-pickled objects other than tensors are refused, and the sizes are read from the tensors, so that
-smaller checkpoints of the same format load as well.
+for No Finding 2. Its checkpoint may not be redistributed, so it is loaded from a local path and
+its tokenizer from BERT's vocabulary; nothing is downloaded. Two things differ from its authors'
+code: pickled objects other than tensors are refused, and the sizes are read from the tensors, so
+that smaller checkpoints of the same format load as well.
 """
 
 import hashlib
@@ -29,12 +29,12 @@ from plainfilm.core import (
 
 SOURCE = "https://github.com/stanfordmlgroup/CheXbert"
 LONGEST_REPORT = 512
-"""Tokens; the rest of a report is cut off, as CheXbert does."""
+"""Longest report in tokens; the rest is truncated, as CheXbert does."""
 HEAD_SIZE = 64
 """Width of one attention head in every published BERT."""
 
 _STATUSES = (None, Status.PRESENT, Status.ABSENT, Status.UNCERTAIN)
-"""What the classes 0 to 3 of a head mean."""
+"""Meaning of the classes 0 to 3 of a head."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,14 @@ class Chexbert:
     """A loaded CheXbert."""
 
     name: str
-    """For signatures: ``chexbert-`` and the start of the checkpoint's SHA-256."""
+    """Name in metric signatures: ``chexbert-`` and the start of the checkpoint's SHA-256."""
     bert: Any
     heads: tuple[tuple[Any, Any], ...]
     """(weight, bias) of each observation's head, in the order of ``OBSERVATIONS``."""
     tokenizer: Any
 
     def labels(self, texts: Sequence[str], batch_size: int = 16) -> list[dict[Observation, Status]]:
-        """Return for each text its labels; unmentioned observations are left out."""
+        """Return the labels of each text, without unmentioned observations."""
         import torch
 
         labels: list[dict[Observation, Status]] = []
@@ -63,7 +63,7 @@ class Chexbert:
         return labels
 
     def embed(self, texts: Sequence[str], batch_size: int = 16) -> npt.NDArray[np.float32]:
-        """Return the CLS vectors (texts, hidden), as SembScore compares them."""
+        """Return the CLS vectors (texts, hidden), which SembScore compares."""
         batches = [vectors.cpu().numpy() for vectors in self._vectors(texts, batch_size)]
         width = self.bert.config.hidden_size
         return np.concatenate([np.zeros((0, width), dtype=np.float32), *batches])
@@ -93,7 +93,7 @@ def load_chexbert(
     Args:
         checkpoint: ``chexbert.pth`` as its authors publish it, or the same tensors as safetensors.
         vocabulary: ``vocab.txt`` of bert-base-uncased, or the folder that holds it.
-        device: where to run it, as torch names it.
+        device: name of a torch device.
 
     Raises:
         ModelError: a file is missing, damaged or not of this format.
@@ -125,7 +125,7 @@ def load_chexbert(
 
 
 def _build_bert(tensors: Mapping[str, Any], path: Path) -> Any:
-    """Return the BERT of the sizes that ``tensors`` have, with their weights."""
+    """Return a BERT with the sizes and weights of ``tensors``."""
     try:
         from transformers import BertConfig, BertModel
     except ImportError as error:
@@ -185,7 +185,7 @@ def _read_tensors(path: Path) -> Mapping[str, Any]:
 
 
 def _check_shapes(tensors: Mapping[str, Any], path: Path) -> None:
-    """Raise ModelError where a tensor that CheXbert has is missing, or a head has a wrong shape."""
+    """Raise ModelError if a tensor of CheXbert is missing or a head has the wrong shape."""
     bert = [
         "embeddings.word_embeddings.weight",
         "embeddings.position_embeddings.weight",

@@ -1,8 +1,8 @@
-"""A study's clinical table in words: names, units, reference ranges, what is missing.
+"""A study's clinical table as text: names, units, reference ranges, missing values.
 
 A table maps the name of a column, which ends in its unit (``bnp_pg_per_ml``), to a number, a word,
-or None for what was not measured. A column ``NAME_reference`` ("4-11", "-100") is the laboratory's
-own range of NAME; without one, that of ``reference_ranges.yaml`` holds.
+or None if it was not measured. A column ``NAME_reference`` ("4-11", "-100") holds the laboratory's
+own reference range of NAME; the default is that of ``reference_ranges.yaml``.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,12 +17,12 @@ from plainfilm.core.yaml_text import parse_yaml
 
 Table = Mapping[str, float | str | None]
 TableFormat = Literal["markdown", "key-value", "prose"]
-"""Rows with bars, ``name: value`` lines, or one sentence."""
+"""A Markdown table, ``name: value`` lines, or one sentence."""
 Edges = tuple[float | None, float | None]
-"""The lowest and the highest normal value; None where there is no such limit."""
+"""The lowest and the highest normal value; None if there is no such limit."""
 
 REFERENCE = "_reference"
-"""How the name of a column ends that holds another one's range."""
+"""Suffix of a column that holds another column's reference range."""
 UNITLESS = ("sex", "pain_0_to_10", "chief_complaint")
 """Known columns whose name has no unit."""
 _MISSING = "not measured"
@@ -36,23 +36,22 @@ _NAMES = {"spo2": "SpO2", "bnp": "BNP", "nt pro bnp": "NT-proBNP", "crp": "CRP",
 
 
 class TableForm(Word):
-    """How a study's table is written into the request."""
+    """How a study's table is written into the prompt."""
 
     form: TableFormat = "markdown"
     ranges: bool = True
-    """Whether the reference range stands beside a value that has one."""
+    """Whether the reference range follows a value that has one."""
     flags: bool = False
     """Whether a value outside its range is marked ``high`` or ``low``, as laboratories do."""
     shuffled: bool = True
-    """Whether the columns come in another order each time in training."""
+    """Whether the order of columns is drawn anew for each training example."""
     columns: tuple[str, ...] = ()
-    """The columns, in their order; one that a study lacks is said to be not measured. Where left
-    out: all that the training studies have."""
+    """The columns, in order; one that a study lacks is written as not measured. Default: all
+    columns of the training studies."""
     other_columns: Literal["refuse", "ignore"] = "refuse"
-    """What becomes of a study with a column that is not among them."""
+    """Whether a study with a column outside ``columns`` is refused, or the column ignored."""
     source: str | None = None
-    """The table that was put beside the dataset (``plainfilm values``) instead of the studies'
-    own."""
+    """The table added to the dataset (``plainfilm values``) that replaces the studies' own."""
 
 
 class Cell(NamedTuple):
@@ -70,12 +69,12 @@ def table_text(
     form: TableForm | TableFormat = "markdown",
     rng: np.random.Generator | None = None,
 ) -> str:
-    """Return a table as text; empty where there is nothing to tell.
+    """Return a table as text; empty if the table is.
 
     Args:
         table: the table.
         form: how it is written.
-        rng: what the order is drawn from, in training; the columns' own order without.
+        rng: shuffles the columns in training; None keeps their order.
 
     Raises:
         InputError: the table has a column that is not among the form's.
@@ -100,19 +99,19 @@ def table_text(
 
 
 def value_columns(names: Iterable[str]) -> list[str]:
-    """Return the names of columns that hold values, each once, in their order."""
+    """Return the names of columns that hold values, each once, in order."""
     return [name for name in dict.fromkeys(names) if not name.endswith(REFERENCE)]
 
 
 def check_columns(names: Sequence[str], where: str) -> None:
-    """Check that each column is known, or ends in a unit that is.
+    """Check that each column is known or ends in a known unit.
 
     Args:
-        names: of the columns.
-        where: what holds them, for the message.
+        names: names of the columns.
+        where: where they come from, for the message.
 
     Raises:
-        InputError: they are not; all are named.
+        InputError: some are not; all of them are named.
     """
     unknown = [
         name
@@ -129,11 +128,11 @@ def check_columns(names: Sequence[str], where: str) -> None:
 
 
 def limits(name: str, table: Table) -> Edges | None:
-    """Return the reference range of a column, as the table or the known ranges have it.
+    """Return the reference range of a column, from the table or else from the known ranges.
 
     Args:
-        name: of the column.
-        table: the study's, for its own ranges and the patient's sex.
+        name: name of the column.
+        table: the study's table, for its own ranges and the patient's sex.
     """
     own = table.get(f"{name}{REFERENCE}")
     if isinstance(own, str) and own.count("-") == 1:
@@ -146,7 +145,7 @@ def limits(name: str, table: Table) -> Edges | None:
 
 
 def flag(name: str, table: Table) -> Literal["low", "high"] | None:
-    """Return on which side of its reference range a value lies; None inside, or where unknown."""
+    """Return whether a value is below or above its reference range; None if inside or unknown."""
     value, edges = table.get(name), limits(name, table)
     if edges is None or not isinstance(value, int | float):
         return None
@@ -205,7 +204,7 @@ def _said(cell: Cell) -> str:
 
 
 def _name_and_unit(key: str) -> tuple[str, str]:
-    """Return a column's name in words, and its unit; a name without a known unit is all name."""
+    """Return a column's name in words, and its unit; the unit is empty if none is known."""
     parts = key.split("_")
     unit, rest = "", parts
     if len(parts) > 2 and parts[-2] == "per" and parts[-1] in _PIECES:

@@ -26,14 +26,14 @@ def labels(
 ) -> dict[Observation, Status]:
     """Return the status of each of the 14 observations that ``text`` mentions.
 
-    Several mentions of one observation give present before uncertain before absent.
+    If mentions of one observation differ, present takes precedence over uncertain over absent.
 
     Args:
         text: a report.
-        language: whose rules the reader uses; CheXbert knows English only.
-        labeler: ``reader``, or ``chexbert`` for those who have its checkpoint.
+        language: language of the reader's rules; CheXbert knows English only.
+        labeler: ``reader``, or ``chexbert``, which needs its checkpoint.
         checkpoint: CheXbert's ``chexbert.pth``; loaded once and kept.
-        vocabulary: bert-base-uncased's ``vocab.txt``; beside the checkpoint if None.
+        vocabulary: bert-base-uncased's ``vocab.txt``; if None, the one beside the checkpoint.
 
     Raises:
         InputError: ``text`` is not a ``str``, or there is no such language or labeler.

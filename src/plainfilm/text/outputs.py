@@ -1,4 +1,4 @@
-"""What is read, in the forms that others expect: CheXpert's values, RadGraph's graph, sizes."""
+"""The reader's results in common formats: CheXpert's values, RadGraph's graph, measurements."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from plainfilm.core import OBSERVATIONS, InputError, Observation, Span, Status
 from plainfilm.text.reader.reader import Found, Stated, find_statements, labels_of
 
 Uncertain = Literal["keep", "ones", "zeros", "ignore"]
-"""What becomes of -1: CheXpert's U-Ones, U-Zeros and U-Ignore (Irvin et al. 2019)."""
+"""Treatment of -1: CheXpert's U-Ones, U-Zeros and U-Ignore (Irvin et al. 2019)."""
 UNCERTAIN: Mapping[Uncertain, str] = {"keep": "-1", "ones": "1", "zeros": "0", "ignore": ""}
 
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W_]+(?:['’][^\W_]+)*|[^\w\s]|_+")
@@ -31,8 +31,8 @@ def chexpert_values(
     """Return the 14 observations as CheXpert's CSV has them: 1, 0, -1, or nothing if not mentioned.
 
     Args:
-        labels: of a report.
-        uncertain: what an uncertain observation becomes.
+        labels: the labels of a report.
+        uncertain: whether an uncertain observation stays -1, or becomes 1, 0 or empty.
 
     Raises:
         InputError: ``uncertain`` is none of its values.
@@ -44,18 +44,18 @@ def chexpert_values(
 
 
 class SentenceLabels(NamedTuple):
-    """What one sentence says of the 14 observations."""
+    """The labels of one sentence."""
 
     sentence: str
     span: Span
-    """Where it stands in the report, in characters."""
+    """Position in the report, in characters."""
     labels: dict[Observation, Status]
 
 
 def sentence_labels(text: str, *, language: str = "en") -> list[SentenceLabels]:
     """Return the labels of each sentence that names a finding, in order.
 
-    No Finding is a matter of the whole report, and never here.
+    No Finding is a label of whole reports, so no sentence has it.
 
     Raises:
         InputError: as :func:`plainfilm.text.read`.
@@ -73,22 +73,22 @@ def sentence_labels(text: str, *, language: str = "en") -> list[SentenceLabels]:
 
 
 class Measurement(NamedTuple):
-    """A size that the text tells."""
+    """A measurement in the text."""
 
     values: tuple[float, ...]
     """One number, or one for each dimension ("1.2 x 0.8 cm"), or both ends ("2-3 cm")."""
     unit: str
     """mm, cm, ml, % or degrees."""
     span: Span
-    """Where it stands in the report, in characters."""
+    """Position in the report, in characters."""
     sentence: str
     observation: Observation | None
-    """Of the finding in its sentence that stands nearest; None where there is none."""
+    """Observation of the nearest finding in the same sentence; None if there is none."""
     detail: str | None
 
 
 def measurements(text: str, *, language: str = "en") -> list[Measurement]:
-    """Return the sizes told in sentences that name a finding, as numbers with their units.
+    """Return the measurements in sentences that name a finding, as numbers with units.
 
     Raises:
         InputError: as :func:`plainfilm.text.read`.
@@ -123,11 +123,11 @@ def measurements(text: str, *, language: str = "en") -> list[Measurement]:
 
 
 def graph(text: str, *, language: str = "en") -> dict[str, Any]:
-    """Return entities and relations in RadGraph's JSON (Jain et al. 2021).
+    """Return entities and relations in RadGraph's JSON format (Jain et al. 2021).
 
-    ``text`` is the report's tokens with spaces between them, to which ``start_ix`` and ``end_ix``
-    (inclusive) point. Findings are ``OBS-DP``, ``OBS-U`` or ``OBS-DA``, places ``ANAT-DP``; a
-    finding is ``located_at`` its place, what grades it ``modify`` it.
+    ``text`` is the report's tokens joined by spaces; ``start_ix`` and ``end_ix`` (inclusive) index
+    these tokens. Findings are ``OBS-DP``, ``OBS-U`` or ``OBS-DA``, places ``ANAT-DP``. A finding is
+    ``located_at`` its place; words of severity ``modify`` it.
 
     Raises:
         InputError: as :func:`plainfilm.text.read`.
@@ -145,7 +145,7 @@ def graph(text: str, *, language: str = "en") -> dict[str, Any]:
 
 
 class _Graph:
-    """Entities and relations, by where they stand."""
+    """Entities and relations, indexed by position."""
 
     def __init__(self, text: str, tokens: Sequence[Span]) -> None:
         self.text, self.tokens = text, tokens
@@ -155,7 +155,7 @@ class _Graph:
         self.known: dict[tuple[int, int], str] = {}
 
     def add(self, found: Found) -> None:
-        """Add a finding with the words that place, grade and date it."""
+        """Add a finding with its words of place, severity and change."""
         label = _GRAPH_LABELS[found.stated.status]
         names = [self._entity(span, label) for span in found.spans(found.stated.tokens)]
         name = next((one for one in names if one), None)
@@ -167,7 +167,7 @@ class _Graph:
         places: list[str] = []
         for role, span in sorted(found.qualifiers(), key=lambda one: one[0] != "place"):
             if self.text[slice(*span)][:1].isdigit():
-                continue  # a size that tells a change
+                continue  # a size as part of a change
             graded = role in _MODIFIERS
             entity = self._entity(span, label if graded else "ANAT-DP")
             if entity is None or entity == name:
@@ -183,7 +183,7 @@ class _Graph:
                 self._relate(name, "located_at", entity)
 
     def _entity(self, span: Span, label: str) -> str | None:
-        """Return the key of the entity at ``span``, made where there is none yet."""
+        """Return the key of the entity at ``span``, which is created if needed."""
         first, last = self.starts.get(span[0]), self.ends.get(span[1])
         if first is None or last is None:
             return None

@@ -1,16 +1,16 @@
-"""Study to words: the request that a language model reads beside the films.
+"""Study to prompt: the text that a language model reads beside the films.
 
-A request is a template with named fields::
+A prompt is a template with named fields::
 
     Write the findings of this chest film.
     Indication: {indication}
     Clinical values:
     {table}
 
-A line whose field the study lacks is left out, so that a model never reads "Indication: None", and
-with it the line above, if that has no field and ends in a colon. In a template, ``{{`` and ``}}``
-stand for braces. Where the films stand among the words can be said, too: ``{frontal}``,
-``{lateral}``, ``{films}`` (all that were not named) and ``{prior_frontal}``.
+A line whose field the study lacks is omitted, so that a model never reads "Indication: None"; so
+is the line above it, if that has no field and ends in a colon. ``{{`` and ``}}`` stand for braces.
+``{frontal}``, ``{lateral}``, ``{films}`` (all those not named) and ``{prior_frontal}`` place the
+films among the words.
 """
 
 import re
@@ -23,12 +23,12 @@ from plainfilm.core import InputError, Study
 from plainfilm.text.clinical_table import TableForm, TableFormat, table_text
 
 TEXT_FIELDS = ("ask", "indication", "technique", "comparison", "style", "prior_report", "table")
-"""What a template can say of a study; ``ask`` is a request for a report, in training one of many
-wordings (:data:`plainfilm.text.chats.REQUESTS`), else the first."""
+"""Text fields of a template. ``ask`` is a request for a report: in training, a random one of
+:data:`plainfilm.text.chats.REQUESTS`; otherwise the first."""
 FILM_FIELDS = ("frontal", "lateral", "films", "prior_frontal")
-"""Where films can stand in a template."""
+"""Film fields of a template."""
 
-_FILM = "\ufffc"  # Unicode's own mark for an object among text; it stands in no report
+_FILM = "\ufffc"  # Unicode's object replacement character, which occurs in no report
 _FILM_NUMBER = re.compile(f"{_FILM}(\\d+){_FILM}")
 
 
@@ -47,7 +47,7 @@ def fill(template: str, fields: Mapping[str, str]) -> str:
 
     Args:
         template: the template.
-        fields: name of a field → its text; a line that names one that is absent is left out.
+        fields: name of a field → its text; lines with a field that is absent are omitted.
 
     Raises:
         InputError: a field is unknown, or the braces do not pair.
@@ -71,13 +71,13 @@ def study_fields(
     prior: bool = False,
     rng: np.random.Generator | None = None,
 ) -> dict[str, str]:
-    """Return the texts of a study by the field's name; what is not known is absent.
+    """Return the texts of a study's fields by name; unknown ones are absent.
 
     Args:
         study: the study.
         table: how its table is written.
-        prior: whether its prior's report is read.
-        rng: what the order of its table is drawn from, in training.
+        prior: whether to include the prior study's report.
+        rng: shuffles the table's columns in training.
 
     Raises:
         InputError: its table has a column that is not among the form's.
@@ -99,12 +99,12 @@ def study_fields(
 
 
 def film_mark(*numbers: int) -> str:
-    """Return the text that stands for films in a filled template, until :func:`split_films`."""
+    """Return the placeholder of films in a filled template, for :func:`split_films`."""
     return "".join(f"{_FILM}{number}{_FILM}" for number in numbers)
 
 
 def split_films(text: str) -> list[str | int]:
-    """Return a filled template as texts and numbers of films, in their order."""
+    """Split a filled template into texts and numbers of films, in order."""
     parts: list[str | int] = []
     for index, part in enumerate(_FILM_NUMBER.split(text)):
         if index % 2:
@@ -115,12 +115,12 @@ def split_films(text: str) -> list[str | int]:
 
 
 def without(text: str, tokens: Sequence[str]) -> str:
-    """Return ``text`` without a model's own control words, which no study may utter.
+    """Return ``text`` without a model's control tokens.
 
-    An indication that reads ``<image>`` would otherwise count as a film.
+    Otherwise, ``<image>`` in a study's indication would count as a film.
     """
     before = None
-    while before != text:  # what is left on both sides of a removed word may spell one again
+    while before != text:  # the text around a removed token may form another one
         before = text
         for token in tokens:
             text = text.replace(token, " ")

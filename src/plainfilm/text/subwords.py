@@ -1,4 +1,4 @@
-"""A vocabulary of subwords learned from reports, for models that come with none."""
+"""A subword tokenizer trained on reports, for models that come without one."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -8,9 +8,9 @@ if TYPE_CHECKING:
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> "PreTrainedTokenizerBase":
-    """Return a byte-level BPE tokenizer learned from ``texts``, for any part of a small model.
+    """Return a byte-level BPE tokenizer trained on ``texts``.
 
-    It loses nothing (any text decodes to itself) and its words keep their case.
+    It is lossless (any text decodes to itself) and keeps upper and lower case.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast

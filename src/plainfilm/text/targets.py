@@ -1,4 +1,4 @@
-"""What a model learns to write: a report as one text, and such a text as a report again."""
+"""Training targets: a report as one text, and such a text parsed back into a report."""
 
 import re
 from collections.abc import Sequence
@@ -7,19 +7,19 @@ from typing import Any
 from plainfilm.core import Report
 
 IGNORED = -100
-"""The label that a loss leaves out."""
+"""The label of tokens that the loss ignores."""
 
 _HEADINGS = re.compile(r"\s*\b(findings|impression):\s*", re.IGNORECASE)
 
 
 def report_to_target(report: Report) -> str:
-    """Return the text that a model learns: the report's sections under their headings."""
+    """Return the target text: the report's sections under their headings."""
     sections = {"Findings": report.findings, "Impression": report.impression}
     return " ".join(f"{name}: {text}" for name, text in sections.items() if text)
 
 
 def target_to_report(text: str) -> Report:
-    """Return the report that a decoded target stands for; text under no heading is findings."""
+    """Parse a decoded target into a report; text under no heading belongs to the findings."""
     parts = _HEADINGS.split(text)
     sections = {"findings": [parts[0].strip()], "impression": []}
     for name, content in zip(parts[1::2], parts[2::2], strict=True):
@@ -31,13 +31,13 @@ def target_to_report(text: str) -> Report:
 def sentence_spans(
     report: Report, sentences: Sequence[str], tokenizer: Any, max_tokens: int
 ) -> tuple[list[int], list[list[bool]]]:
-    """Return the tokens of a report as a model learns it, and which of them say each sentence.
+    """Return the tokens of a report's target text, and a mask of tokens for each sentence.
 
     Args:
         report: the report.
-        sentences: of it; none of the tokens says one that is empty or stands nowhere in it.
-        tokenizer: a fast one, which knows where its tokens stand.
-        max_tokens: longest report; the rest is cut off.
+        sentences: sentences of the report; the mask of one that is empty or not found is all False.
+        tokenizer: a fast tokenizer, which gives the character offsets of its tokens.
+        max_tokens: longest target; the rest is truncated.
     """
     target = report_to_target(report)
     encoded = tokenizer(

@@ -1,6 +1,6 @@
 """From findings to sentences: nouns, places, agreement, lists, and findings that share a sentence.
 
-The composer knows no language; words and templates come from the phrasebook.
+The composer is independent of language; words and templates come from the phrasebook.
 """
 
 import re
@@ -21,24 +21,24 @@ from plainfilm.text.writer.phrasebook import (
 )
 
 Form = tuple[Number, Gender]
-"""What articles, verbs and adjectives agree with."""
+"""Number and gender, with which articles, verbs and adjectives agree."""
 Piece = tuple[str, Finding | None]
-"""Text, and the finding that it names."""
+"""A piece of text, and the finding that it names."""
 
 LONGEST_LIST = 4
-"""How many absences one sentence may list."""
+"""Largest number of absences in one sentence."""
 BIBASILAR = 0.5
-"""How often place and both sides are said in one word."""
+"""Share of cases in which one word says place and both sides ("bibasilar")."""
 SHARED = 0.7
-"""How often two sides share a sentence, absences come in their usual order, and the like."""
+"""Share of cases in which two sides share a sentence, absences come in their usual order, etc."""
 
 _INFLECTED = re.compile(r"\(([^()|]*)\|([^()|]*)\|([^()|]*)\|([^()|]*)\)")
-"""Endings for masculine, feminine, and their plurals."""
+"""Alternative endings in a text: masculine, feminine, and their plurals."""
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence, and which finding is said by which of its characters."""
+    """A sentence, and the character spans that say each finding."""
 
     text: str
     said: tuple[tuple[Finding, Span], ...]
@@ -46,17 +46,17 @@ class Sentence:
 
 @dataclass
 class Memory:
-    """What one report has used so far."""
+    """Words and templates that one report has used so far."""
 
     nouns: dict[tuple[str | None, ...], Noun] = field(default_factory=dict)
-    """Statement to its noun, so that an impression does not call a hazy opacity a dense
+    """Statement → its noun, so that the impression does not call a hazy opacity a dense
     infiltrate."""
     templates: set[str] = field(default_factory=set)
-    """Those of what is abnormal."""
+    """Templates used for abnormal findings."""
 
 
 class Composer:
-    """Composes sentences: one phrasebook, one source of choices, one wording. Composers of one
+    """Composes sentences from one phrasebook, source of choices and wording. The composers of one
     report share a memory."""
 
     def __init__(
@@ -66,11 +66,11 @@ class Composer:
         self.memory = memory or Memory()
 
     def term(self, finding: Finding) -> Term:
-        """Return how ``finding`` is named."""
+        """Return the phrasebook's term for ``finding``."""
         return self.book.terms[finding.observation][finding.detail or ""]
 
     def state(self, findings: Sequence[Finding]) -> list[Sentence]:
-        """Return sentences that say present and uncertain ``findings``, in their order."""
+        """Return sentences that say present and uncertain ``findings``, in order."""
         told: set[int] = set()
         first: dict[int, Sentence] = {}
         for i, j in combinations(range(len(findings)), 2):
@@ -92,9 +92,9 @@ class Composer:
     def deny(
         self, findings: Iterable[Finding], *, clear: bool
     ) -> tuple[list[Sentence], list[Finding]]:
-        """Return the sentences of absences that stand alone, and the plain absences to list.
+        """Return the absences that get sentences of their own, and the plain ones to list.
 
-        ``clear`` says that the findings' group has nothing abnormal.
+        ``clear`` means that the group has no abnormal finding.
         """
         absent = [f for f in findings if f.status is Status.ABSENT]
         plain = [f for f in absent if not (f.side or f.location or f.change)]
@@ -216,7 +216,7 @@ class Composer:
         return self._fill(template, {"np": pieces}, ("many", noun.gender))
 
     def _eligible(self, sentences: Sentences | None, finding: Finding) -> list[str]:
-        """Return the templates that say everything that ``finding`` says."""
+        """Return the templates that express every attribute of ``finding``."""
 
         def says_all(template: str) -> bool:
             slots = set(re.findall(r"{(\w+)}", template))
@@ -235,8 +235,8 @@ class Composer:
         return [t for t in (sentences or {}).get(self.wording, ()) if says_all(t)]
 
     def _fresh(self, templates: Sequence[str]) -> list[str]:
-        """Return the first of ``templates``, the plain one, and those not used before: what stands
-        out is said once."""
+        """Return the first of ``templates``, the plain one, and those not used before, so that a
+        striking phrase occurs only once."""
         return [t for t in templates if t == templates[0] or t not in self.memory.templates]
 
     def _fitting(self, finding: Finding) -> list[Noun]:
@@ -263,7 +263,7 @@ class Composer:
         return self.memory.nouns[finding.statement]
 
     def _say(self, text: str) -> str:
-        """Return ``text`` with its words chosen, and no space more than they need."""
+        """Return ``text`` with its alternatives chosen and superfluous spaces removed."""
         return " ".join(self.choice.expand(text).split())
 
     def _noun_phrase(
@@ -292,7 +292,7 @@ class Composer:
         return _inflect(self._say(phrase), form), form
 
     def _where(self, finding: Finding, *, both: bool) -> tuple[str, str, str]:
-        """Return the side as an adjective, and what stands before and after the noun."""
+        """Return the side as an adjective, and the words of place before and after the noun."""
         place = self.book.place(self.term(finding), finding.location) if finding.location else None
         if finding.side is None and place is None:
             return "", "", ""
@@ -302,7 +302,7 @@ class Composer:
             adjectives = [(side, "", "") for side in self.book.sides[finding.side]]
             behind = [("", "", after) for after in self.book.sides_after.get(finding.side, ())]
             if finding.observation is Observation.SUPPORT_DEVICES:
-                behind = []  # a device is no part of the chest it lies in
+                behind = []  # a device isn't part of the anatomy in which it lies
             return self.choice.pick(adjectives + behind, " ".join)
         after_forms = [form for form in place.after if not (both and "{side}" in form)]
         if both:
@@ -316,7 +316,7 @@ class Composer:
         return plain, before, after
 
     def _fill(self, template: str, slots: Mapping[str, Sequence[Piece]], form: Form) -> Sentence:
-        """Return ``template`` with its slots filled; a blank slot takes its space along."""
+        """Return ``template`` with its slots filled; an empty slot is removed with its space."""
         pieces: list[Piece] = []
         for part in re.split(r"({\w+})", re.sub(" {2,}", " ", self.choice.expand(template))):
             name = part[1:-1] if part.startswith("{") else ""
@@ -341,12 +341,12 @@ class Composer:
 
 
 def _key(finding: Finding) -> str:
-    """Return the name of the sentences for the finding's status and change."""
+    """Return the phrasebook's key of sentences for the finding's status and change."""
     return " ".join(filter(None, (finding.status, finding.change)))
 
 
 def _inflect(text: str, form: Form) -> str:
-    """Return ``text`` with each "(o|a|os|as)" in the form that agrees with ``form``."""
+    """Return ``text`` with each "(o|a|os|as)" resolved to the ending that agrees with ``form``."""
     number, gender = form
     index = (2 if number == "many" else 0) + (gender == "f")
     return _INFLECTED.sub(lambda match: match.group(index + 1), text)

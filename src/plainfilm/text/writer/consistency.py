@@ -1,4 +1,4 @@
-"""Which findings the writer can express, alone and beside one another."""
+"""Checks that the writer can express findings, alone and together in one report."""
 
 import difflib
 from collections.abc import Sequence
@@ -8,10 +8,10 @@ from plainfilm.text.writer.phrasebook import Phrasebook, Term
 
 
 def check(finding: Finding, book: Phrasebook) -> Term:
-    """Return how ``finding`` is named.
+    """Return the phrasebook's term for ``finding``.
 
     Raises:
-        InputError: it cannot be expressed; the message says what could.
+        InputError: it cannot be expressed; the message lists what can.
     """
     name = f"{finding.observation}" + (f" ({finding.detail})" if finding.detail else "")
     terms = book.terms[finding.observation]
@@ -83,7 +83,7 @@ def check_remarks(remarks: Sequence[str], findings: Sequence[Finding], book: Phr
     """Check that ``remarks`` can stand beside ``findings``.
 
     Raises:
-        InputError: a remark is unknown, or wrong beside one of the findings.
+        InputError: a remark is unknown or contradicts one of the findings.
     """
     stated = {
         name
@@ -100,6 +100,6 @@ def check_remarks(remarks: Sequence[str], findings: Sequence[Finding], book: Phr
 
 
 def misplaced(finding: Finding, book: Phrasebook) -> bool:
-    """Return whether a device's tip lies where it does not belong."""
+    """Return whether a device's tip is misplaced."""
     term = book.terms[finding.observation][finding.detail or ""]
     return finding.status is not Status.ABSENT and finding.location in term.misplaced

@@ -1,7 +1,7 @@
-"""A report in plain language for the patient: each statement told, nothing added, nothing lost.
+"""A report in plain language for the patient: every statement, and nothing else.
 
-The words are data: ``writing/en_patient.yaml``. A term, place or detail that is not listed
-there is quoted as the report says it, so that nothing is lost where the data has a gap.
+The vocabulary is data: ``writing/en_patient.yaml``. A term, place or detail that is not listed
+there is quoted from the report, so that nothing is lost.
 """
 
 from functools import cache
@@ -62,14 +62,14 @@ def load_plain_words() -> PlainWords:
 def explain(report: Report) -> str:
     """Return ``report`` in plain English for the patient it is about.
 
-    The text opens by saying that this is a draft for a radiologist to check and no diagnosis. Then
-    comes one line for each statement of ``report.statements``: what is seen, what is not certain,
-    what was not seen; a statement that another one contains (an effusion, a left effusion) is told
-    by that one. A text that names no acute abnormality is told so. The report's warnings close it,
-    as they are.
+    The text opens by saying that this is a draft for a radiologist to check, not a diagnosis. One
+    line for each of ``report.statements`` follows: what is seen, what is uncertain, what was not
+    seen. A statement contained in another one (an effusion in a left effusion) gets no line. If the
+    report says that there is no acute abnormality, so does the explanation. The report's warnings
+    come last, unchanged.
 
     Raises:
-        InputError: the report has no statements; only what is read from it can be explained.
+        InputError: the report has no statements, and its text does not say that it is normal.
     """
     statements = [f for f in report.statements if f.observation is not Observation.NO_FINDING]
     normal = len(statements) < len(report.statements) or _says_normal(report.text)
@@ -97,14 +97,14 @@ def explain(report: Report) -> str:
 
 
 def _says_normal(text: str) -> bool:
-    """Return whether ``text`` says in so many words that there is no acute abnormality."""
+    """Return whether ``text`` says explicitly that there is no acute abnormality."""
     return any(
         fired.finding.observation is Observation.NO_FINDING for fired in reader.explain(text)
     )
 
 
 def _contains(whole: Finding, part: Finding) -> bool:
-    """Return whether ``whole`` says all that ``part`` says, and more."""
+    """Return whether ``whole`` says everything that ``part`` says, and more."""
     pairs = list(zip(whole.statement, part.statement, strict=True))
     same_kind = all(a == b for a, b in pairs[:3])
     return same_kind and all(b in (a, None) for a, b in pairs) and any(a != b for a, b in pairs)

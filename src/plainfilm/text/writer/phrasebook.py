@@ -1,7 +1,7 @@
 """The writer's language as data: models of ``language/<language>*.yaml``, checked when loaded.
 
-Wherever words stand, ``<seen|noted|visible>`` is a choice among words; choices may be nested, and
-one of them may be empty.
+In any text, ``<seen|noted|visible>`` is a choice among words; choices may be nested, and an
+alternative may be empty.
 """
 
 from functools import cache
@@ -23,7 +23,7 @@ def _for_every_wording(value: Any) -> Any:
 
 
 Sentences = Annotated[dict[Wording, tuple[str, ...]], BeforeValidator(_for_every_wording)]
-"""Sentence templates per wording; a plain list serves every wording."""
+"""Sentence templates per wording; a plain list applies to all wordings."""
 
 
 class Noun(Word):
@@ -33,16 +33,16 @@ class Noun(Word):
     many: str | None = None
     mass: str | None = None
     adjective: str = ""
-    """Belongs to the name, but stands where the language puts adjectives: "old right fracture"."""
+    """Part of the name that stands where the language puts adjectives: "old right fracture"."""
     gender: Gender = "m"
     severities: tuple[Severity, ...] | None = None
-    """The only severities it goes with; None for any."""
+    """The severities with which the noun may be used; None for all."""
     at: tuple[str, ...] | None = None
-    """The only places it goes with ("linear atelectasis" at the base); None for any or none."""
+    """The places with which the noun must be used ("linear atelectasis" at the base); None: any."""
 
 
 class Term(Word):
-    """How one detail of an observation is named and what may be said of it."""
+    """Names of one detail of an observation, and the attributes that it may have."""
 
     group: str
     nouns: tuple[Noun, ...] = ()
@@ -54,45 +54,45 @@ class Term(Word):
     changes: tuple[Change, ...] = tuple(Change)
     sentences: dict[str, Sentences] = Field(default_factory=dict)
     variant: bool = False
-    """A normal variant or a limit of the film, which No Finding may stand beside."""
+    """Whether it is a normal variant or a limitation of the film, compatible with No Finding."""
     clears_group: bool = False
-    """Its own sentences of absence sound as if its whole group were normal ("lungs are clear")."""
+    """Whether its sentences of absence imply that its whole group is normal ("lungs are clear")."""
     misplaced: tuple[str, ...] = ()
-    """Places where the tip of a device does not belong: told in the impression."""
+    """Places where a device's tip is misplaced, which the impression reports."""
 
 
 class Place(Word):
-    """How a place is said before its noun, after it, and for both sides.
+    """The words for a place before its noun, after it, and for both sides.
 
-    ``gender`` is what {side} in it agrees with.
+    ``gender`` is the gender with which {side} in them agrees.
     """
 
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     both: tuple[str, ...] = ()
     both_before: tuple[str, ...] = ()
-    """Adjectives that say place and both sides in one ("bibasilar")."""
+    """Adjectives that say place and both sides in one word ("bibasilar")."""
     gender: Gender = "m"
     only: Side | None = None
     implies: Side | None = None
 
 
 class SeverityWords(Word):
-    """A severity as adjectives and as an adverb."""
+    """The adjectives and the adverb for a severity."""
 
     adjectives: tuple[str, ...]
     adverb: str = ""
 
 
 class Together(Word):
-    """Sentences that say the absence of several observations at once."""
+    """Sentences that deny several observations at once."""
 
     absent: frozenset[Observation]
     sentences: Sentences
 
 
 class Causes(Word):
-    """Sentences that name what a finding is due to, by the status of the cause."""
+    """Sentences that name the cause of a finding, by the cause's status."""
 
     of: frozenset[Observation]
     causes: frozenset[str]
@@ -102,10 +102,10 @@ class Causes(Word):
 
 class ImpressionRules(Word):
     """What an impression restates, most urgent first: observations, finer terms of Other, and
-    :data:`MISPLACED` for devices that do not lie where they belong."""
+    :data:`MISPLACED` for misplaced devices."""
 
     at_most: int
-    """Sentences."""
+    """Largest number of sentences."""
     order: tuple[str, ...]
 
 
@@ -113,13 +113,13 @@ MISPLACED, IMPRESSION = "misplaced device", "impression"
 
 
 class Remark(Word):
-    """Sentences that name no finding: a normal trachea, a limit of the film, advice.
+    """Sentences that name no finding: a normal trachea, a limitation of the film, advice.
 
-    ``unless`` names the observations and finer terms beside which it would be wrong.
+    ``unless`` lists the observations and finer terms that the remark would contradict.
     """
 
     group: str
-    """Group of the findings section, or ``impression``."""
+    """A group of the findings section, or ``impression``."""
     sentences: Sentences
     unless: frozenset[str] = frozenset()
 
@@ -146,7 +146,7 @@ class Phrasebook(Word):
     terms: dict[Observation, dict[str, Term]]
 
     def place(self, term: Term, name: str) -> Place | None:
-        """Return the place ``name`` if findings of ``term`` can have it."""
+        """Return the place ``name``, or None if findings of ``term`` can't have it."""
         found = (self.places[kind][name] for kind in term.places if name in self.places[kind])
         return next(found, None)
 

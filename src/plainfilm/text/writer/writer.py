@@ -1,22 +1,22 @@
 """The writer: findings to report text in natural radiology language.
 
 :func:`write` says each finding once in the findings section and restates the urgent ones in the
-impression; nothing is said that was not given. How things are said (terms, sentences, order of
-urgency) is data: ``language/<language>.yaml``, ``_terms.yaml`` and ``_remarks.yaml``.
+impression; it adds nothing. Terms, sentences and the order of urgency are data:
+``language/<language>.yaml``, ``_terms.yaml`` and ``_remarks.yaml``.
 
-What is written, precisely:
+The rules:
 
-- Findings go by group (devices, heart, lungs, pleura, bones, other, or as the style orders them),
-  abnormal ones first, then what is absent. Plain absences may share a sentence.
+- Findings are grouped (devices, heart, lungs, pleura, bones, other, or in the style's order),
+  abnormal ones first, then absent ones. Plain absences may share a sentence.
 - "No acute cardiopulmonary abnormality" is written only for a given ``No Finding``; "the lungs are
   clear" only for a given absence of Lung Opacity. No findings give an empty report.
-- The impression restates the most urgent present and uncertain findings, as complete as in the
-  findings; a device whose tip lies where it does not belong is urgent. Without any: No Finding
-  where given, else what is not urgent (including devices), else the absences.
-- Remarks name no finding: a normal trachea, a limit of the film, advice. Those of the impression
-  stand at its end, the others at the end of their group.
-- A style without comparison leaves every ``change`` out, in the text and in the statements;
-  a resolved finding is then an absent one.
+- The impression restates the most urgent present and uncertain findings with all their details;
+  a misplaced device is urgent. If there are none: No Finding if given, else what is not urgent
+  (including devices), else the absences.
+- Remarks name no finding: a normal trachea, a limitation of the film, advice. Those of the
+  impression come at its end, the others at the end of their group.
+- A style without comparison omits every ``change``, in the text and in the statements;
+  a resolved finding then becomes an absent one.
 """
 
 import random
@@ -41,9 +41,9 @@ from plainfilm.text.writer.phrasebook import (
 class Style(Word):
     """How an institution writes.
 
-    ``order`` names the groups in the order they are written; those left out follow. ``dialect`` is
-    a number that stands for a choice of words: of several phrases that say the same, each dialect
-    has its favourites, which it takes more often than the others. 0 has none.
+    ``order`` lists groups in the order in which they are written; the others follow. ``dialect`` is
+    a number that determines the choice of words: of several phrases with the same meaning, each
+    dialect has favourites, which it uses more often than the others. 0 has none.
     """
 
     layout: Literal["prose", "structured"] = "prose"
@@ -81,9 +81,9 @@ def write(
         findings: what to say; their sentences and spans are ignored.
         rng: picks among phrasings; the same state writes the same report.
         style: how the institution writes; ``Style()`` if None.
-        remarks: names of sentences that say no finding, from the phrasebook's remarks.
-        template: whether what is normal is told as from a template: in the words that the style's
-            dialect likes best, so that reports of the same normal film are the same text.
+        remarks: names of remarks in the phrasebook.
+        template: whether normal findings are always worded alike, with the favourites of the
+            style's dialect, so that all reports of a normal film are the same text.
 
     Returns:
         The report. Its statements are the given findings in their order, with the first sentence
@@ -138,7 +138,7 @@ WORDY_IMPRESSION = 0.25
 
 
 class Composers(NamedTuple):
-    """Who writes of what is abnormal, and of what is normal."""
+    """The composers of abnormal and of normal findings."""
 
     abnormal: Composer
     normal: Composer
@@ -181,7 +181,7 @@ def _sections(
 def _impression(
     composers: Composers, findings: Sequence[Finding], remarks: Sequence[str]
 ) -> list[Sentence]:
-    """Return what the impression says of ``findings``, most urgent first, and its remarks."""
+    """Return the impression's sentences on ``findings``, most urgent first, and its remarks."""
     book = composers.normal.book
     abnormal = [f for f in findings if f.status is not Status.ABSENT]
     urgent = [f for f in abnormal if _urgency(f, book) is not None]
@@ -198,7 +198,7 @@ def _impression(
 
 
 def _urgency(finding: Finding, book: Phrasebook) -> int | None:
-    """Return the place of a finding in the order of urgency; None where it is not urgent."""
+    """Return the rank of a finding in the order of urgency; None if it isn't urgent."""
     order = book.impression.order
     if misplaced(finding, book):
         return order.index(MISPLACED)
@@ -233,7 +233,7 @@ def _join_sections(
 
 
 def _join(sentences: Iterable[tuple[str, Sentence]], offset: int) -> tuple[str, Located]:
-    """Return the text of (label, sentence) pairs and where it says what, shifted by ``offset``."""
+    """Return the text of (label, sentence) pairs and the position of each mention + ``offset``."""
     text = ""
     located: Located = []
     for label, sentence in sentences:
