@@ -305,6 +305,7 @@ def save(model, pools, steps, seconds):
     arrays |= {"mean": mean.astype(np.float32), "precision": (precision / limit).astype(np.float32)}
     WEIGHTS.parent.mkdir(parents=True, exist_ok=True)
     save_file({name: np.ascontiguousarray(value) for name, value in arrays.items()}, WEIGHTS)
+    WEIGHTS.chmod(0o644)
     import plainfilm
 
     card = {"name": "plainfilm-gate", "description": "Tells chest films from other pictures, their "
@@ -332,11 +333,11 @@ def photographs(rng):
             print(f"{package} is not installed: its pictures are left out")
             continue
         for path in sorted(folder.rglob("*")):
-            if path.suffix in (".png", ".jpg", ".tif", ".gif"):
+            if path.suffix in (".png", ".jpg", ".gif"):
                 pixels = grey(path)
                 group = "pages" if path.stem in ("page", "text") else "photographs and drawings"
                 yield group, path.name, pixels
-                for _ in range(15):
+                for _ in range(6):
                     height, width = pixels.shape
                     share = rng.uniform(0.3, 0.9)
                     top, left = rng.uniform(0, 1 - share, 2)
@@ -356,7 +357,7 @@ def other_dicom(more):
     warnings.simplefilter("ignore")
     groups = {"CT": "CT and MR slices", "MR": "CT and MR slices"}
     paths = get_testdata_files("*.dcm") + [str(path) for path in more]
-    for path in sorted(set(paths)):
+    for path in sorted(path for path in set(paths) if "J2K" not in path and "_RLE" not in path):
         try:
             dataset = pydicom.dcmread(path)
             pixels = dataset.pixel_array.astype(np.float64)
@@ -380,52 +381,49 @@ def other_dicom(more):
 def score(work, real, more):
     rng = np.random.default_rng(9)
     groups = {}
+
+    def put(group, name, verdict):
+        groups.setdefault(group, []).append((name, verdict))
+
     known = []
-    for path, patient, _view in real_films(real):
+    for path, patient, _ in real_films(real):
         if not held_out(patient):
             known.append(gate.prepared(grey(path), 32).ravel())
     known = np.array(known)
     known /= np.linalg.norm(known, axis=1, keepdims=True)
-    copies = 0
+    copies, number = 0, 0
     for path, patient, view in real_films(real):
-        if held_out(patient):
-            pixels = grey(path)
-            one = gate.prepared(pixels, 32).ravel()
-            if (known @ (one / np.linalg.norm(one))).max() > 0.985:  # the same film in another set
-                copies += 1
-                continue
-            upright = 1 - pixels if path.stem in INVERTED else pixels
-            groups.setdefault(f"real {view}", []).append((path.name, gate.judge(upright)))
-            for turns in (1, 2, 3):
-                verdict = gate.judge(np.rot90(upright, -turns))
-                groups.setdefault(f"{view} turned", []).append((path.name, (turns, verdict)))
-            groups.setdefault(f"{view} inverted", []).append((path.name, gate.judge(1 - upright)))
-            if view == "frontal":
-                groups.setdefault("mirrored", []).append((path.name, gate.judge(upright[:, ::-1])))
+        if not held_out(patient):
+            continue
+        pixels = grey(path)
+        one = gate.prepared(pixels, 32).ravel()
+        if (known @ (one / np.linalg.norm(one))).max() > 0.985:  # the same film in another set
+            copies += 1
+            continue
+        upright = 1 - pixels if path.stem in INVERTED else pixels
+        put(f"real {view}", path.name, gate.judge(upright))
+        number += 1
+        if view == "frontal" and number % 4:
+            continue
+        for turns in (1, 2, 3):
+            put(f"{view} turned", turns, gate.judge(np.rot90(upright, -turns)))
+        put(f"{view} inverted", path.name, gate.judge(1 - upright))
+        if view == "frontal":
+            put("mirrored", path.name, gate.judge(upright[:, ::-1]))
     print(f"{copies} held-out films that a training set holds too are left out")
+    print("| pictures | number | pass the gate | called lateral |\n|---|---|---|---|")
+    show(groups, ("real frontal", "real lateral"))
+    for group, name, pixels in (*photographs(rng), *other_dicom(more)):
+        put(f"neither: {group}", name, gate.judge(pixels))
+    show(groups, [name for name in groups if name.startswith("neither")])
     fresh = np.random.default_rng(77)
     for draw in drawings.DRAWN:
-        for _ in range(40):
+        for _ in range(20):
             picture = drawings.scaled(np.asarray(draw(fresh), float)).astype(np.float32)
-            groups.setdefault("neither: drawn", []).append((draw.__name__, gate.judge(picture)))
-    for group, name, pixels in (*photographs(rng), *other_dicom(more)):
-        groups.setdefault(f"neither: {group}", []).append((name, gate.judge(pixels)))
-    print("| pictures | number | pass the gate | called lateral |\n|---|---|---|---|")
-    for group, found in groups.items():
-        if "turned" in group or "inverted" in group or group == "mirrored":
-            continue
-        passed = [name for name, verdict in found if verdict.passes]
-        lateral = sum(v.passes and v.lateral > v.frontal for _, v in found)
-        wrong = (
-            passed
-            if group.startswith("neither")
-            else sorted({name for name, _ in found} - set(passed))
-        )
-        share = len(passed) / len(found)
-        print(f"| {group} | {len(found)} | {len(passed)} ({share:.2%}) | {lateral} |"
-              f" <!-- {', '.join(wrong[:12])} -->")  # fmt: skip
+            put("neither: drawn anew", draw.__name__, gate.judge(picture))
+    show(groups, ["neither: drawn anew"])
     for view in ("frontal", "lateral"):
-        turned = [(turns, v) for _, (turns, v) in groups[f"{view} turned"]]
+        turned = groups[f"{view} turned"]
         right = sum(v.turns[turns] > gate.CERTAIN for turns, v in turned)
         upright = [v for _, v in groups[f"real {view}"]]
         false = sum(max(v.turns[1:]) > gate.CERTAIN for v in upright)
@@ -440,6 +438,21 @@ def score(work, real, more):
     straight = [v.mirrored for _, v in groups["real frontal"]]
     print(f"mirrored: {sum(m > gate.MIRRORED for m in mirrored)} of {len(mirrored)} seen, "
           f"{sum(m > gate.MIRRORED for m in straight)} of {len(straight)} falsely")  # fmt: skip
+    told = {name: [(str(one), v.frontal, v.lateral, v.distance) for one, v in found]
+            for name, found in groups.items()}  # fmt: skip
+    (work / "verdicts.json").write_text(json.dumps(told))
+
+
+def show(groups, names):
+    for group in names:
+        found = groups[group]
+        passed = [name for name, verdict in found if verdict.passes]
+        lateral = sum(v.passes and v.lateral > v.frontal for _, v in found)
+        wrong = passed if group.startswith("neither") else sorted(
+            {name for name, _ in found} - set(passed))  # fmt: skip
+        share = len(passed) / len(found)
+        print(f"| {group} | {len(found)} | {len(passed)} ({share:.2%}) | {lateral} |"
+              f" <!-- {', '.join(wrong[:12])} -->", flush=True)  # fmt: skip
 
 
 def main():

@@ -266,11 +266,13 @@ class ReportModel:
         )
 
     def _badges(self, films: Sequence[Image]) -> tuple[str, ...]:
-        """Return what must stand first: that the model does not know this kind of film."""
-        known = self.card.domain
-        if all(film.provenance is known for film in films):
-            return ()
-        return (f"outside the model's domain: it knows {known} films only",)
+        """Return what must come first: the model or the gate does not know this kind of film."""
+        known, badges = self.card.domain, []
+        if any(film.refusal is not None for film in films):
+            badges.append("refused by the film gate and drafted by force")
+        if any(film.provenance is not known for film in films):
+            badges.append(f"outside the model's domain: it knows {known} films only")
+        return tuple(badges)
 
     def _domain_warnings(self, films: Sequence[Image]) -> tuple[str, ...]:
         """Return what must be known of the films that were read; the first is the frontal one."""
@@ -282,6 +284,8 @@ class ReportModel:
                 f"outside this model's domain: {self.card.name} was trained on {known} films only "
                 f"and this film is {given}, so nothing that it writes here can be relied on"
             )
+        warnings += [f"the film gate refused this film: {film.refusal}" for film in films
+                     if film.refusal is not None]  # fmt: skip
         frontal = films[0]
         if self.domain is not None and not self.domain.holds(frontal.pixels):
             warnings.append(

@@ -1,6 +1,7 @@
 """From files or a folder to a study."""
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from plainfilm.core import ImageError, Study, View
@@ -38,11 +39,21 @@ def test_a_folder_is_one_study(folder):
     assert isinstance(Study.from_json(study.to_json()), Study)
 
 
-def test_of_unknown_views_the_one_that_looks_frontal_comes_first(folder, chest):
-    sideways = np.roll((chest * 255).astype(np.uint8), 140, axis=1)  # no chest between the edges
-    write_png(folder / "0.png", sideways, simulated=False)
-    assert sources(load_study(folder / "0.png", folder / "b.png")) == ["b.png", "0.png"]
-    assert sources(load_study(folder / "0.png", folder / "a.png")) == ["0.png", "a.png"]
+def test_no_film_is_taken_that_the_gate_refuses(folder, tmp_path):
+    rings = np.sin(np.hypot(*np.mgrid[-150:150, -150:150]) / 9) * 100 + 120
+    PIL.Image.fromarray(rings.astype(np.uint8)).save(folder / "rings.png")
+    with pytest.raises(ImageError, match=r"rings.png: does not look like a chest film; --force"):
+        load_study(folder / "rings.png")
+    assert load_study(folder / "rings.png", force=True).images[0].refusal
+    study = load_study(folder / "rings.png", folder / "b.png", lenient=True)
+    assert sources(study) == ["b.png"]
+    assert study.unread == (
+        "rings.png: does not look like a chest film; --force to draft it all the same",
+    )
+
+
+def test_a_view_can_be_given(folder):
+    assert load_study(folder / "b.png", view=View.LATERAL).images[0].view is View.LATERAL
 
 
 def test_id_can_be_given(folder):

@@ -110,6 +110,8 @@ class Asked:
 
     indication: str | None
     view: View | None
+    modality: str | None
+    force: bool
     prior: Study | None
     saliency: str
     ground: str | None
@@ -158,6 +160,14 @@ def report(
     indication: Annotated[
         str | None, typer.Option(help="Why the films were taken; the model reads it too.")
     ] = None,
+    modality: Annotated[
+        str | None,
+        typer.Option(help="Of DICOM objects whose headers are wrong, such as DX."),
+    ] = None,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Draft films that the film gate refuses; the report says so."),
+    ] = False,
     prior: Annotated[
         list[Path] | None,
         typer.Option(help="A film, or the folder, of the earlier study; repeatable."),
@@ -245,14 +255,27 @@ def report(
         use_threads(loaded.model, threads)
         return loaded
 
-    asked = Asked(indication, view, _prior(prior), saliency, ground, audience, identified, opened)
+    asked = Asked(
+        indication,
+        view,
+        modality,
+        force,
+        _prior(prior),
+        saliency,
+        ground,
+        audience,
+        identified,
+        opened,
+    )
     place, others = processes()
     if folder:
         if others > 1:
             raise InputError("a folder of reports is written by one process: leave torchrun out")
         earlier = [str(path) for path in prior or ()]
-        options = json.dumps([model, preset, chosen, indication, view, saliency, ground, audience,
-                              uids, together, identified, earlier])  # fmt: skip
+        options = json.dumps(
+            [model, preset, chosen, indication, view, modality, force, saliency, ground, audience,
+             uids, together, identified, earlier]
+        )  # fmt: skip
         raise typer.Exit(_into_folder(found, asked, target, chosen, options, uids))  # type: ignore[arg-type]
     outcomes = _shared(studies, asked) if others > 1 else _outcomes(studies, asked)
     single = len(files) == 1 and (together or files[0].is_file()) and len(studies) == 1
@@ -449,12 +472,18 @@ def _read(studies: "list[Found]", asked: Asked) -> "Iterator[tuple[Found, Study]
                     id=found.id,
                     indication=asked.indication,
                     view=asked.view,
+                    modality=asked.modality,
+                    force=asked.force,
                     prior=asked.prior,
                     identified=asked.identified,
                     lenient=True,
                 )
             if study.frontal is None:
-                raise InputError(f"{found.place}: no frontal film; the models read frontal films")
+                views = ", ".join(image.view for image in study.images)
+                raise InputError(
+                    f"{found.place}: no frontal film (views: {views}); the models read frontal "
+                    "films: give one, or --view PA if it is one"
+                )
         except PlainfilmError as error:
             yield _refused(found, " ".join(str(error).split()))
         else:

@@ -130,6 +130,8 @@ class Image(Word):
     """SHA-256 of that file's content, hexadecimal."""
     reference: Annotated[Reference | None, Field(exclude=True, repr=False)] = None
     """The DICOM object that the film came from; never part of the image's repr or JSON."""
+    refusal: str | None = None
+    """Why the film gate keeps it from a model, in one line; None if it passed or was not tried."""
     warnings: tuple[str, ...] = ()
 
     @property

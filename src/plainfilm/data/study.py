@@ -5,10 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from plainfilm.core import Image, ImageError, Study, View, errors_as, printable
-from plainfilm.data.films.checks import frontal_fit
 from plainfilm.data.films.reader import identity, read_image, sniff
-
-_CLEARLY = 0.15
 
 
 def load_study(
@@ -21,6 +18,8 @@ def load_study(
     id: str | None = None,
     identified: bool = False,
     view: View | None = None,
+    modality: str | None = None,
+    force: bool = False,
     lenient: bool = False,
 ) -> Study:
     """Return a study from one or several image files, or from a folder of images.
@@ -39,6 +38,8 @@ def load_study(
         id: in place of the name.
         identified: see above.
         view: of all films, whatever their headers say.
+        modality: of all DICOM objects, likewise.
+        force: whether films are taken that the film gate refuses.
         lenient: whether a file that can't be read is named in ``Study.unread``, as long as another
             of the study can.
 
@@ -60,13 +61,15 @@ def load_study(
     images, unread = [], []
     for file in files:
         try:
-            image = read_image(file, identified=identified)
+            image = read_image(file, identified=identified, view=view, modality=modality)
+            if image.refusal is not None and not force:
+                raise ImageError(f"{file}: {image.refusal}")
         except ImageError as error:
             if not lenient or len(files) == 1:
                 raise
             unread.append((file, error))
         else:
-            images.append(image if view is None else image.model_copy(update={"view": view}))
+            images.append(image)
     if not images:
         raise unread[0][1]
     return Study(
@@ -108,18 +111,8 @@ def _name(path: Path) -> str:
 
 
 def frontal_first(images: Iterable[Image]) -> list[Image]:
-    """Return ``images`` with frontal views first, then unknown ones, otherwise in their order.
-
-    Among unknown views, images that look clearly less like a frontal chest than the best one come
-    after it: lateral films of public datasets often have no header that says so.
-    """
-    films = list(images)
-    unknown = [film for film in films if film.view is View.UNKNOWN]
-    if len(unknown) < 2:
-        return sorted(films, key=_rank)
-    fits = {id(film): frontal_fit(film.pixels) for film in unknown}
-    least = max(fits.values()) - _CLEARLY
-    return sorted(films, key=lambda film: _rank(film) + (fits.get(id(film), least) < least) / 2)
+    """Return ``images`` in their order, but frontal views first, then unknown ones."""
+    return sorted(images, key=_rank)
 
 
 def _rank(film: Image) -> int:

@@ -1,17 +1,9 @@
-"""Checks of the picture itself: blank, small, inverted, rotated, not a frontal chest.
+"""What the picture itself says: blank, small, inverted, turned, no chest film.
 
-The picture is compared with a template of what every frontal chest film shows: two dark lungs, a
-bright mediastinum between them, a bright abdomen below and dark air in the upper corners. The fit
-is the correlation of grey *ranks* with the template, the best over a few positions and sizes, so
-exposure and window do not matter.
-
-Measured on 872 frontal films of ChestX-ray14, Hannover and the literature: all have a fit above
-0.25 except two, which are stored inverted (0.54 and 0.66 after correction). None of the other 870
-fits better inverted or rotated. Of the same films inverted on purpose 99 % are corrected; of those
-lying on a side 99 %, of those upside down 95 % are flagged.
+The film gate (:mod:`plainfilm.data.films.gate`) looks at the picture; here its verdict is held
+against what the file says. How often it errs is in ``docs/films.md``.
 """
 
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +11,8 @@ import numpy.typing as npt
 import PIL.Image
 
 from plainfilm.core import ImageError, Pixels, View
-from plainfilm.data.films.lateral import LEAST, lateral_score
+from plainfilm.data.films.gate import CERTAIN, CHEST, MIRRORED, Verdict, judge
+from plainfilm.data.films.lettering import lines_of_text
 from plainfilm.data.films.limits import MOST_PIXELS
 from plainfilm.data.films.raster import Raster
 
@@ -28,14 +21,8 @@ _LEAST_CONTRAST = 0.01
 _SMALLEST_SIDE = 256
 _LARGEST_ASPECT = 2.0
 _BLACK = 2 / 255
-_SQUARE = 0.02  # pixels whose sides differ by less count as square
+_SQUARE = 0.02  # pixels whose sides differ by less are square: nobody sees it
 _MOST_STRETCHED = 4.0
-
-_GRID = 32
-_SHIFTS_ACROSS, _SHIFTS_DOWN, _SIZES = (-0.06, 0.0, 0.06), (-0.08, 0.0, 0.08), (0.8, 1.0, 1.15)
-_CHEST = 0.2  # a film with a lower fit is not a frontal chest film
-_CERTAIN = 0.35  # another polarity or turn must fit this well
-_AHEAD_INVERTED, _AHEAD_TURNED = 0.5, 0.15  # and this much better: one is mended, one only flagged
 
 
 def refuse_blank(path: Path, pixels: Pixels) -> None:
@@ -73,61 +60,88 @@ def square(raster: Raster) -> None:
     )
 
 
-def mend(path: Path, raster: Raster) -> None:
-    """Correct an inverted film if its file does not state the polarity; flag anything doubtful.
+def mend(path: Path, raster: Raster, view: View | None = None) -> None:
+    """Turn an inverted film the right way round where nothing says its polarity; judge it.
+
+    What is doubtful goes into ``raster.warnings``; why no draft must be made from the film, if none
+    must, into ``raster.refusal``.
+
+    Args:
+        path: its file, for messages.
+        raster: the film.
+        view: what the user says of it, which is not doubted.
 
     Raises:
-        ImageError: the header names another body part, and the picture does not look like a frontal
-            chest either.
+        ImageError: header and picture agree that it is no chest film.
     """
     height, width = raster.pixels.shape
     if min(height, width) < _SMALLEST_SIDE:
         raster.warnings.append(f"only {width} × {height} pixels: fine detail is lost")
     if max(height, width) > _LARGEST_ASPECT * min(height, width):
         raster.warnings.append(f"{width} × {height} pixels is an unusual shape for a chest film")
-    if raster.view in (View.LATERAL, View.OBLIQUE):
-        if raster.polarity_doubt:
-            raster.warnings.append(f"the header contradicts itself ({raster.polarity_doubt}): "
-                                   "bright may be dark, check it")  # fmt: skip
-        return
-    ranks = grey_ranks(raster.pixels)
-    upright, inverted = _fit(ranks), _fit(-ranks)
+    if lines := lines_of_text(raster.pixels):
+        raster.warnings.append(
+            f"{lines} line{'s' * (lines > 1)} of text burned into the picture: they may name the "
+            "patient, and the model may have read them"
+        )
+    verdict = judge(raster.pixels)
+    seen_inverted = verdict.chest >= CHEST and verdict.inverted > CERTAIN
     if raster.polarity_doubt:
-        turned_round = inverted > upright
+        turned_round = verdict.inverted > 0.5
         if turned_round:
             raster.pixels = np.where(_frame(raster.pixels), 0, 1 - raster.pixels)
-            upright, inverted, ranks = inverted, upright, -ranks
+            verdict = judge(raster.pixels)
         raster.warnings.append(
             f"the header contradicts itself ({raster.polarity_doubt}); by the picture it was "
             + ("turned round to bright = dense" if turned_round else "left as stored")
         )
-    if inverted > max(_CERTAIN, upright + _AHEAD_INVERTED):
-        if raster.polarity_known:
-            raster.warnings.append("looks inverted, against what the header says: check it")
-        else:
-            raster.pixels = np.where(_frame(raster.pixels), 0, 1 - raster.pixels)
-            raster.warnings.append("was stored inverted (lungs bright): turned to bright = dense")
+    elif seen_inverted and raster.polarity_known:
+        raster.warnings.append("looks inverted, against what the header says: check it")
+    elif seen_inverted:
+        raster.pixels = np.where(_frame(raster.pixels), 0, 1 - raster.pixels)
+        raster.warnings.append("was stored inverted (lungs bright): turned to bright = dense")
+        verdict = judge(raster.pixels)
+    turns = int(np.argmax(verdict.turns))
+    turned = bool(turns) and verdict.chest >= CHEST and verdict.turns[turns] > CERTAIN
+    if turned:
+        lies = "upside down" if turns == 2 else "on its side"
+        raster.warnings.append(f"seems to lie {lies}: turn it before use")
+        verdict = judge(np.rot90(raster.pixels, turns))
+    if View.OBLIQUE in (raster.view, view):  # the gate knows none
         return
-    turned = {90 * turns: _fit(np.rot90(ranks, turns)) for turns in (1, 2, 3)}
-    angle = max(turned, key=lambda degrees: turned[degrees])
-    if turned[angle] > max(_CERTAIN, upright + _AHEAD_TURNED):
-        raster.warnings.append(
-            f"seems to lie {'upside down' if angle == 180 else 'on its side'}: turn it before use"
-        )
-    elif upright < _CHEST and raster.other_part:
-        raise ImageError(
-            f"{path}: is no chest film (the header says {raster.other_part}, and the picture agrees"
-            "); give a chest radiograph"
-        )
-    elif lateral_score(ranks) > LEAST:
-        said = (
-            f"but the header says {raster.view}" if raster.view.frontal else "and nothing says so"
-        )
-        raster.warnings.append(f"looks like a lateral film, {said}: check the view")
-    elif upright < _CHEST:
-        raster.warnings.append(
-            "does not look like a frontal chest film (a lateral, another body part, or unusual)"
-        )
+    raster.refusal = _refusal(path, raster, verdict, view)
+    if raster.refusal is not None or turned or view is not None:
+        return
+    if raster.view is View.UNKNOWN and verdict.lateral > CERTAIN:
+        raster.view = View.LATERAL
+        raster.warnings.append("taken as a lateral film by its picture: nothing else says the view")
+    elif verdict.mirrored > MIRRORED and raster.view is not View.LATERAL:
+        raster.warnings.append("looks mirrored, or the heart lies on the right: check the sides")
+
+
+def _refusal(path: Path, raster: Raster, verdict: Verdict, view: View | None) -> str | None:
+    """Return why a film must not be drafted from; None where it may."""
+    kind = "frontal" if verdict.frontal >= verdict.lateral else "lateral"
+    looks = f"the picture looks like a {kind} chest film"
+    if raster.modality:
+        if not verdict.passes:
+            raise ImageError(
+                f"{path}: is {raster.modality[1]} (modality {raster.modality[0]}), not a chest "
+                "film; give a CR or DX image"
+            )
+        return f"the header says {raster.modality[0]}, {looks}; --modality DX to go on"
+    if raster.other_part:
+        if not verdict.passes:
+            raise ImageError(
+                f"{path}: is no chest film (the header says {raster.other_part}, and the picture "
+                "agrees); give a chest radiograph"
+            )
+        return f"the header says body part {raster.other_part}, {looks}; --force to go on"
+    if not verdict.passes:
+        return "does not look like a chest film; --force to draft it all the same"
+    if raster.view.frontal and view is None and verdict.lateral > CERTAIN:
+        return f"the header says {raster.view}, {looks}; --view {raster.view} to go on"
+    return None
 
 
 def _frame(pixels: Pixels) -> npt.NDArray[np.bool_]:
@@ -138,68 +152,3 @@ def _frame(pixels: Pixels) -> npt.NDArray[np.bool_]:
     corners = parts[[0, 0, -1, -1], [0, -1, 0, -1]]
     frame = np.isin(parts, corners[corners > 0])
     return np.asarray(ndimage.binary_dilation(frame, np.ones((3, 3)), 3))  # JPEG blurs edges
-
-
-def frontal_fit(pixels: Pixels) -> float:
-    """Return the fit of ``(height, width)`` pixels to a frontal chest film, in [-1, 1]."""
-    return _fit(grey_ranks(pixels))
-
-
-def _fit(ranks: npt.NDArray[np.float64]) -> float:
-    """Return the best correlation of ``(32, 32)`` ranks with the templates, in [-1, 1]."""
-    return float((_drawings() @ ranks.ravel()).max())
-
-
-def grey_ranks(pixels: Pixels) -> npt.NDArray[np.float64]:
-    """Return the grey ranks of the film without its blank borders, ``(32, 32)``, of norm 1."""
-    small = _box(pixels, 64)
-    rows, columns = (np.flatnonzero(small.std(axis=axis) >= 0.02) for axis in (1, 0))
-    if min(rows.size, columns.size) >= 20:
-        small = small[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    grid = PIL.Image.fromarray(np.ascontiguousarray(small)).resize(
-        (_GRID, _GRID), PIL.Image.Resampling.BOX
-    )
-    order = np.asarray(grid).ravel().argsort(kind="stable").argsort()
-    ranks = order - order.mean()
-    return np.asarray(ranks / np.linalg.norm(ranks)).reshape(_GRID, _GRID)
-
-
-def _box(pixels: Pixels, side: int) -> Pixels:
-    """Return ``(height, width)`` pixels averaged over a grid of ``side`` × ``side`` boxes."""
-    for axis in (0, 1):
-        starts = np.arange(side) * pixels.shape[axis] // side
-        counts = np.diff(starts, append=pixels.shape[axis]).clip(1)
-        sums = np.add.reduceat(pixels, starts, axis=axis)
-        pixels = sums / np.expand_dims(counts.astype(np.float32), 1 - axis)
-    return pixels
-
-
-@cache
-def _drawings() -> npt.NDArray[np.float64]:
-    """Return the templates of a frontal chest, ``(27, 1024)``, each of mean 0 and norm 1."""
-    drawings = [
-        _drawing(across, down, size)
-        for across in _SHIFTS_ACROSS
-        for down in _SHIFTS_DOWN
-        for size in _SIZES
-    ]
-    return np.array(drawings)
-
-
-def _drawing(across: float, down: float, size: float) -> npt.NDArray[np.float64]:
-    y, x = (np.mgrid[:_GRID, :_GRID] + 0.5) / _GRID
-    middle = 0.5 + across
-
-    def blob(cx: float, cy: float, width: float, height: float) -> npt.NDArray[np.float64]:
-        return np.asarray(np.exp(-(((x - cx) / width) ** 2 + ((y - cy) / height) ** 2) / 1.4))
-
-    lungs = sum(
-        blob(middle + side * 0.2 * size, 0.42 + down, 0.11 * size, 0.25 * size) for side in (-1, 1)
-    )
-    mediastinum = blob(middle, 0.5, 0.07 * size, 0.9)
-    abdomen = (np.abs(x - middle) < 0.42 * size) / (1 + np.exp((0.78 + down - y) / 0.04))
-    corners = np.maximum(blob(0, 0, 0.2, 0.16), blob(1, 0, 0.2, 0.16))
-    edges = np.exp(-((x / 0.06) ** 2)) + np.exp(-(((1 - x) / 0.06) ** 2))
-    drawing = mediastinum + 0.7 * abdomen - lungs - 0.8 * np.maximum(corners, 0.6 * edges)
-    drawing -= drawing.mean()
-    return np.asarray(drawing / np.linalg.norm(drawing)).ravel()

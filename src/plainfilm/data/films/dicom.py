@@ -53,13 +53,16 @@ def study_uid(path: Path, data: bytes) -> str | None:
         return header.text(dataset, "StudyInstanceUID") or None
 
 
-def read_dicom(path: Path, data: bytes, *, identified: bool = False) -> Raster:
+def read_dicom(
+    path: Path, data: bytes, *, identified: bool = False, modality: str | None = None
+) -> Raster:
     """Read the DICOM file ``path``.
 
     Args:
         path: the file.
         data: its bytes.
         identified: also read the patient's identity.
+        modality: what it is, in place of what the header says.
 
     Raises:
         ImageError: the file is damaged, its header rules out a film, or it exceeds the limits.
@@ -67,8 +70,10 @@ def read_dicom(path: Path, data: bytes, *, identified: bool = False) -> Raster:
     with _decoding(path):
         file = parse(path, data)
         dataset = file.dataset
-        header.refuse(path, dataset)
-        raster = Raster(pixels=np.zeros((1, 1), dtype=np.float32))
+        if modality is not None:
+            dataset.Modality = modality
+        other = header.refuse(path, dataset)
+        raster = Raster(pixels=np.zeros((1, 1), dtype=np.float32), modality=other)
         photometric = _photometric(dataset, raster)
         cells = read_cells(path, file, raster.warnings)
         if photometric == "PALETTE COLOR":

@@ -28,6 +28,9 @@ _RADIOGRAPH_CLASSES = (
     "1.2.840.10008.5.1.4.1.1.1.1",
     "1.2.840.10008.5.1.4.1.1.1.1.1",
 )
+_CAPTURES = tuple(f"1.2.840.10008.5.1.4.1.1.7{part}" for part in ("", ".1", ".2", ".3", ".4"))
+"""Secondary Capture: any picture."""
+_RIBS = re.compile(r"RIB|STERN|BREAST", re.I)
 _CHEST = re.compile(r"CHEST|THORA|LUNG|TORAX|RIB|STERN|HEART|PORT|BREAST|TRUNK|WHOLEBODY", re.I)
 _SAID = re.compile(
     r"(?P<pa>\bP\.?A\b|postero-?\s?anterior|\bP-A\b)"
@@ -110,8 +113,13 @@ def mentions(dataset: Dataset, phrase: str) -> bool:
     return any(phrase in text(dataset, keyword) for keyword in keywords)
 
 
-def refuse(path: Path, dataset: Dataset) -> None:
-    """Raise ImageError if the header rules out that this is a film."""
+def refuse(path: Path, dataset: Dataset) -> tuple[str, str] | None:
+    """Raise ImageError if the header rules out that this is a film.
+
+    Returns:
+        The modality of another kind of picture, and what that is, where a Secondary Capture claims
+        it: such an object can hold a film, so the picture decides. None for radiographs.
+    """
     frames = number(dataset, "NumberOfFrames") or 1
     if frames > 1:
         raise ImageError(
@@ -119,11 +127,14 @@ def refuse(path: Path, dataset: Dataset) -> None:
         )
     modality = text(dataset, "Modality").upper()
     radiograph = text(dataset, "SOPClassUID") in _RADIOGRAPH_CLASSES
-    if modality in _NO_RADIOGRAPHS and not radiograph:
-        raise ImageError(
-            f"{path}: is {_NO_RADIOGRAPHS[modality]} (modality {modality}), not a chest film; "
-            "give a CR or DX image"
-        )
+    if modality not in _NO_RADIOGRAPHS or radiograph:
+        return None
+    if text(dataset, "SOPClassUID") in _CAPTURES:
+        return modality, _NO_RADIOGRAPHS[modality]
+    raise ImageError(
+        f"{path}: is {_NO_RADIOGRAPHS[modality]} (modality {modality}), not a chest film; "
+        "give a CR or DX image"
+    )
 
 
 def flag(dataset: Dataset, warnings: list[str]) -> str | None:
@@ -135,11 +146,18 @@ def flag(dataset: Dataset, warnings: list[str]) -> str | None:
         warnings.append(f"the header calls a radiograph's object modality {modality[:16]}")
     if text(dataset, "PresentationIntentType").upper() == "FOR PROCESSING":
         warnings.append("raw detector data (FOR PROCESSING): contrast is not a film's")
+    if text(dataset, "BurnedInAnnotation").upper() == "YES":
+        warnings.append(
+            "the header says that text is burned into the picture: it may name the patient, and "
+            "the model may have read it"
+        )
     part = text(dataset, "BodyPartExamined")[:16]
     said = [text(dataset, keyword) for keyword in _DESCRIPTIONS]
     if part and not _CHEST.search(part):
         warnings.append(f"the header says body part {part}, not chest")
         return part
+    if _RIBS.search(part):
+        warnings.append(f"the header says body part {part}: exposed for that, not for the lungs")
     if not part and not any(_CHEST.search(words) for words in said):
         warnings.append("the header does not say that this is a chest")
     return None

@@ -51,6 +51,10 @@ class Raster:
     """The file's statements about polarity, if they contradict each other."""
     other_part: str | None = None
     """A body part other than the chest, if the header names one."""
+    modality: tuple[str, str] | None = None
+    """A modality other than a radiograph's, if the header names one, and what it would be."""
+    refusal: str | None = None
+    """Why no draft must be made from the film."""
     view: View = View.UNKNOWN
     laterality: str | None = None
     spacing_mm: tuple[float, float] | None = None

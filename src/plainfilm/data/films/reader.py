@@ -11,7 +11,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from plainfilm.core import Image, ImageError, Provenance, errors_as, printable
+from plainfilm.core import Image, ImageError, Provenance, View, errors_as, printable
 from plainfilm.data.films import checks
 from plainfilm.data.films.limits import MOST_BYTES
 from plainfilm.data.films.raster import Raster, read_raster
@@ -76,6 +76,8 @@ def read_image(
     *,
     provenance: Provenance | None = None,
     identified: bool = False,
+    view: View | None = None,
+    modality: str | None = None,
 ) -> Image:
     """Return the film in a DICOM, PNG, JPEG or TIFF file of 8 to 16 bits.
 
@@ -88,6 +90,8 @@ def read_image(
             checked when the dataset was prepared, are then read without checks. By default a film
             is real, unless both the file *and* its dataset directory say that it is simulated.
         identified: also read the patient's identity from a DICOM header, into ``Image.reference``.
+        view: the film's view, in place of what header and picture say.
+        modality: a DICOM object's modality, in place of what its header says.
 
     Raises:
         ImageError: the file is missing, empty, damaged, certainly not a chest film, or exceeds the
@@ -100,24 +104,25 @@ def read_image(
     else:
         from plainfilm.data.films.dicom import read_dicom  # load pydicom only for DICOM
 
-        raster = read_dicom(path, data, identified=identified)
+        raster = read_dicom(path, data, identified=identified, modality=modality)
     digest = hashlib.sha256(data).hexdigest()
     del data
     with errors_as(ImageError, f"{path}: cannot be looked at", "get it again"):
         if not (raster.trusted and provenance is not None):
             checks.refuse_blank(path, raster.pixels)
             checks.square(raster)
-            checks.mend(path, raster)
+            checks.mend(path, raster, view)
         raster.pixels.flags.writeable = False  # so that Image need not copy it
         return Image(
             pixels=raster.pixels,
-            view=raster.view,
+            view=view or raster.view,
             laterality=raster.laterality,
             spacing_mm=raster.spacing_mm,
             provenance=provenance or _provenance(path, raster),
             source=printable(path.name),
             digest=digest,
             reference=raster.reference,
+            refusal=raster.refusal,
             warnings=tuple(dict.fromkeys(raster.warnings)),
         )
 
