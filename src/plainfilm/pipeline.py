@@ -33,7 +33,7 @@ from plainfilm.core import (
     errors_as,
 )
 from plainfilm.core.model_folder import loading, read_json
-from plainfilm.data.films import file_digest
+from plainfilm.data.films.prepared import file_digest
 from plainfilm.grounding.saliency import check_method, saliency_maps
 from plainfilm.models.family import (
     Built,
