@@ -77,6 +77,11 @@ def test_the_head_never_reads_the_report(pooling):
     found = [family.losses(built.model, one, BOTH) for one in (batch, other)]
     assert found[0]["report"].total != found[1]["report"].total
     assert torch.equal(found[0]["observations"].total, found[1]["observations"].total)
+    # Nor where some of what follows the prompt is not learned, as a chat's second question.
+    hole = {**other, "labels": batch["labels"].clone()}
+    hole["labels"][:, int(answer.nonzero()[:, 1].max()) - 3] = -100
+    holed = family.losses(built.model, hole, BOTH)["observations"]
+    assert torch.equal(holed.total, found[0]["observations"].total)
     # The prompts alone give the same.
     alone = family.losses(built.model, batch, HEAD)["observations"]
     torch.testing.assert_close(alone.total, found[0]["observations"].total)

@@ -237,8 +237,7 @@ class LlavaFamily(ConversationFamily[LlavaSettings, LlavaStage]):
             }
         learned = _learns_observations(stage)
         if set(stage.objectives) & {"report", "language"}:
-            prompt = inputs["attention_mask"] * (inputs["labels"] == IGNORED)
-            more = {"prompt_mask": prompt} if learned else {}
+            more = {"prompt_mask": prompt_mask(inputs)} if learned else {}
             report, output = self.report_loss(model, inputs, **more)
             found["report"] = report
         elif learned:  # no token of the report is needed: the prompts alone are run
@@ -322,9 +321,18 @@ def _film_size(config: PreTrainedConfig, checkpoint: Path | None) -> int | None:
     return found
 
 
+def prompt_mask(inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Return where a training batch's prompts are, ``(batch, tokens)``: before all that is learned.
+
+    A chat's later questions are not learned either, but they have seen the answers before them.
+    """
+    learned = (inputs["labels"] != IGNORED).cumsum(dim=1) > 0
+    return inputs["attention_mask"] * ~learned
+
+
 def prompts(inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Return a training batch without its answers, and with the ``prompt_mask``."""
-    prompt = inputs["attention_mask"] * (inputs["labels"] == IGNORED)
+    prompt = prompt_mask(inputs)
     longest = int(prompt.sum(dim=1).max())  # answers follow, and padding is on the right
     found = {}
     for name, value in inputs.items():
