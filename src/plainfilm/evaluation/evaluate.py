@@ -196,6 +196,11 @@ def evaluate(
     unknown = [one for one in conditions if one not in CONDITIONS]
     if unknown:
         raise InputError(f"no condition {', '.join(unknown)}: choose from {', '.join(CONDITIONS)}")
+    if "agreement" in conditions and not model.family.ranks_beams(model.model):
+        raise InputError(
+            f"{model.card.name} has no classification head whose agreement could rank its beams: "
+            "leave the condition agreement out"
+        )
     columns = {row.study_id: _columns(row, by) for row in rows}
     if by is not None and not any(by in values for values in columns.values()):
         there = sorted({name for values in columns.values() for name in values})
@@ -226,7 +231,9 @@ def evaluate(
     for condition in conditions:
 
         def changed(index: int, condition: str = condition) -> Study:
-            return changed_study(condition, study(index), study(given[index]), mover)
+            own = study(index)
+            other = study(given[index]) if condition.startswith("other-") else own
+            return changed_study(condition, own, other, mover)
 
         after = drafts(changed, **DECODING.get(condition, {}))
         predictions[f"{name}, {CONDITIONS[condition]}"] = {

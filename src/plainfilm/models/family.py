@@ -311,6 +311,10 @@ class Family(ABC, Generic[Settings, Stage]):
             InputError: a study has no film that the model can read.
         """
 
+    def ranks_beams(self, model: Any) -> bool:
+        """Return whether :meth:`draft` takes ``agreement`` and gives its beams as candidates."""
+        return False
+
     def rollout(
         self, model: Any, processor: Any, studies: Sequence[Study], **generation: Any
     ) -> tuple[list[Report], Batch]:

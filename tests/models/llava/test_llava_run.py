@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import yaml
 
-from plainfilm.core import OBSERVATIONS
+from plainfilm.core import OBSERVATIONS, InputError
 from plainfilm.core.study import Maps
 from plainfilm.data.dataset import Row
 from plainfilm.data.derived import make_features, make_maps
@@ -86,6 +86,9 @@ def test_from_recipe_to_report(dataset, tmp_path):
         second, dataset, metrics=["bleu-4"], templates=False, output=tmp_path / "scores",
         progress=False,
     )  # fmt: skip
+    for name, told in (("agreement", "no classification head"), ("upside-down", "choose from")):
+        with pytest.raises(InputError, match=told):
+            evaluate(second, dataset, conditions=[name], progress=False)
     row = dataset.split("test")[0]
     study = dataset.study(row, derived=second.family.reads(second.processor))
     assert isinstance(study.maps[0], Maps)

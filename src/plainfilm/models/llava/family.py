@@ -296,6 +296,10 @@ class LlavaFamily(ConversationFamily[LlavaSettings, LlavaStage]):
             )
         return found
 
+    def ranks_beams(self, model: Any) -> bool:
+        """See the base class: with a classification head."""
+        return bool(classified(model))
+
     def reads(self, processor: Any) -> frozenset[str]:
         """See the base class."""
         found = set(super().reads(processor))
