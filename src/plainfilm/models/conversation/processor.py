@@ -397,9 +397,7 @@ class ConversationProcessor:
                         "the chat template changes earlier turns when one is added, so chats can't "
                         "be learned with it: set chat_share to 0, or give another chat_template"
                     )
-                asked = self.tokenizer(following[len(before) :], add_special_tokens=False)[
-                    "input_ids"
-                ]
+                asked = self._following(before, following[len(before) :])
                 before = following
             answer = self._answer(told, before, turn.answer)
             if tokens and len(tokens) + len(asked) + len(answer) > self.context.max_chat_tokens:
