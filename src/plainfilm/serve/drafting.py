@@ -154,6 +154,7 @@ def reviewed(entry: Entry) -> Report:
             update={
                 "statements": tuple(kept),
                 "hangs_on_indication": moved,
+                "grounding": tuple(report.grounding[one] for one in hangs if report.grounding),
                 "warnings": (*report.warnings, f"A reader rejected {len(rejected)} statements."),
             }
         )
@@ -164,6 +165,8 @@ def reviewed(entry: Entry) -> Report:
             "impression": impression,
             "statements": tuple(read(changed.text)),
             "hangs_on_indication": (),
+            "grounding": (),
+            "possibly_missed": (),
             "warnings": (*report.warnings, EDITED),
         }
     )
