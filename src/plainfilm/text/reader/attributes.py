@@ -1,4 +1,4 @@
-"""Which side, place, severity and change belong to which mention."""
+"""Assignment of side, place, severity and change to mentions."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -21,11 +21,11 @@ _STOPS = {
 
 
 _STRENGTH = {"and": 1, "or": 1, "copula": 1, "verb": 1, "article": 1, "boundary": 3}
-"""How far a stop parts a word from a mention; the others part by 2."""
+"""How strongly a stop separates a word from a mention; 2 for all others."""
 
 
 class Attributes(NamedTuple):
-    """What qualifies a mention; a mention of two sides has two of these."""
+    """The qualifiers of a mention; a mention of two sides has two of these."""
 
     side: Side | None = None
     location: str | None = None
@@ -121,13 +121,13 @@ def _also(
 
 
 def _is_bone(item: Item, mention: Mention) -> bool:
-    """Return whether the item is the bone that is broken ("broken right clavicle")."""
+    """Return whether the item is the fractured bone ("broken right clavicle")."""
     broken = any(rule.observation is Observation.FRACTURE for rule in mention.rules)
     return broken and {"anatomy", "place"} <= set(item.roles)
 
 
 def _is_apart(mention: Mention) -> bool:
-    """Return whether it shares no place with others: a fracture or a device."""
+    """Return whether the mention shares no place with others: a fracture or a device."""
     apart = (Observation.FRACTURE, Observation.SUPPORT_DEVICES)
     return any(rule.observation in apart for rule in mention.rules)
 
@@ -158,7 +158,7 @@ def _means_all(items: Sequence[Item], number: int) -> bool:
 
 
 def _is_beside(items: Sequence[Item], number: int) -> bool:
-    """Return whether the item is a place that something projects over, or its side."""
+    """Return whether the item is a place over which something projects, or its side."""
     end = items[number].start
     for item in items[number - 1 :: -1] if number else ():
         if end - item.end > 2:
@@ -242,7 +242,7 @@ def _owners(
 
 
 def _is_cut_off(item: Item, mention: Mention, stops: Sequence[Item]) -> bool:
-    """Return whether a semicolon parts a side or place from the finding that comes after it."""
+    """Return whether a semicolon separates a side or place from the finding after it."""
     return bool({"side", "place"} & set(item.roles)) and any(
         item.end <= stop.start < mention.start and "semicolon" in stop.roles for stop in stops
     )
@@ -310,7 +310,7 @@ def _is_named_by(item: Item, mention: Mention) -> bool:
 
 
 def combine(items: Sequence[Item]) -> list[Attributes]:
-    """Return what ``items`` say of one mention: one group per side and place."""
+    """Return the attributes of one mention from ``items``: one group per side and place."""
     groups: list[dict[str, Any]] = [{}]
     items = _told_by_side(items)
     for item, roles in zip(items, _completed(items), strict=True):
@@ -345,7 +345,7 @@ def combine(items: Sequence[Item]) -> list[Attributes]:
 
 
 def _overrules(item: Item, group: Mapping[str, Any], items: Sequence[Item]) -> bool:
-    """Return whether a change comes after a lasting, at no place yet ("persistent but smaller")."""
+    """Return whether a change replaces an earlier "stable" one ("persistent but smaller")."""
     told = {"side", "place", "severity", "change"}
     return (
         told & set(item.roles) == {"change"}
@@ -367,7 +367,7 @@ def _goes_elsewhere(group: Mapping[str, Any], items: Sequence[Item], item: Item)
 
 
 def _told_by_side(items: Sequence[Item]) -> Sequence[Item]:
-    """Leave out "bilateral" where each side is told: "moderate on the right, small on the left"."""
+    """Drop "bilateral" if each side is described: "moderate on the right, small on the left"."""
     sides = {item.roles.get("side") for item in items}
     grades = {item.roles.get("severity") for item in items} - {None}
     if sides >= set(Side) and len(grades) > 1:
@@ -382,7 +382,7 @@ def _opens_group(items: Sequence[Item], item: Item) -> bool:
 
 
 def _completed(items: Sequence[Item]) -> list[Mapping[str, Any]]:
-    """Return the items' roles with half places made whole ("upper … lower lobes")."""
+    """Return the items' roles with incomplete places completed ("upper … lower lobes")."""
     found: list[Mapping[str, Any]] = []
     for number, item in enumerate(items):
         roles = item.roles
@@ -403,7 +403,7 @@ def _completed(items: Sequence[Item]) -> list[Mapping[str, Any]]:
 
 
 def _share(groups: list[dict[str, Any]]) -> None:
-    """Give what was said once to the groups around it that lack it."""
+    """Copy attributes to neighbouring groups that lack them."""
     for key in ("side", "severity", "change"):
         said = [group[key] for group in groups if key in group]
         if len(said) == 1:
@@ -418,7 +418,7 @@ def _share(groups: list[dict[str, Any]]) -> None:
 
 
 def _merged(groups: list[dict[str, Any]]) -> list[Attributes]:
-    """Return the groups, left and right as one where they differ in nothing else."""
+    """Return the groups, merging left and right if they differ in nothing else."""
     found: list[Attributes] = []
     for group in groups:
         made = Attributes(*(group.get(k) for k in ("side", "place", "severity", "change")))

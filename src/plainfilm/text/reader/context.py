@@ -1,8 +1,8 @@
-"""What phrases mean by what stands beside them, settled before mentions are made.
+"""Phrases whose meaning depends on their context, resolved before mentions are made.
 
-"Either" is bilateral before a lung and a conjunction before a finding; "moderate before" is what a
-finding was; edema of the ankle is no finding of the chest. Words that serve for this alone are gone
-afterwards. Which words those are is data (``rules/<language>/context.yaml``).
+"Either" is bilateral before a lung and a conjunction before a finding; "moderate before" grades
+the past; edema of the ankle is no finding of the chest. Words that only give context are removed
+here. The words themselves are data (``rules/<language>/context.yaml``).
 """
 
 import re
@@ -15,44 +15,44 @@ from plainfilm.core import Change, Observation, Severity, Side
 from plainfilm.text.reader.lexicon import Item
 
 _HELPERS = {"when", "organ", "each", "opening", "spared", "list_of", "not_so", "prefers"}
-"""Roles that nothing after this module asks for."""
+"""Roles that only this module uses."""
 OTHER = "other"
-"""The side that is not the one told before."""
+"""The side opposite to the one mentioned before."""
 SAME = "same"
-"""The anatomy, or side, that was told before."""
+"""The anatomy or side mentioned before."""
 _OTHER_SIDE = {Side.LEFT: Side.RIGHT, Side.RIGHT: Side.LEFT}
 _GRADES = list(Severity)
 _MISPLACED = {
     Observation.EDEMA, Observation.PNEUMONIA, Observation.LUNG_LESION, Observation.LUNG_OPACITY,
     Observation.PLEURAL_EFFUSION, Observation.CONSOLIDATION, Observation.ATELECTASIS,
 }  # fmt: skip
-"""What other organs have, too."""
+"""Findings that other organs have as well."""
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)?\Z")
 _MILLIMETERS = {"mm": 1.0, "millimeter": 1.0, "millimeters": 1.0, "millimetres": 1.0, "cm": 10.0,
                 "centimeter": 10.0, "centimeters": 10.0, "centimetres": 10.0, "%": 1.0,
                 "ml": 1.0, "cc": 1.0}  # fmt: skip
 _AFTER_NUMBER = 2
-"""Tokens between a measurement and the word that tells when it was so ("4 cm deep before")."""
+"""Most tokens between a measurement and the word that dates it ("4 cm deep before")."""
 _START = 2
-"""Tokens before a side that opens its sentence ("On the left")."""
+"""Most tokens before a side that opens its sentence ("On the left")."""
 
 
 @dataclass
 class Context:
-    """A sentence's phrases as they are to be understood."""
+    """A sentence's phrases with their meaning in context."""
 
     items: list[Item]
     past: list[int] = field(default_factory=list)
-    """Tokens that say that something was so ("formerly")."""
+    """Tokens that place a statement in the past ("formerly")."""
 
 
 def settle(items: Sequence[Item], words: Sequence[str], before: Sequence[Item] = ()) -> Context:
-    """Return the phrases of a sentence as they are to be understood.
+    """Return the phrases of a sentence with their meaning in context.
 
     Args:
-        items: the phrases found in it.
-        words: its words.
-        before: the settled phrases of the sentence before it.
+        items: the phrases found in the sentence.
+        words: the sentence's words.
+        before: the settled phrases of the sentence before.
     """
     past = [item.start for item in items if item.roles.get("when") == "past"]
     changed = _by_numbers(items, words)
@@ -136,7 +136,7 @@ def _settled(item: Item, after: Item | None, before: Sequence[Item]) -> list[Ite
 
 
 def _then_and_now(items: list[Item]) -> list[Item]:
-    """Tell the grades that were from those that are ("moderate before, now mild")."""
+    """Separate past from present grades ("moderate before, now mild")."""
     graded = [number for number, item in enumerate(items) if "severity" in item.roles]
     if len(graded) < 2:
         return items
@@ -151,7 +151,7 @@ def _then_and_now(items: list[Item]) -> list[Item]:
 
 
 def _is_marked(items: Sequence[Item], number: int, when: str) -> bool:
-    """Return whether a word right before or after the item says that it was so."""
+    """Return whether a word right before or after the item dates it as ``when``."""
     item = items[number]
     before = items[number - 1] if number else None
     after = items[number + 1] if number + 1 < len(items) else None
@@ -162,14 +162,14 @@ def _is_marked(items: Sequence[Item], number: int, when: str) -> bool:
 
 
 def graded_change(past: Severity, now: Severity) -> Change | None:
-    """Return how something changed that was graded ``past`` and is graded ``now``."""
+    """Return the change from the grade ``past`` to the grade ``now``."""
     if past == now:
         return None
     return Change.WORSE if _GRADES.index(now) > _GRADES.index(past) else Change.IMPROVED
 
 
 def _of_other_organs(items: list[Item]) -> list[Item]:
-    """Leave out what is said of another organ ("ankle edema", "opacity of the thyroid")."""
+    """Remove findings of other organs ("ankle edema", "opacity of the thyroid")."""
     gone = set()
     for number, (one, other) in enumerate(pairwise(items)):
         if one.end != other.start:
@@ -187,7 +187,7 @@ def _may_be_elsewhere(item: Item) -> bool:
 
 
 def _by_numbers(items: Sequence[Item], words: Sequence[str]) -> list[Item]:
-    """Return the change that two measurements tell ("4 cm before, 2 cm now"), as a phrase."""
+    """Return the change between two measurements ("4 cm before, 2 cm now"), as a phrase."""
     numbers = [at for at, word in enumerate(words) if word[:1].isdigit() and _NUMBER.match(word)]
     if len(numbers) < 2:
         return []
@@ -226,7 +226,7 @@ def _by_numbers(items: Sequence[Item], words: Sequence[str]) -> list[Item]:
 
 
 def _with_list_causes(items: list[Item]) -> list[Item]:
-    """Let "the differential for the opacity is …" hedge what comes after its verb."""
+    """Make "the differential for the opacity is …" hedge the findings after its verb."""
     cue = next((n for n, item in enumerate(items) if item.cue == "differential_for"), None)
     if cue is None:
         return items

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 BODY = "body"
-"""The name of text that stands under no heading."""
+"""The section name of text under no heading."""
 
 _BLANK_LINE = re.compile(r"\n[ \t]*\n")
 _BRIEF = ("comparison", "technique")
-"""Sections of one sentence, whatever follows it."""
+"""Sections that are taken to have only one sentence."""
 _CLOSING = "recommendation"
-"""Sections after which no text about the film comes."""
+"""Section after which no text about the film follows."""
 _FIRST_STOP = re.compile(r"(?:(?<=[a-z\d)])|(?<=[A-Z]{2}))[.?][ \t]+(?=[A-Z])")
 
 
@@ -35,7 +35,7 @@ class Headings(NamedTuple):
     names: Mapping[str, str]
     """Heading in lower case → name of its section."""
     read: frozenset[str]
-    """The names of the sections that say something about this film."""
+    """The names of the sections that describe this film."""
 
 
 def compile_headings(sections: Mapping[str, Sequence[str]], read: Iterable[str]) -> Headings:
@@ -56,11 +56,11 @@ def compile_headings(sections: Mapping[str, Sequence[str]], read: Iterable[str])
 
 
 def split_sections(text: str, headings: Headings) -> list[Part]:
-    """Return the sections of plain ``text`` in order; all of it is one ``body`` without a heading.
+    """Return the sections of plain ``text`` in order; without headings, all of it is one ``body``.
 
-    Where the report has no findings, what follows the first paragraph of a section that is not
-    read is body text, and what follows the first sentence of a comparison or a technique; without
-    a blank line, and where nothing is read at all, what follows the first sentence of the last one.
+    If the report has no findings section, the text after a blank line in an unread section counts
+    as body. If there is no blank line, so does the text after the first sentence of a comparison or
+    technique, or of the last section if no section is read.
     """
     marks = list(headings.pattern.finditer(text))
     names = [headings.names[mark[mark.lastgroup or 0].lower()] for mark in marks]
@@ -82,10 +82,10 @@ def split_sections(text: str, headings: Headings) -> list[Part]:
 
 
 def readable(text: str, headings: Headings) -> list[Part]:
-    """Return the sections that say something about this film.
+    """Return the sections that describe this film.
 
-    These are findings, impression and addenda; text under no heading counts where there is no
-    findings section.
+    These are findings, impression and addenda, and text under no heading if there is no findings
+    section.
     """
     parts = split_sections(text, headings)
     if any(part.name == "findings" for part in parts):

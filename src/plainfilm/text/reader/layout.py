@@ -1,7 +1,7 @@
-"""A report without its markup: HTML, Markdown, escaped line breaks, blanks of de-identification.
+"""Removal of markup: HTML, Markdown, escaped line breaks, blanks of de-identification.
 
-What is read is the plain text; every character of it knows where it stood, so that spans point into
-the report as it was given.
+The reader reads the plain text, whose characters keep their offsets in the original report, so that
+all spans refer to the original.
 """
 
 import html
@@ -10,18 +10,18 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 BLANK = "XXXX"
-"""What every blank of de-identification becomes."""
+"""The uniform replacement for blanks of de-identification."""
 
 
 class Plain(NamedTuple):
-    """A report's plain text, and where its characters stood."""
+    """A report's plain text, and the offsets of its characters in the original."""
 
     text: str
     offsets: Sequence[int] | None
-    """Offset into the report of each character; None where the text is the report itself."""
+    """Offset of each character in the original report; None if the two texts are the same."""
 
     def span(self, start: int, end: int) -> tuple[int, int]:
-        """Return the span of the report that ``start:end`` of the plain text was made of."""
+        """Return the span of the original report that corresponds to ``start:end``."""
         if self.offsets is None or start >= end:
             return start, end
         return self.offsets[start], self.offsets[end - 1] + 1
@@ -31,7 +31,7 @@ _PERHAPS_MARKED = re.compile(
     r"[<*|\\`@\r\t\v\f\x80-\xa0\xab\xad\xbb\u2000-\uffff]|__|\[[A-Za-z \]]|&[#A-Za-z]|^[ \t]*[#>=]",
     re.MULTILINE,
 )
-"""What a text without markup has none of."""
+"""Matches wherever there may be markup; text without a match has none."""
 
 _BLOCK = (
     "abstracttext|article|blockquote|body|dd|div|dl|dt|footer|h[1-6]|head|header|hr|html|li|ol|p|pre"
@@ -72,9 +72,9 @@ _BECOMES = {
     "bullet": "-", "star": "", "bold": "", "single": "'", "double": '"', "unticked": "",
 }  # fmt: skip
 _INDENT = 12
-"""Characters before which a bold mark still opens its line."""
+"""Largest indentation, in characters, of a bold mark that opens its line."""
 _TITLE = re.compile(r"[^\W\d_][^\n.:*<]{1,40}(?P<end>\*\*|__|</(?i:b|strong)>)[ \t]*[A-Z\d]")
-"""A title in bold, which opens its line, and the first letter of what is said under it."""
+"""A bold title at the start of a line, and the first letter of the text after it."""
 
 
 def plain(report: str) -> Plain:

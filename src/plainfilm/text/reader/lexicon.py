@@ -20,7 +20,7 @@ from plainfilm.text.reader.spelling import Spelling, compile_spelling
 
 
 class Rule(NamedTuple):
-    """What a term, or an anatomy with its state, says."""
+    """The meaning of a term, or of an anatomy with its state."""
 
     observation: Observation
     detail: str | None = None
@@ -30,26 +30,26 @@ class Rule(NamedTuple):
     severity: Severity | None = None
     change: Change | None = None
     blocks: bool = True
-    """Whether it is an abnormality, so that the report is not without finding."""
+    """Whether it is an abnormality, which rules out No Finding."""
     weak: bool = False
     """Whether it yields to any other mention of its observation in the sentence."""
     explained: bool = False
-    """Nothing by itself where the sentence gives its cause ("blunted by pleural thickening")."""
+    """Whether it is dropped if the sentence gives its cause ("blunted by pleural thickening")."""
     site: str | None = None
-    """The place where none is said: a device's site, where its tip is not told."""
+    """The default place: a device's site, if the report doesn't say where its tip is."""
     place: str = "own"
-    """``none`` for findings that take no side and place, ``side`` for those without place."""
+    """``none`` for findings without side and place, ``side`` for those with a side only."""
     name: str = ""
-    """Where the rule stands: file, observation, number."""
+    """Source of the rule: file, observation, number."""
     code: str | None = None
     beside: tuple[str, ...] = ()
-    """Anatomies and places without one of which the words name nothing ("fluid", beside pleura)."""
+    """Anatomies and places of which the sentence must name one ("fluid" needs the pleura)."""
     not_of: str | None = None
-    """Void right before a mention of this observation ("fracture of the screw")."""
+    """Observation right before whose mention the rule is void ("fracture of the screw")."""
 
 
 class Item(NamedTuple):
-    """A phrase of the lexicon found at tokens ``start:end``, and what it can be."""
+    """A phrase of the lexicon found at tokens ``start:end``, and its possible roles."""
 
     start: int
     end: int
@@ -65,20 +65,20 @@ class Lexicon(NamedTuple):
     """The compiled rules of one language."""
 
     terms: Trie
-    """Phrases that name findings, or look as if they did (role ``void``); they go first."""
+    """Phrases that name findings, or only seem to (role ``void``); they are matched first."""
     words: Trie
     """All other phrases → roles: ``anatomy``, ``state``, ``side``, ``cue``…"""
     pairs: Mapping[tuple[str, str], tuple[Rule, ...]]
-    """(anatomy, state) → what they say together."""
+    """(anatomy, state) → their meaning together."""
     refined: Mapping[tuple[str, str], str]
     """(detail, state) → finer detail: granuloma, calcified → calcified granuloma."""
     headings: Headings
     boundaries: Boundaries
     spelling: Spelling
     fillers: frozenset[str]
-    """Adverbs that may stand within a phrase."""
+    """Adverbs that may occur within a phrase."""
     capitals: Mapping[str, str]
-    """Abbreviation → word that it stands for where it is written in capitals."""
+    """Abbreviation → the word that it stands for when written in capitals."""
     rules: tuple[Rule, ...]
 
 
@@ -89,7 +89,7 @@ class Term(NamedTuple):
     detail: str | None
     """The finer term; None for the observation itself."""
     code: str | None
-    """SNOMED CT (``SCT:…``) or RadLex (``RID:…``), where one is known to mean the same."""
+    """Code of SNOMED CT (``SCT:…``) or RadLex (``RID:…``) with the same meaning, if known."""
 
 
 def vocabulary(language: str = "en") -> tuple[Term, ...]:
@@ -114,7 +114,7 @@ _KEYS = {
 }  # fmt: skip
 _ROLES = {"side": Side, "severity": Severity, "change": Change}
 _RELATIVE = ("other", "same")
-"""The side across from the one told before, and that one."""
+"""The side opposite to the one mentioned before, and that side itself."""
 _SIDED_PLACES = {"left_place": Side.LEFT, "right_place": Side.RIGHT, "both_place": Side.BILATERAL}
 """Roles of places that say their side ("bibasilar")."""
 
@@ -190,14 +190,14 @@ def load_lexicon(language: str = "en") -> Lexicon:
 
 
 def _with_short(sections: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the words of a language's sections, what is short for others as abbreviations."""
+    """Return a language's sections, with the short forms of other words as abbreviations."""
     listed = sections.get("abbreviations", "")
     known = listed.split() if isinstance(listed, str) else list(listed)
     return {**sections, "abbreviations": [*known, *sections.get("short", ())]}
 
 
 def _mark_predicates(trie: Trie) -> None:
-    """Mark the changes that begin with a verb, which say them of what stands before."""
+    """Mark the changes that begin with a verb, which apply to the finding before them."""
     for first in trie.values():
         if first.get("\0", {}).get("cue") not in ("copula", "verb"):
             continue
@@ -212,7 +212,7 @@ def _mark_predicates(trie: Trie) -> None:
 
 
 def _mark_answers(trie: Trie) -> None:
-    """Mark the denials that stand after a colon, which answer all that is listed before it."""
+    """Mark the denials after a colon, which apply to everything listed before it."""
     for node in trie.get(":", {}).values():
         if "cue" in node.get("\0", {}):
             node["\0"]["answers"] = True

@@ -1,7 +1,7 @@
-"""What mentions of one sentence do to each other.
+"""Relations between the mentions of one sentence.
 
-An opacity gives its side and place to its cause ("left basilar opacity, likely atelectasis");
-causes between which the report does not choose are uncertain ("atelectasis or pneumonia").
+A cause takes over the side and place of its opacity ("left basilar opacity, likely atelectasis");
+alternative causes are uncertain ("atelectasis or pneumonia").
 """
 
 from collections.abc import Sequence
@@ -22,13 +22,13 @@ _NO_CAUSE = {"boundary", "negation", "and", "with"}
 _JOINT = {"slash", "adjacent", "contrast"}
 _SIZES = (Severity.TRACE, Severity.SMALL, Severity.LARGE)
 _MEASURED = (Observation.PLEURAL_EFFUSION, Observation.PNEUMOTHORAX)
-"""What is small by itself, and not with what it may be instead ("small effusion or scarring")."""
+"""Findings whose size does not carry over to an alternative ("small effusion or scarring")."""
 _OPACITIES = (Observation.LUNG_OPACITY, Observation.LUNG_LESION, Observation.CONSOLIDATION)
 
 
 @dataclass
 class Reading:
-    """A mention under one of its rules, on its way to findings."""
+    """A mention under one of its rules, from which a finding is made."""
 
     mention: Mention
     rule: Rule
@@ -44,7 +44,7 @@ class Reading:
 
 
 def link(readings: Sequence[Reading], scopes: Scopes) -> list[Reading]:
-    """Settle alternatives, hand side and place from opacity to cause; return what stays."""
+    """Resolve alternatives and give causes their opacity's place; return the readings kept."""
     groups: list[list[Reading]] = []
     for reading in readings:
         if groups and groups[-1][0].mention.tokens == reading.mention.tokens:
@@ -67,7 +67,7 @@ def link(readings: Sequence[Reading], scopes: Scopes) -> list[Reading]:
 def _relate(
     earlier: Sequence[Reading], later: Sequence[Reading], order: Sequence[str]
 ) -> list[Reading]:
-    """Hand on side, place and grade between neighbours; return what the later one explains."""
+    """Pass on side, place and grade between neighbours; return those that the later explains."""
     kinds = set(order)
     hedged = later[0].status is Status.UNCERTAIN
     alternative = (_are_alternatives(order) or _is_other_choice(order)) and hedged
@@ -104,7 +104,7 @@ def _share_differential(first: Reading, second: Reading) -> bool:
 
 
 def _tell(readings: Sequence[Reading], **said: Any) -> None:
-    """Add what is ``said`` (field → value) where it is not said already."""
+    """Set the fields of ``said`` that the readings lack."""
     for reading in readings:
         reading.attributes = [
             one._replace(**{field: getattr(one, field) or value for field, value in said.items()})
@@ -113,27 +113,27 @@ def _tell(readings: Sequence[Reading], **said: Any) -> None:
 
 
 def _are_alternatives(kinds: Sequence[str]) -> bool:
-    """Return whether an "or" joins two mentions, and no hedge stands before it."""
+    """Return whether an "or" without a hedge before it joins two mentions."""
     joining = next((k for k in kinds if k in _ALTERNATIVE or k in _CAUSE or k == "comma"), None)
     return joining in _ALTERNATIVE and not _APART & set(kinds)
 
 
 def _is_other_choice(kinds: Sequence[str]) -> bool:
-    """Return whether the second mention is a choice beside an unknown one ("X, sarcoid or Y")."""
+    """Return whether the second mention follows an unknown alternative ("X, sarcoid or Y")."""
     return list(kinds) in (["comma", "or"], ["comma", "versus"])
 
 
 def refer(before: Sequence[Reading], readings: Sequence[Reading]) -> None:
-    """Hand on side and place from the sentence before ("This may represent pneumonia.")."""
+    """Take over side and place from the sentence before ("This may represent pneumonia.")."""
     given = [r for r in before if r.located and r.status is not Status.ABSENT]
     if given:
         _inherit(given[-1:], [r for r in readings if r.status is not Status.ABSENT], graded=False)
 
 
 def describe(before: Sequence[Reading], items: Sequence[Item]) -> list[Reading]:
-    """Return readings with what the next sentence says of the last finding of theirs.
+    """Return readings, the last finding completed by the next sentence.
 
-    "This has increased and is now large."
+    For example "This has increased and is now large."
     """
     first = combine(items)[0]
     told = []
@@ -162,7 +162,7 @@ def _hedge(earlier: Sequence[Reading], later: Sequence[Reading]) -> None:
 
 
 def _shares_side(first: Reading, second: Reading) -> bool:
-    """Return whether a side is said for both ("left effusion and basilar atelectasis")."""
+    """Return whether a side applies to both ("left effusion and basilar atelectasis")."""
     one, other = first.attributes[0], second.attributes[0]
     devices = Observation.SUPPORT_DEVICES in (first.rule.observation, second.rule.observation)
     return bool(
@@ -172,7 +172,7 @@ def _shares_side(first: Reading, second: Reading) -> bool:
 
 
 def _is_pair(first: Reading, second: Reading, kinds: set[str]) -> bool:
-    """Return whether the two stand side by side ("left basilar scarring and atelectasis")."""
+    """Return whether the two share their adjectives ("left basilar scarring and atelectasis")."""
     near = second.mention.start - first.mention.end == 1 and bool(kinds & {"and", "slash"})
     same = first.status is second.status is not Status.ABSENT
     devices = Observation.SUPPORT_DEVICES in (first.rule.observation, second.rule.observation)
@@ -180,7 +180,7 @@ def _is_pair(first: Reading, second: Reading, kinds: set[str]) -> bool:
 
 
 def _inherit(source: Sequence[Reading], target: Sequence[Reading], *, graded: bool) -> None:
-    """Give side and place to those that have neither; where ``graded``, the severity as well."""
+    """Copy side and place to readings that have neither; if ``graded``, the severity too."""
     if graded:
         _tell(target, severity=source[0].attributes[0].severity)
     given = next((reading for reading in source if reading.located), None)

@@ -1,4 +1,4 @@
-"""Mentions: which words of a sentence name a finding.
+"""Mentions: the words of a sentence that name a finding.
 
 A term names one by itself ("effusion"); an anatomy and a state name one together ("heart",
 "enlarged"). The state goes with the anatomies right after it ("enlarged heart") or else with those
@@ -14,25 +14,25 @@ from plainfilm.text.reader.lexicon import Item, Lexicon, Rule
 from plainfilm.text.reader.phrases import find
 
 _TAKEN = ""
-"""Stands for a word that a term has taken; no phrase has it."""
+"""Placeholder of a word that belongs to a term; no phrase contains it."""
 
 
 _GAP = 3
-"""Words that may stand between a state and the anatomy that it is said of ("of the")."""
+"""Most words between a state and its anatomy ("of the")."""
 _DESCRIPTION = {"severity", "side", "change", "place"}
-"""Roles that tell which one is meant."""
+"""Roles that describe which finding is meant."""
 _LUNGS = "lungs"
-"""An anatomy that places name, too ("the left base")."""
+"""An anatomy that places name as well ("the left base")."""
 _DENIED = {
     Status.PRESENT: Status.ABSENT, Status.UNCERTAIN: Status.ABSENT, Status.ABSENT: Status.PRESENT,
 }  # fmt: skip
 _PASSED = {"side", "severity", "change", "place", "partial"}
-"""Roles of items that may stand there, too."""
+"""Roles of items that may occur between a state and its anatomy."""
 
 
 @dataclass
 class Mention:
-    """A rule that fired on ``tokens``; the reader fills in the rest."""
+    """A rule that fired on ``tokens``; the reader adds the rest."""
 
     rules: tuple[Rule, ...]
     start: int
@@ -40,7 +40,7 @@ class Mention:
     tokens: tuple[tuple[int, int], ...]
     """Token ranges of the words that named it."""
     predicate: int | None = None
-    """Where the state stands, if it is said of an anatomy by a verb ("the heart is enlarged")."""
+    """Token of the state if a verb links it to an anatomy ("the heart is enlarged")."""
     anaphor: bool = False
     """Whether it stands for a finding named before it ("the left one")."""
 
@@ -59,7 +59,7 @@ def find_items(words: Sequence[str], lexicon: Lexicon) -> list[Item]:
 
 
 def _in_company(item: Item, items: Sequence[Item]) -> list[Item]:
-    """Return the item with the rules that need no other word, or have it in the sentence."""
+    """Return the item with the rules whose required anatomy or place, if any, is present."""
     if not any(rule.beside for rule in item.roles.get("rules", ())):
         return [item]
     there = {item.roles.get(role) for item in items for role in ("anatomy", "place")}
@@ -70,9 +70,9 @@ def _in_company(item: Item, items: Sequence[Item]) -> list[Item]:
 def find_mentions(
     items: Sequence[Item], lexicon: Lexicon, before: tuple[Rule, ...] = ()
 ) -> list[Mention]:
-    """Return the mentions that ``items`` make, in the order of their first word.
+    """Return the mentions in ``items``, in the order of their first word.
 
-    ``before`` is what the sentence before named last, which "one" and "none" may stand for.
+    ``before`` is the last finding of the sentence before, to which "one" and "none" may refer.
     """
     mentions = [
         Mention(item.roles["rules"], item.start, item.end, ((item.start, item.end),))
@@ -89,11 +89,11 @@ def find_mentions(
 def _anaphors(
     items: Sequence[Item], named: tuple[Rule, ...], pairs: Mapping[int, tuple[Rule, ...]]
 ) -> list[Mention]:
-    """Return a mention for each "one" or "none" that stands for what was ``named`` before.
+    """Return a mention for each "one" or "none" that refers to what was ``named`` before.
 
-    "One" has to be described ("a small one", "those on the right"), "none" to begin a clause; "the
-    left does not" and "but not on the left" deny it for a side. ``pairs`` are what an anatomy and
-    its state named, by where they end ("the left angle is blunted, the right is not").
+    "One" must be described ("a small one", "those on the right"), "none" must begin a clause; "the
+    left does not" and "but not on the left" deny it for a side. ``pairs`` maps the end of an
+    anatomy with its state to what it names ("the left angle is blunted, the right is not").
     """
     found = []
     for before, item, after in zip([None, *items], items, [*items[1:], None], strict=False):
@@ -133,7 +133,7 @@ def _anaphors(
 
 
 def _without_headings(mentions: list[Mention], items: Sequence[Item]) -> list[Mention]:
-    """Leave out what a heading names, where something is said after its colon."""
+    """Drop the mentions in a heading if something is said after its colon."""
     colon = next((item.start for item in items if item.cue == "colon"), None)
     if colon is not None and _is_list(mentions, items, colon):
         return mentions  # "consolidation and air bronchograms: pneumonia"
@@ -156,7 +156,7 @@ def _without_headings(mentions: list[Mention], items: Sequence[Item]) -> list[Me
 
 
 def _is_list(mentions: Sequence[Mention], items: Sequence[Item], colon: int) -> bool:
-    """Return whether findings are listed before the colon, and no devices as in a heading."""
+    """Return whether a list of findings precedes the colon; devices there make it a heading."""
     listed = [rule for mention in mentions if mention.end <= colon for rule in mention.rules]
     return (
         any(item.cue in ("comma", "and") and item.start < colon for item in items)
@@ -197,7 +197,7 @@ class _Pairing:
                 told = self._pair_all(subjects, index) or told
 
     def _starts_anew(self, index: int) -> bool:
-        """Return whether what was named before the item is no subject of what comes after it."""
+        """Return whether a new clause begins, whose subject is not what was named before."""
         item = self.items[index]
         heading = item.cue == "colon" and any(
             {"anatomy", "rules"} & set(later.roles)
@@ -207,7 +207,7 @@ class _Pairing:
         return boundary or "rules" in item.roles or heading
 
     def _goes_on(self, index: int) -> bool:
-        """Return whether a state right after "but" is said of the same ("enlarged but stable")."""
+        """Return whether a state after "but" has the same subject ("enlarged but stable")."""
         at = index + 1
         if at < len(self.items) and self.items[at].cue == "copula":
             at += 1
@@ -220,7 +220,7 @@ class _Pairing:
         )
 
     def _is_place_of_term(self, index: int) -> bool:
-        """Return whether the item is where the term before it is ("atelectasis at the base")."""
+        """Return whether the item is the place of the term before ("atelectasis at the base")."""
         item, before = self.items[index], self.items[index - 1] if index else None
         return (
             before is not None
@@ -244,7 +244,7 @@ class _Pairing:
         return False
 
     def _following(self, index: int, *, predicate: bool) -> list[Item]:
-        """Return the anatomies that the state at ``index`` stands before."""
+        """Return the anatomies that follow the state at ``index``."""
         state = self.items[index]
         found: list[Item] = []
         before = self.items[index - 1] if index else None
@@ -291,7 +291,7 @@ class _Pairing:
         )
 
     def _has_verb(self, index: int) -> bool:
-        """Return whether a verb follows, which the item is the subject of."""
+        """Return whether a verb follows whose subject is the item."""
         after = self.items[index + 1] if index + 1 < len(self.items) else None
         return after is not None and after.cue in ("copula", "verb")
 

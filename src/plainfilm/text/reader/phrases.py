@@ -14,7 +14,7 @@ from plainfilm.core import InputError
 from plainfilm.text.reader.sentences import tokenize
 
 Trie: TypeAlias = dict[str, Any]
-"""Nested dictionaries, word → node; the empty word holds what a finished phrase stands for."""
+"""Nested dictionaries, word → node; the empty word holds the value of a complete phrase."""
 
 _PIECE = re.compile(r"\s+|[()\[\]|]|[^\s()\[\]|]+")
 _END = "\0"
@@ -65,7 +65,7 @@ def _alternatives(pieces: Sequence[str], at: int) -> tuple[list[str], int]:
 
 
 def node_of(trie: Trie, words: Sequence[str]) -> dict[str, Any]:
-    """Return the dictionary of what ``words`` stand for, to be filled."""
+    """Return the mutable value of the phrase ``words``, created if needed."""
     node = trie
     for word in words:
         node = node.setdefault(word, {})
@@ -76,9 +76,9 @@ def node_of(trie: Trie, words: Sequence[str]) -> dict[str, Any]:
 def find(
     trie: Trie, words: Sequence[str], fillers: Container[str] = ()
 ) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    """Yield the longest phrases from left to right as (start, end, what it stands for).
+    """Yield the longest phrases from left to right as (start, end, value).
 
-    ``fillers`` are words that may stand anywhere inside a phrase ("be confidently excluded").
+    ``fillers`` are words that may occur anywhere inside a phrase ("be confidently excluded").
     """
     at, count = 0, len(words)
     while at < count:
@@ -115,6 +115,6 @@ def words_of(trie: Trie) -> set[str]:
 
 
 def meanings(trie: Trie) -> dict[str, Hashable]:
-    """Return for every word of the trie the rules it stands for alone, or itself if for none."""
+    """Return for each word of the trie the rules that it triggers alone, or else itself."""
     alone = {word: trie.get(word, {}).get(_END, {}).get("rules") for word in words_of(trie)}
     return {word: rules or word for word, rules in alone.items()}

@@ -1,9 +1,9 @@
-"""The reader: report text to findings, by rules that can be read.
+"""The reader: report text to findings, by explicit rules.
 
     text → sections → sentences → tokens → phrases → mentions → status, attributes, links → findings
 
-The engine knows no language: words, cues and rules are data (``rules/<language>``). Reading is one
-pass over the text, in time linear in its length.
+The engine is independent of language: words, cues and rules are data (``rules/<language>``).
+Reading is one pass over the text, in time linear in its length.
 """
 
 import warnings
@@ -27,27 +27,27 @@ from plainfilm.text.reader.sentences import split_sentences, tokenize
 _ORDER = {Status.ABSENT: 0, Status.UNCERTAIN: 1, Status.PRESENT: 2}
 _IMPLIED_SIDES = {"lingula": Side.LEFT, "middle lobe": Side.RIGHT}
 _OF_ABSENT = (Change.RESOLVED, Change.STABLE)
-"""What an absent finding may have done ("the lungs remain clear")."""
+"""Changes that an absent finding may have ("the lungs remain clear")."""
 _ALIKE = ({Severity.MILD, Severity.SMALL}, {Severity.MILD, Severity.TRACE})
 """Severities that do not contradict each other."""
 _OF_LUNGS = {Observation.LUNG_OPACITY, Observation.LUNG_LESION, Observation.EDEMA}
 _ELSEWHERE = {"axilla", "neck", "abdomen", "upper quadrant", "shoulder", "humerus", "scapula"}
-"""Places where what is called opacity, nodule or edema is none of the lung."""
+"""Places where an opacity, nodule or edema isn't in the lung."""
 _OUTSIDE = "mass outside the lung"
 _WHOLE = "whole"
-"""The place of what is all over its side, which is as good as none."""
+"""The place of a finding that fills its whole side; it is reported without a place."""
 _REFERRING = ("pronoun", "differential")
-"""Cues with which a sentence opens that speaks of the one before ("Differential includes …")."""
+"""Cues that open a sentence about the one before ("Differential includes …")."""
 REMEMBERED = 8192
-"""Sentences whose reading is remembered."""
+"""Number of sentences whose reading is cached."""
 _RIGHT_BEFORE = 5
 _RIGHT_AFTER = 1
-"""Tokens between a fracture and the device it is of ("fracture of the lateral screw", "screw is
-fractured")."""
+"""Most tokens between a fracture and the fractured device ("fracture of the lateral screw", "screw
+is fractured")."""
 
 
 class Stated(NamedTuple):
-    """What a sentence states, without where."""
+    """A statement of a sentence, with token positions only."""
 
     rule: Rule
     status: Status
@@ -59,13 +59,13 @@ class Stated(NamedTuple):
     tokens: tuple[tuple[int, int], ...]
     """Ranges of the words that name it."""
     cues: tuple[tuple[int, int], ...]
-    """Ranges of the words that turned it."""
+    """Ranges of the cues that changed its status."""
     qualifiers: tuple[tuple[str, int, int], ...]
-    """What the words say that qualify it (side, place, severity, change), and their ranges."""
+    """Its qualifiers (side, place, severity, change) and the ranges of their words."""
 
 
 class Found(NamedTuple):
-    """A statement, and where its sentence stands in the report."""
+    """A statement, and the position of its sentence in the report."""
 
     stated: Stated
     said: "Said"
@@ -74,7 +74,7 @@ class Found(NamedTuple):
     plain: Plain
 
     def spans(self, ranges: Sequence[tuple[int, int]]) -> tuple[Span, ...]:
-        """Return where ranges of words stand in the report as it was given."""
+        """Return the spans of ranges of words in the original report."""
         words, start = self.said.spans, self.start
         return tuple(
             self.plain.span(start + words[a][0], start + words[b - 1][1]) for a, b in ranges
@@ -82,16 +82,16 @@ class Found(NamedTuple):
 
     @property
     def sentence(self) -> Span:
-        """Where its sentence stands in the report as it was given."""
+        """The span of its sentence in the original report."""
         return self.plain.span(self.start, self.end)
 
     def qualifiers(self) -> Iterator[tuple[str, Span]]:
-        """Yield what words qualify it (side, place, severity, change) and where they stand."""
+        """Yield its qualifiers (side, place, severity, change) and the spans of their words."""
         for role, first, last in self.stated.qualifiers:
             yield role, self.spans([(first, last)])[0]
 
     def finding(self, report: str, **told: Any) -> Finding:
-        """Return the finding, with what is ``told`` of it elsewhere."""
+        """Return the finding, with the fields ``told`` from other mentions."""
         stated = self.stated
         given = {
             "observation": stated.rule.observation,
@@ -108,7 +108,7 @@ class Found(NamedTuple):
 
 
 class Fired(NamedTuple):
-    """A finding, the rule that made it and the cues that turned it, as words of the text."""
+    """A finding, the rule that fired and the cues that changed its status, as text."""
 
     finding: Finding
     rule: Rule
@@ -120,14 +120,14 @@ def read(text: str, *, language: str = "en") -> list[Finding]:
 
     Args:
         text: a whole report with its headings, or bare findings and impression.
-        language: whose rules to read by.
+        language: language of the rules.
 
     Returns:
-        One finding per distinct observation, finer term, status, side and place; a severity or
-        change that another mention adds is added, one that contradicts makes a second finding.
-        A normal report is read as what it denies, so that ``No Finding`` is found in
-        :func:`labels` only. Empty text gives an empty list, and so does, with a warning, text in
-        another language, in which the rules would find terms without what denies them.
+        One finding per distinct observation, finer term, status, side and place. Other mentions may
+        add a severity or change; a contradictory one makes a second finding. A normal report gives
+        the findings that it denies; ``No Finding`` occurs in :func:`labels` only. Empty text gives
+        an empty list. So does text in another language, with a warning, because the rules would
+        find terms in it but not their negations.
 
     Raises:
         InputError: ``text`` is not a ``str``, or there are no rules for ``language``.
@@ -153,7 +153,7 @@ def read(text: str, *, language: str = "en") -> list[Finding]:
 
 
 class _Statement:
-    """A finding and what its later mentions add."""
+    """A finding, completed by its later mentions."""
 
     def __init__(self, first: Found) -> None:
         self.first = first
@@ -161,7 +161,7 @@ class _Statement:
         self.again: list[Found] = []
 
     def agrees(self, other: Stated) -> bool:
-        """Return whether neither grades or dates the finding otherwise than the other does."""
+        """Return whether severity and change of the two don't contradict each other."""
         graded = {self.severity, other.severity} - {None}
         dated = {self.change, other.change} - {None}
         return (len(graded) < 2 or graded in _ALIKE) and len(dated) < 2
@@ -184,7 +184,7 @@ class _Statement:
 def labels(text: str, *, language: str = "en") -> dict[Observation, Status]:
     """Return the status of each of the 14 observations that ``text`` mentions.
 
-    Several mentions of one observation give present before uncertain before absent.
+    If mentions of one observation differ, present takes precedence over uncertain over absent.
 
     Raises:
         InputError: as :func:`read`.
@@ -193,7 +193,7 @@ def labels(text: str, *, language: str = "en") -> dict[Observation, Status]:
 
 
 def labels_of(statements: Iterable[Stated]) -> dict[Observation, Status]:
-    """Return the status of each of the 14 observations that ``statements`` speak of."""
+    """Return the status of each of the 14 observations in ``statements``."""
     found: dict[Observation, Status] = {}
     normal, said = True, False
     for rule, status, *_ in statements:
@@ -214,7 +214,7 @@ def labels_of(statements: Iterable[Stated]) -> dict[Observation, Status]:
 
 
 def explain(text: str, *, language: str = "en") -> Iterator[Fired]:
-    """Yield every finding with the rule that fired and the cues that turned it.
+    """Yield every finding with the rule that fired and the cues that changed its status.
 
     Raises:
         InputError: as :func:`read`.
@@ -251,7 +251,7 @@ def find_statements(text: str, language: str) -> Iterator[Found]:
 
 
 def _every(report: str, language: str) -> Iterator[Found]:
-    """Yield what each sentence says, the vague statements too."""
+    """Yield the statements of each sentence, including vague ones."""
     lexicon = load_lexicon(language)
     text = (stripped := plain(report)).text
     for section in readable(text, lexicon.headings):
@@ -261,7 +261,7 @@ def _every(report: str, language: str) -> Iterator[Found]:
             heard = _hear(text[start:end], language)
             said = heard.said or _understand(heard, lexicon, before)
             if before is not None:
-                if said.opener == "pronoun":  # it says something of the sentence before
+                if said.opener == "pronoun":  # it completes the sentence before
                     before = _told(before, said, lexicon)
                 for stated in before.statements:
                     yield Found(stated, before, *where, stripped)
@@ -282,20 +282,20 @@ def _spelled_out(
 
 
 class Said(NamedTuple):
-    """What a sentence says."""
+    """The interpretation of a sentence."""
 
     readings: list[Reading]
     items: list[Item]
     """Its phrases."""
     spans: Sequence[Span]
-    """Where its words stand in it."""
+    """The spans of its words within it."""
     opener: str | None
     """The kind of cue that it begins with, if any."""
     statements: list[Stated]
 
 
 class Heard(NamedTuple):
-    """The words and phrases of a sentence, and what it says where it leans on no other."""
+    """The words and phrases of a sentence, and its interpretation if independent of others."""
 
     words: list[str]
     spans: Sequence[Span]
@@ -305,7 +305,7 @@ class Heard(NamedTuple):
 
 @lru_cache(maxsize=REMEMBERED)
 def _hear(sentence: str, language: str) -> Heard:
-    """Return the words and phrases of a sentence; more than half of real ones are repeats."""
+    """Return the words and phrases of a sentence; cached, as most real sentences recur."""
     lexicon = load_lexicon(language)
     words, spans = tokenize(sentence)
     if any(capital in sentence for capital in lexicon.capitals):
@@ -317,7 +317,7 @@ def _hear(sentence: str, language: str) -> Heard:
 
 
 def _leans(items: Sequence[Item]) -> bool:
-    """Return whether a sentence may speak of what the one before it named."""
+    """Return whether a sentence may refer to findings of the one before it."""
     return bool(items) and (
         (items[0].start == 0 and items[0].cue in _REFERRING)
         or any(
@@ -330,7 +330,7 @@ def _leans(items: Sequence[Item]) -> bool:
 
 
 def _understand(heard: Heard, lexicon: Lexicon, before: Said | None) -> Said:
-    """Return what a sentence says, after the one before it."""
+    """Return the interpretation of a sentence in the context of the one before it."""
     words, spans, found, _ = heard
     context = settle(found, words, before.items if before else ())
     items = context.items
@@ -361,7 +361,7 @@ def _understand(heard: Heard, lexicon: Lexicon, before: Said | None) -> Said:
 
 
 def _told(before: Said, after: Said, lexicon: Lexicon) -> Said:
-    """Return a sentence with what the next one says of it ("This has increased.")."""
+    """Return a sentence completed by the next one ("This has increased.")."""
     if after.readings:
         return before
     readings = describe(before.readings, after.items)
@@ -369,7 +369,7 @@ def _told(before: Said, after: Said, lexicon: Lexicon) -> Said:
 
 
 def _of_now(readings: list[Reading], past: Sequence[int]) -> list[Reading]:
-    """Leave out what was, where the sentence says what is ("was enlarged and is normal now")."""
+    """Drop past states if the sentence gives the present one ("was enlarged and is normal now")."""
     found = list(readings)
     for was, now in pairwise(readings):
         mention = was.mention
@@ -386,7 +386,7 @@ def _of_now(readings: list[Reading], past: Sequence[int]) -> list[Reading]:
 
 
 def _place_anaphors(readings: Sequence[Reading]) -> None:
-    """Give "those on the left" the place of what they stand for ("rib fractures")."""
+    """Give "those on the left" the place of the findings that they refer to ("rib fractures")."""
     for number, reading in enumerate(readings):
         if not reading.mention.anaphor or any(one.location for one in reading.attributes):
             continue
@@ -407,7 +407,7 @@ def _stated(readings: Sequence[Reading], lexicon: Lexicon) -> list[Stated]:
 
 
 def _without_weak(mentions: list[Mention]) -> list[Mention]:
-    """Leave out what a stronger mention of the same observation says better."""
+    """Drop weak mentions of an observation that has a stronger one."""
     strong = {rule.observation for m in mentions for rule in m.rules if not rule.weak}
     found = []
     for mention in mentions:
@@ -418,7 +418,7 @@ def _without_weak(mentions: list[Mention]) -> list[Mention]:
 
 
 def _without_void(readings: list[Reading], scopes: Scopes) -> list[Reading]:
-    """Leave out a "fracture" that is the fracture of a device."""
+    """Drop a "fracture" if it is that of a device."""
     return [
         reading
         for reading in readings

@@ -1,7 +1,7 @@
-"""What cues do to mentions: absent, uncertain, or nothing said of this film.
+"""The scope of cues, which make mentions absent, uncertain, or not about this film.
 
 A cue reaches forward ("no effusion or pneumothorax") or backward ("effusion has resolved") until
-something ends its reach: a boundary ("but"), a verb after what it governs, a new statement.
+something ends its scope: a boundary ("but"), a verb after the mentions in it, a new statement.
 """
 
 from bisect import bisect_left
@@ -16,13 +16,13 @@ _FORWARD = {
     "no_claim",
 }  # fmt: skip
 _THROUGH = {"advice", "history", "disclaimer", "no_claim"}
-"""Those that reach a state through its subject ("it cannot be said that the lungs are clear")."""
+"""Cues that reach a state beyond its subject ("it cannot be said that the lungs are clear")."""
 _BACKWARD = {"negation_after", "uncertainty_after", "left_out_after"}
 _LIST = {"comma", "and", "with"}
 _AHEAD = 10
-"""Tokens before which a cue that goes either way finds its mention."""
+"""Most tokens between a cue of either direction and a mention after it."""
 _NEARBY = 8
-"""Tokens within which a list goes on to its "or"."""
+"""Most tokens between a cue and the "or" of the list after it."""
 
 
 def _only_locates(item: Item) -> bool:
@@ -30,12 +30,12 @@ def _only_locates(item: Item) -> bool:
 
 
 def lasts(item: Item) -> bool:
-    """Return whether a verb says that something lasts; denied, it is gone ("no fluid remains")."""
+    """Return whether a verb means "persists"; denied, the finding is gone ("no fluid remains")."""
     return item.cue == "copula" and item.roles.get("change") is Change.STABLE
 
 
 def _locating_brackets(items: Sequence[Item]) -> set[int]:
-    """Return where the brackets stand that hold no more than a side or place ("effusion (R)")."""
+    """Return the positions of brackets around nothing but a side or place ("effusion (R)")."""
     found: set[int] = set()
     for opening, inside, closing in zip(items, items[1:], items[2:], strict=False):
         if opening.cue == "paren" and closing.cue == "paren_end" and _only_locates(inside):
@@ -44,7 +44,7 @@ def _locating_brackets(items: Sequence[Item]) -> set[int]:
 
 
 class Scopes:
-    """The cues of one sentence and how far they reach."""
+    """The cues of one sentence and their scopes."""
 
     def __init__(self, items: Sequence[Item], mentions: Sequence[Mention]) -> None:
         self.items = items
@@ -61,7 +61,7 @@ class Scopes:
         self.at = {item.start: item for item in items}
 
     def _resolved(self, index: int) -> str:
-        """Return the cue's kind; one that goes either way goes forward to a mention close by."""
+        """Return the cue's kind; one of either direction reaches forward to a close mention."""
         cue = self.cues[index]
         kind = "negation" if cue.cue == "contrast" else str(cue.cue)
         if not kind.endswith("_either"):
@@ -119,7 +119,7 @@ class Scopes:
         ]
 
     def offers_another(self, mention: Mention) -> bool:
-        """Return whether an "or" right after the mention offers what no rule knows instead."""
+        """Return whether "or" after the mention introduces an alternative unknown to the rules."""
         return any(
             kind in ("or", "versus")
             and cue.start == mention.end

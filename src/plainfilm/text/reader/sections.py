@@ -1,4 +1,4 @@
-"""The sections of a report, for anyone who needs them."""
+"""The sections of a report, as a public function."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -21,10 +21,10 @@ class Section(NamedTuple):
 
     name: str
     text: str
-    """What stands under the heading, without markup."""
+    """The text under the heading, without markup."""
     start: int
     end: int
-    """Where it stands in the report as it was given, in characters; ``end`` is exclusive."""
+    """Position in the original report, in characters; ``end`` is exclusive."""
     study: int
     """Number of the study in a text that holds several reports, from 0."""
 
@@ -38,7 +38,7 @@ def sections(text: str, *, language: str = "en") -> list[Section]:
 
     Args:
         text: one or more whole reports.
-        language: whose headings are looked for.
+        language: language of the headings.
 
     Raises:
         InputError: ``text`` is not a ``str``, or there are no rules for ``language``.

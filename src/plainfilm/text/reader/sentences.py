@@ -9,11 +9,11 @@ from typing import NamedTuple
 from plainfilm.text.reader.layout import BLANK
 
 LONGEST_SENTENCE = 500
-"""Characters after which a sentence is cut, so that reading stays linear in the text's length."""
+"""Longest sentence in characters; longer ones are cut, so that time stays linear in the text."""
 _WIDEST = 140
-"""Characters of the widest column at which text is wrapped."""
+"""Largest line width, in characters, of wrapped text."""
 _ANSWER = 3
-"""Words of a line that may be an answer to the topic above it."""
+"""Most words of a line that may answer the topic above it."""
 
 _LAST_WORD = re.compile(r"[^\W_]+(?:\.[^\W_]+)*\Z")
 _LIST_NUMBER = re.compile(r"\s*\(?\d{1,2}[.)]?\s*\Z")
@@ -21,12 +21,12 @@ _ITEM = re.compile(r"[ \t]*(?:[-*\u2022]|\(?\d{1,2}[.)])(?:[ \t]|(?=[A-Z]))")
 _WORD = re.compile(r"[^\W\d_]+")
 _LINE = re.compile(r"[^\s][^\n]*(?<=\S)")
 _LABEL = re.compile(r"[A-Z][^\n.,:;]{1,40}:[ \t]")
-"""What opens a line of a template: "Lung parenchyma: "."""
+"""The label that opens a line of a template: "Lung parenchyma: "."""
 _MID_STOP = re.compile(r"[.!?][ \t]+[^\W\d]")
 
 
 class Boundaries(NamedTuple):
-    """What ends a sentence in one language."""
+    """Rules for sentence boundaries in one language."""
 
     stop: re.Pattern[str]
     """A full stop, or the white space before a capital that may have lost one."""
@@ -34,32 +34,32 @@ class Boundaries(NamedTuple):
     unfinished: frozenset[str]
     """Abbreviations that no sentence ends with: "poss." """
     openers: frozenset[str]
-    """Words that open a sentence where they stand in mid-line with a capital."""
+    """Words that open a sentence if capitalized in mid-line."""
     never_last: frozenset[str]
     """Words that no sentence ends with: "of", "the", "lower"."""
     enders: frozenset[str]
-    """Words that a sentence often ends with, so that a blank after them opens another."""
+    """Words that often end a sentence, so that a blank after them opens another."""
     never_alone: frozenset[str]
-    """Words that are no sentence: "stable"."""
+    """Words that do not form a sentence alone: "stable"."""
     last: frozenset[str]
     """Phrases that may end a sentence, though their last word alone may not: "on the left"."""
     never_first: frozenset[str]
     """Words that no sentence begins with: "or", "are"."""
     trailing: frozenset[str]
-    """Hedges that a sentence ends with where the words before them may end it: "possible"."""
+    """Hedges that may end a sentence if the words before them may: "possible"."""
     names: frozenset[str]
-    """Words that have a capital wherever they stand: "Swan", "Monday"."""
+    """Words that are always capitalized: "Swan", "Monday"."""
     topics: frozenset[str]
-    """What stands alone on a line above what is said of it: "heart"."""
+    """Topics that may stand alone on the line above their description: "heart"."""
     answers: frozenset[str]
-    """What may be said alone, after a colon or a dash: "none"."""
+    """Words that may form an answer alone, after a colon or a dash: "none"."""
 
 
 def compile_boundaries(words: Mapping[str, Iterable[str] | str], capitals_open: bool) -> Boundaries:
-    """Compile the boundaries from the words that :class:`Boundaries` names.
+    """Compile the word lists of :class:`Boundaries`.
 
-    They are lists, or single words with spaces between them in one string. ``capitals_open``: any
-    word that has a capital in mid-line may open a sentence, too.
+    Each is a list, or one string of words separated by spaces. ``capitals_open``: any word that is
+    capitalized in mid-line may open a sentence.
     """
     lists = {
         name: listed.split() if isinstance(listed, str) else list(listed)
@@ -105,7 +105,7 @@ def split_sentences(
 
 
 def _ends(text: str, begin: int, mark: re.Match[str], boundaries: Boundaries) -> bool:
-    """Return whether a sentence ends at a stop, or at a word that looks as if it opened one."""
+    """Return whether a sentence ends at a stop, or before a word that may open one."""
     before = text[max(begin, mark.start() - 30) : mark.start()]
     if mark.lastgroup != "stop":
         return _has_lost_stop(text, before, mark, boundaries)
@@ -127,7 +127,7 @@ def _ends(text: str, begin: int, mark: re.Match[str], boundaries: Boundaries) ->
 
 
 def _goes_on_asked(text: str, before: str, mark: re.Match[str], boundaries: Boundaries) -> bool:
-    """Return whether a question mark ends no sentence ("opacity, ? edema", "edema? None")."""
+    """Return whether a sentence goes on at a question mark ("opacity, ? edema", "edema? None")."""
     following = _WORD.search(text, mark.end(), mark.end() + 20)
     if following is None:
         return False
@@ -189,7 +189,7 @@ def _paragraphs(
 
 
 class _Wrapping:
-    """How the lines of a section are broken: wherever they were full, or where a sentence ends."""
+    """How the lines of a section are broken: at the full width, or at the end of a sentence."""
 
     def __init__(self, text: str, lines: list[tuple[int, int]]) -> None:
         self.text = text
@@ -213,7 +213,7 @@ class _Wrapping:
         if text.count("\n", last, following) > 1 or _ITEM.match(text, following):
             return True
         if text[last - 1] in ".!?:":
-            return False  # for the stop itself to tell
+            return False  # decided at the stop itself
         before = text[max(first, last - 30) : last].split()
         opening = _WORD.match(text, following)
         if self.cased and _LABEL.match(text, following):
@@ -234,14 +234,14 @@ class _Wrapping:
         return not (full and self.prose)
 
     def _answers(self, start: int, boundaries: Boundaries) -> bool:
-        """Return whether the line is said of the topic above it ("HEART", then "Enlarged")."""
+        """Return whether the line describes the topic above it ("HEART", then "Enlarged")."""
         end = self.text.find("\n", start, start + _WIDEST)
         words = _WORD.findall(self.text, start, end if end >= 0 else start + _WIDEST)
         return words[0].lower() in boundaries.answers or len(words) <= _ANSWER
 
 
 def _pieces(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Yield the span without its outer white space, cut where it is overlong."""
+    """Yield the span without outer white space, cut at the longest length of a sentence."""
     while start < end and text[start].isspace():
         start += 1
     while end > start and text[end - 1].isspace():
@@ -255,7 +255,7 @@ def _pieces(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         yield start, end
 
 
-# A hyphen inside a word parts it ("air-space" is "air space"); a number keeps its decimal point.
+# A hyphen splits a word ("air-space" is "air space"); a number keeps its decimal point.
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)+|[^\W_]+(?:['’][^\W\d_]+)?|[^\w\s]")
 _INNER_HYPHEN = re.compile(r"(?<=\w)[-\u2010\u2011](?=\n?\w)")
 

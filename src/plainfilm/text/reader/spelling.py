@@ -1,10 +1,10 @@
-"""What the words of a text mean as words: shortened, joined and misspelled ones are made whole.
+"""Correction of words: abbreviated, joined and misspelled ones are restored.
 
-A slip is a letter lost, added, changed or swapped with its neighbour (pneumothrax, atelectisis), or
-in a long word two letters changed (atelactesis). The first and the last letter must be right and
-the meaning the only one, so that a real word which the rules merely lack, or an ending of theirs,
-is left as it is. In a short word only a swap is mended (likley), since short words are too close to
-each other for more. What is short for what, and which words are run into the next one, is data
+A misspelling is a letter lost, added, changed or swapped with its neighbour (pneumothrax,
+atelectisis), or in a long word two letters changed (atelactesis). The first and the last letter
+must be right and the correction unique, so that a real word, or an ending, that the rules lack
+remains unchanged. In short words, which are too similar to each other for more, only a swap is
+corrected (likley). The abbreviations, and the words that may be joined to the next one, are data
 (``rules/<language>/sections.yaml``).
 """
 
@@ -19,32 +19,32 @@ from plainfilm.text.reader.sentences import Tokens
 
 SHORTEST = 7
 LONGEST = 24
-"""Letters of a meant word that may have any slip."""
+"""Shortest and longest word, in letters, in which any misspelling is corrected."""
 SHORTEST_SWAPPED = 4
-"""Letters of a meant word that may have two neighbours swapped."""
+"""Shortest word, in letters, in which swapped neighbours are corrected."""
 SHORTEST_CHANGED_TWICE = 10
-"""Letters of a meant word that may have two letters changed."""
+"""Shortest word, in letters, in which two changed letters are corrected."""
 _PART = 4
-"""Letters of a word that another one may be run into."""
+"""Shortest word, in letters, after one of ``joined``, or as a part of two known words."""
 _LONG_PART = 7
-"""Letters of a word that any known word may be run into."""
+"""Shortest word, in letters, before one of ``run_on``, or as the longer of two known words."""
 _STOP = "."
 
 Words = tuple[str, ...]
 
 
 class Spelling(NamedTuple):
-    """How the words of one language are made whole."""
+    """The spelling correction of one language."""
 
     meant: Callable[[str], Words]
-    """Gives the words that a word stands for, mostly itself."""
+    """Returns the words that a word stands for, usually itself."""
     short: Mapping[str, Words]
 
     def whole(self, words: Sequence[str], spans: Sequence[tuple[int, int]]) -> Tokens:
-        """Return the tokens with each word made whole and a full stop at the end.
+        """Return the tokens with each word corrected and a full stop at the end.
 
-        The parts of a word that stood for several have its span, or their own where they are
-        simply run together. The full stop of an abbreviation is left out.
+        If a word stands for several, they all have its span, or their own if they are simply
+        joined. The full stop of an abbreviation is omitted.
         """
         found: list[str] = []
         where: list[Span] = []
@@ -74,14 +74,14 @@ def compile_spelling(
     joined: Iterable[str] = (),
     run_on: Iterable[str] = (),
 ) -> Spelling:
-    """Return how words are made whole; the last 8192 words are remembered.
+    """Return the spelling correction; it caches the last 8192 words.
 
     Args:
-        terms: the words that may be meant, each with what it stands for.
-        known: the words that are right as they are.
+        terms: the possible corrections, each with its meaning.
+        known: correct words, which remain unchanged.
         short: abbreviation, clipped word or contraction → the words that it stands for.
-        joined: words that are run into the word after them ("nopneumothorax").
-        run_on: words that are run into the word before them ("effusionor").
+        joined: words that may be joined to the word after them ("nopneumothorax").
+        run_on: words that may be joined to the word before them ("effusionor").
     """
     right = frozenset(known)
     stands_for = {word: tuple(meant.split()) for word, meant in short.items()}
@@ -164,7 +164,7 @@ def _twice_shortened(word: str) -> set[str]:
 
 
 def _one_slip(word: str, term: str) -> bool:
-    """Return whether one slip makes ``word`` of ``term``, with which it shares a shortened form."""
+    """Return whether ``word`` is one misspelling away from ``term``; the two share a shortening."""
     if len(word) != len(term):
         return len(term) >= SHORTEST  # one is the other and a letter
     wrong = [at for at, (a, b) in enumerate(zip(word, term, strict=True)) if a != b]
