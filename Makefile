@@ -5,7 +5,7 @@ TORCH ?= torch==2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo test core fuzz check clean
+.PHONY: install demo test test-pacs core fuzz check clean
 
 install: $(VENV)/installed
 
@@ -22,6 +22,13 @@ demo: install
 
 test: install
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
+# The hospital's side against a real PACS, other people's validators and a real browser (Debian; needs root once).
+test-pacs: install
+	command -v Orthanc dciodvfy chromium pdftotext >/dev/null || apt-get install -y --no-install-recommends \
+	    orthanc dicom3tools poppler-utils chromium
+	$(BIN)/python -m pip install --quiet hl7apy playwright
+	$(BIN)/python -m pytest tests/serve tests/export/test_hospital.py
 
 # What works without any extra: reading and scoring; everything else names the extra that it needs.
 core:

@@ -52,7 +52,7 @@ def film(seed: int = 0) -> bytes:
     return file.getvalue()
 
 
-def until_ended(client, id, seconds=60):
+def until_ended(client, id, seconds=300):
     """Return where a study stands once it is no longer waiting."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -61,3 +61,42 @@ def until_ended(client, id, seconds=60):
             return about
         time.sleep(0.05)
     raise AssertionError(json.dumps(about))
+
+
+def dicom_film(seed: int = 0, study: str = "1.2.3.4", **elements):
+    """Return a drawn chest as a DICOM data set (DX) with a patient's name."""
+    from pydicom import Dataset
+    from pydicom.dataset import FileMetaDataset
+    from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
+
+    pixels = np.asarray(PIL.Image.open(io.BytesIO(film(seed))))
+    made = Dataset()
+    made.SOPClassUID = DigitalXRayImageStorageForPresentation
+    made.SOPInstanceUID = f"{study}.9.{seed + 1}"
+    made.StudyInstanceUID, made.SeriesInstanceUID = study, f"{study}.8"
+    made.PatientName, made.PatientID, made.PatientSex = "Doe^Jane", "4711", "F"
+    made.Modality, made.BodyPartExamined, made.ViewPosition = "DX", "CHEST", "PA"
+    made.StudyDate, made.AccessionNumber = "20260102", "A1"
+    made.Rows, made.Columns = pixels.shape
+    made.SamplesPerPixel, made.PhotometricInterpretation = 1, "MONOCHROME2"
+    made.BitsAllocated = made.BitsStored = 8
+    made.HighBit, made.PixelRepresentation = 7, 0
+    made.PixelData = pixels.tobytes()
+    made["PixelData"].VR = "OB"
+    for name, value in elements.items():
+        setattr(made, name, value)
+    made.file_meta = FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    made.file_meta.MediaStorageSOPClassUID = made.SOPClassUID
+    made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
+    return made
+
+
+def until(what, seconds=300):
+    """Return what ``what()`` returns once it is true."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := what():
+            return found
+        time.sleep(0.05)
+    raise AssertionError("it did not come about")
