@@ -5,8 +5,10 @@ is uploaded is only ever handed back as data: forms come as attachments, the pag
 from JSON, and its policy lets in no script but its own file.
 """
 
+import errno
 import gzip
 import re
+import sqlite3
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
@@ -27,7 +29,7 @@ from plainfilm.export.passages import sections
 from plainfilm.export.plain import DISCLAIMER, describe_finding, evidence_of, probability_of
 from plainfilm.serve import uploads
 from plainfilm.serve.access import Audit, Rate, owner_of
-from plainfilm.serve.drafting import Drafter, reviewed
+from plainfilm.serve.drafting import Drafter
 from plainfilm.serve.queue import Queue
 from plainfilm.serve.store import ConflictError, Entry, FullError, State, Store, new_id
 from plainfilm.serve.uploads import Incoming, Limits
@@ -157,7 +159,10 @@ class Service:
         given = {study["id"] for study in studies}
         for entry in entries:
             if entry.id in given:
-                self.queue.add(entry.id)
+                try:
+                    self.queue.add(entry.id)
+                except sqlite3.Error:  # it is accepted all the same: the next start drafts it
+                    self.audit.add(owner, "not queued", study=entry.id)
                 self.accepted.inc()
                 self.audit.add(owner, "accepted", study=entry.id, films=len(entry.files))
         return entries
@@ -246,6 +251,12 @@ def make_app(service: Service) -> FastAPI:
         status = 501 if isinstance(error, MissingDependencyError) else 422
         status = 409 if isinstance(error, ConflictError) else status
         return JSONResponse({"detail": str(error)}, status)
+
+    @app.exception_handler(OSError)
+    def full(_: Request, error: OSError) -> JSONResponse:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return JSONResponse({"detail": "the service's disk is full"}, 507)
+        return JSONResponse({"detail": "the service cannot read or write its folder"}, 500)
 
     @app.post("/v1/studies", status_code=202)
     def add_study(
@@ -390,12 +401,7 @@ def _file(path: Path) -> Callable[[], FileResponse]:
 def _about(entry: Entry) -> dict[str, Any]:
     """Return where a study stands, as the API tells it."""
     review = entry.review or {}
-    done = entry.report is not None
-    present = [
-        describe_finding(finding)
-        for finding in (reviewed(entry).statements if done else ())
-        if finding.status == "present" and finding.observation != "No Finding"
-    ]
+    told = entry.summary
     return {
         "id": entry.id,
         "created": entry.created,
@@ -405,13 +411,13 @@ def _about(entry: Entry) -> dict[str, Any]:
         "indication": entry.indication,
         "files": [file["name"] for file in entry.files],
         "drafted": entry.drafted,
-        "model": entry.report.model if entry.report else None,
-        "weights_sha256": entry.report.weights if entry.report else None,
-        "badges": list(entry.report.badges) if entry.report else [],
-        "found": present[:6],
+        "model": told.get("model"),
+        "weights_sha256": told.get("weights"),
+        "badges": told.get("badges", []),
+        "found": told.get("found", []),
         "revision": entry.revision,
         "verdict": review.get("verdict"),
-        "forms": list(FORMS) if done else [],
+        "forms": list(FORMS) if entry.state is State.DONE else [],
     }
 
 

@@ -40,7 +40,8 @@ _SYNTAXES = (
     "1.2.840.10008.1.2.5",
 )  # fmt: skip
 _SUCCESS, _NO_ROOM, _NOT_UNDERSTOOD = 0x0000, 0xA700, 0xC000
-_LONGEST_WAIT = 300.0
+_AWAY = 10.0
+"""Seconds until a peer that was away is tried again."""
 
 
 @dataclass(frozen=True)
@@ -171,12 +172,21 @@ class Node:
 
     def _take_settled(self) -> None:
         """Take each study that no further film has come of for a while."""
-        while not self._stop.wait(min(0.5, self.settle)):
+        while not self._stop.wait(0.5):
             for place in sorted(self.incoming.iterdir()):
                 try:
                     self._take(place)
-                except (FullError, OSError):
+                except FullError:
                     continue  # later
+                except InputError as error:  # more than is taken: it would be so each time
+                    self.service.audit.add("dicom", "refused", spool=place.name, why=str(error))
+                    shutil.rmtree(place, ignore_errors=True)
+                except Exception as error:  # whatever it is, the next study is not to wait for it
+                    self._say(error)
+
+    def _say(self, error: Exception) -> None:
+        """Note a trouble by its kind: what it says may hold a patient's words."""
+        self.service.audit.add("dicom", "trouble", kind=type(error).__name__)
 
     def _take(self, place: Path) -> None:
         films = sorted(file for file in place.iterdir() if not file.name.startswith("."))
@@ -205,18 +215,29 @@ class Node:
         wait = 1.0
         while not self._stop.wait(wait):
             wait = 1.0
-            for entry in reversed(self.service.store.listed(unsent=True)):
-                if entry.state in (State.REFUSED, State.FAILED):
-                    self.service.store.mark_sent(entry.id, f"nothing: {entry.state}")
-                elif entry.state is State.DONE and not self._send(entry):
-                    wait = min(_LONGEST_WAIT, 10.0)
-                    break
+            try:
+                delivered = all(
+                    self._settle_results(entry)
+                    for entry in reversed(self.service.store.listed(unsent=True))
+                )
+            except Exception as error:  # it is tried again
+                self._say(error)
+                delivered = False
+            if not delivered:
+                wait = _AWAY
+
+    def _settle_results(self, entry: Entry) -> bool:
+        """Send an entry's results where it has some; False where the peer can't be reached."""
+        if entry.state in (State.REFUSED, State.FAILED):
+            self.service.store.mark_sent(entry.id, f"nothing: {entry.state}")
+        return entry.state is not State.DONE or self._send(entry)
 
     def _send(self, entry: Entry) -> bool:
         """Send an entry's results; whether all arrived."""
         from pydicom import dcmread
 
         assert self.peer is not None  # noqa: S101 - the loop runs with one alone
+        entry = self.service.store.get(entry.id) or entry  # a list has no drafts
         objects = []
         for name in self.forms:
             try:

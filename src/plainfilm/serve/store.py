@@ -16,7 +16,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from plainfilm.core import InputError, PlainfilmError, Report
+from plainfilm.core import InputError, Observation, PlainfilmError, Report, Status
+from plainfilm.export.plain import describe_finding
 
 MOST_ATTEMPTS = 3
 """A study whose drafting ended the program this often is not tried again."""
@@ -35,6 +36,7 @@ CREATE TABLE IF NOT EXISTS studies (
     attempts INTEGER NOT NULL DEFAULT 0,
     reason TEXT,
     report TEXT,
+    summary TEXT,
     drafted REAL,
     seconds REAL,
     patient TEXT,
@@ -46,6 +48,10 @@ CREATE TABLE IF NOT EXISTS studies (
 CREATE INDEX IF NOT EXISTS by_state ON studies (state, created);
 CREATE INDEX IF NOT EXISTS by_batch ON studies (batch);
 """
+_LISTED = (
+    "id, created, state, owner, key, batch, indication, identified, files, attempts, reason,"
+    " NULL AS report, summary, drafted, seconds, patient, review, revision, sent"
+)
 _BY_KEY = "owner = ? AND key LIKE ? ORDER BY rowid"
 
 
@@ -88,6 +94,9 @@ class Entry:
     attempts: int
     reason: str | None
     report: Report | None
+    """The draft; left out of lists, which tell its ``summary`` alone."""
+    summary: dict[str, Any]
+    """Of a draft: ``model``, ``weights``, ``badges`` and what it found, in words."""
     drafted: float | None
     seconds: float | None
     patient: str | None
@@ -208,10 +217,13 @@ class Store:
         """Record a draft; nothing happens where the study has one."""
         with self._writing() as connection:
             connection.execute(
-                "UPDATE studies SET state = 'done', report = ?, drafted = ?, seconds = ?,"
-                " patient = ? WHERE id = ? AND state = 'drafting'",
-                (report.to_json(), time.time(), seconds, patient, id),
-            )
+                "UPDATE studies SET state = 'done', report = ?, summary = ?, drafted = ?,"
+                " seconds = ?, patient = ? WHERE id = ? AND state = 'drafting'",
+                (
+                    report.to_json(), json.dumps(_summary(report)), time.time(), seconds, patient,
+                    id,
+                ),
+            )  # fmt: skip
 
     def end(self, id: str, state: State, reason: str) -> None:
         """Record why a study has no draft."""
@@ -275,7 +287,15 @@ class Store:
         unsent: bool = False,
         most: int = 200,
     ) -> list[Entry]:
-        """Return studies, the newest first; those to be sent are the node's own."""
+        """Return studies without their drafts, the newest first.
+
+        Args:
+            state: that they stand in.
+            batch: that they came in.
+            patient: whose they are.
+            unsent: only those that the DICOM node took and whose results are to be sent.
+            most: that are returned.
+        """
         wanted, values = ["1"], []
         for column, value in (("state", state), ("batch", batch), ("patient", patient)):
             if value is not None:
@@ -285,7 +305,7 @@ class Store:
             wanted.append("sent IS NULL AND owner LIKE 'dicom:%'")
         with self._connection() as connection:
             where = f"{' AND '.join(wanted)} ORDER BY created DESC, rowid DESC LIMIT {int(most)}"
-            return self._select(connection, where, *values)
+            return self._select(connection, where, *values, columns=_LISTED)
 
     def delete(self, id: str) -> bool:
         """Forget a study; whether there was one."""
@@ -300,8 +320,10 @@ class Store:
         return {state: found.get(state, 0) for state in State}
 
     @staticmethod
-    def _select(connection: sqlite3.Connection, where: str, *values: Any) -> list[Entry]:
-        rows = connection.execute(f"SELECT * FROM studies WHERE {where}", values)  # noqa: S608
+    def _select(
+        connection: sqlite3.Connection, where: str, *values: Any, columns: str = "*"
+    ) -> list[Entry]:
+        rows = connection.execute(f"SELECT {columns} FROM studies WHERE {where}", values)  # noqa: S608
         return [_entry(row) for row in rows]
 
 
@@ -318,6 +340,7 @@ def _entry(row: sqlite3.Row) -> Entry:
         attempts=row["attempts"],
         reason=row["reason"],
         report=Report.from_json(row["report"]) if row["report"] else None,
+        summary=json.loads(row["summary"]) if row["summary"] else {},
         drafted=row["drafted"],
         seconds=row["seconds"],
         patient=row["patient"],
@@ -325,6 +348,20 @@ def _entry(row: sqlite3.Row) -> Entry:
         revision=row["revision"],
         sent=row["sent"],
     )
+
+
+def _summary(report: Report) -> dict[str, Any]:
+    found = [
+        describe_finding(finding)
+        for finding in report.statements
+        if finding.status is Status.PRESENT and finding.observation is not Observation.NO_FINDING
+    ]
+    return {
+        "model": report.model,
+        "weights": report.weights,
+        "badges": list(report.badges),
+        "found": found[:6],
+    }
 
 
 def new_id() -> str:
