@@ -58,10 +58,6 @@ def test_an_adapter_learns_beside_a_fresh_fusion_and_comes_back(kind, base, tmp_
     with torch.no_grad():
         before = whole_loss(family.losses(built.model, batch, STAGE))
     drafts = family.draft(built.model, built.processor, [study(1)])
-    changed = dict(batch) | {"segmentation_maps": torch.zeros_like(batch["segmentation_maps"])}
-    with torch.no_grad():
-        blind = whole_loss(family.losses(built.model, changed, STAGE))
-    assert blind != before  # the maps reach the loss
     family.save(tmp_path / "model", built)
     assert not (tmp_path / "model" / "model.safetensors").exists()
     again = family.load(tmp_path / "model")
