@@ -279,12 +279,13 @@ class ReinforcementTrainer(StageTrainer):
 
     def _draft_scores(self) -> dict[str, float]:
         found = super()._draft_scores()
-        if self.is_world_process_zero():
-            self._watch(found)
+        fallen = self.is_world_process_zero() and self._watch(found)
+        if any(gather_object([fallen])) and self.settings.when_gamed == "stop":
+            self.control.should_training_stop = True
         return found
 
-    def _watch(self, found: Mapping[str, float]) -> None:
-        """Keep what was measured, and say where the reward rises while something else falls."""
+    def _watch(self, found: Mapping[str, float]) -> bool:
+        """Keep what was measured; tell whether the reward rises while something else falls."""
         path = Path(str(self.args.output_dir)) / GAMED
         seen: list[dict[str, Any]] = json.loads(path.read_text()) if path.is_file() else []
         step = self.state.global_step
@@ -297,16 +298,15 @@ class ReinforcementTrainer(StageTrainer):
         write_atomically(path, json.dumps(seen, indent=1))
         first = seen[0]
         if (now.get("reward") or 0) <= (first.get("reward") or 0):
-            return
+            return False
         fallen = gamed(first, now, self.rewards.weights)
         if fallen:
-            stop = self.settings.when_gamed == "stop"
+            stop = "; the stage stops here" if self.settings.when_gamed == "stop" else ""
             self.warn(
                 f"step {self.state.global_step}: the reward rises ({first['reward']:.3f} → "
-                f"{now['reward']:.3f}) while {', '.join(fallen)}: it may be gamed"
-                + ("; the stage stops here" if stop else "")
+                f"{now['reward']:.3f}) while {', '.join(fallen)}: it may be gamed{stop}"
             )
-            self.control.should_training_stop |= stop
+        return bool(fallen)
 
 
 def gaming_chart(checks: Sequence[Mapping[str, Any]], rewarded: Collection[str]) -> str:

@@ -268,6 +268,8 @@ def _results(
         rows = teachable(dataset.split("test"), target)
         for name, inside in (("institutions learned from", False), ("left out", True)):
             ids = {row.study_id for row in rows if (row.institution in left_out) is inside}
+            if not ids:
+                continue
             found = _scores(plan, sets[TEST], out, TEST, metrics, target, template, ids)
             parts.append({"name": name, **found})
     for name, one in sets.items():

@@ -340,3 +340,20 @@ def test_a_request_has_many_wordings_in_training_and_one_in_drafting():
     assert len(texts) > 2
     (drafted,) = built.processor.texts(built.processor([study(2)])["input_ids"])
     assert REQUESTS[0] in drafted
+
+
+def test_what_a_film_has_beside_its_pixels_reaches_sampling_and_update(saved):
+    """TRL's GRPO passes on only inputs that it knows by name; here all reach rollout and loss."""
+    built, studies = family.load(saved, trainable=True), [study(1), study(2)]
+    built.model.eval()
+    with torch.no_grad():
+        _, batch = family.rollout(built.model, built.processor, studies, max_new_tokens=4)
+    assert {"specialist_features", "segmentation_maps"} <= set(batch)
+    found, written = family.log_probabilities(built.model, batch)
+    found.sum().backward()
+    gradients = [one.grad for one in built.model.model.fusion.parameters()]
+    assert any(one is not None and one.abs().sum() > 0 for one in gradients)
+    for name in ("specialist_features", "segmentation_maps"):
+        with torch.no_grad():
+            other, _ = family.log_probabilities(built.model, {**batch, name: batch[name] + 1})
+        assert not torch.equal(other[written], found[written].detach())
