@@ -88,7 +88,9 @@ def test_a_study_is_drafted_and_its_report_comes_back(start, service):
     archive = Archive()
     try:
         node = start(
-            peer=Peer("ARCHIVE", "127.0.0.1", archive.port), forms=("dicom-sr", "dicom-sc")
+            peer=Peer("ARCHIVE", "127.0.0.1", archive.port),
+            forms=("dicom-sr", "dicom-sc"),
+            settle=3600,
         )
         assert call(node, dicom_film(0), dicom_film(1)) == [0, 0, 0]
         node.settle = 0  # however slowly they came
