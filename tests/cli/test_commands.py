@@ -186,9 +186,11 @@ def test_each_report_is_in_the_output_as_soon_as_it_is_done(
 def test_output_is_tried_before_any_film_is_read(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status, _, err = call(capsys, "report", str(tmp_path / "no.png"), "-o", str(tmp_path))
+    (tmp_path / "file").touch()
+    output = tmp_path / "file" / "draft.txt"
+    status, _, err = call(capsys, "report", str(tmp_path / "no.png"), "-o", str(output))
     assert (status, "no.png" in err) == (1, False)
-    assert "cannot be written (Is a directory)" in err
+    assert "cannot be written (Not a directory)" in err
     assert err.count("\n") == 1
 
 

@@ -109,10 +109,10 @@ def test_a_study_is_drafted_and_its_report_comes_back(start, service):
     names = {
         one.ReferencedSOPInstanceUID
         for evidence in (
-            report.CurrentRequestedProcedureEvidenceSequence,
-            report.PertinentOtherEvidenceSequence,
+            *report.CurrentRequestedProcedureEvidenceSequence,
+            *getattr(report, "PertinentOtherEvidenceSequence", ()),
         )
-        for one in evidence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence
+        for one in evidence.ReferencedSeriesSequence[0].ReferencedSOPSequence
     }
     assert names == {"1.2.3.4.9.1", "1.2.3.4.9.2"}
     # The same study once more is known.

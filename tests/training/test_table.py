@@ -253,7 +253,9 @@ def test_wrong_wishes(options: dict[str, Any], message: str, dataset: Dataset) -
 
 
 def test_no_such_table() -> None:
-    with pytest.raises(RecipeError, match="no table 'none': expected one of asarg, radscribe"):
+    with pytest.raises(
+        RecipeError, match="no table 'none': expected one of asarg, multitask, radscribe, unirg"
+    ):
         table_path("none")
     assert table_path(str(SHIPPED.parent)) == SHIPPED
 

@@ -68,18 +68,25 @@ def _in_company(item: Item, items: Sequence[Item]) -> list[Item]:
 
 
 def find_mentions(
-    items: Sequence[Item], lexicon: Lexicon, before: tuple[Rule, ...] = ()
+    items: Sequence[Item],
+    lexicon: Lexicon,
+    before: tuple[Rule, ...] = (),
+    words: Sequence[str] = (),
 ) -> list[Mention]:
     """Return the mentions in ``items``, in the order of their first word.
 
-    ``before`` is the last finding of the sentence before, to which "one" and "none" may refer.
+    Args:
+        items: the phrases of a sentence.
+        lexicon: the rules that they come from.
+        before: the last finding of the sentence before, to which "one" and "none" may refer.
+        words: the sentence's words.
     """
     mentions = [
         Mention(item.roles["rules"], item.start, item.end, ((item.start, item.end),))
         for item in items
         if "rules" in item.roles
     ]
-    pairs = _Pairing(items, lexicon).mentions
+    pairs = _Pairing(items, lexicon, words).mentions
     mentions += _anaphors(items, before, {pair.end: pair.rules for pair in pairs})
     mentions += pairs
     mentions.sort(key=lambda mention: (mention.start, mention.end))
@@ -168,9 +175,15 @@ def _is_list(mentions: Sequence[Mention], items: Sequence[Item], colon: int) -> 
 class _Pairing:
     """Pairs anatomies with states, in one pass."""
 
-    def __init__(self, items: Sequence[Item], lexicon: Lexicon) -> None:
+    def __init__(self, items: Sequence[Item], lexicon: Lexicon, words: Sequence[str]) -> None:
         self.items, self.pairs = items, lexicon.pairs
         self.mentions: list[Mention] = []
+
+        def headed(subjects: Sequence[Item]) -> bool:
+            """Return whether the last anatomy is a heading, which yields to one that is named
+            under it ("Cardiac: hila are normal")."""
+            return bool(subjects and words) and words[subjects[-1].end - 1] == ":"
+
         subjects: list[Item] = []
         told = False
         taken = -1
@@ -181,12 +194,13 @@ class _Pairing:
                 continue
             named = "anatomy" in item.roles and index > taken
             if named and not (self._before_term(index) or self._is_place_of_term(index)):
-                if told:
+                if told or headed(subjects):
                     subjects, told = [], False
                 subjects.append(item)
             if "state" not in item.roles:
                 continue
-            following = self._following(index, predicate=bool(subjects))
+            linked = bool(subjects) and not headed(subjects)
+            following = self._following(index, predicate=linked)
             if following:
                 taken = items.index(following[-1])
                 for subject in following:
@@ -194,6 +208,9 @@ class _Pairing:
                 if not all("rules" in subject.roles for subject in following):
                     subjects, told = following, True
             elif subjects and not self._before_term(index):
+                after = items[index + 1] if index + 1 < len(items) else item
+                if headed(subjects) and "anatomy" in after.roles and after.start == item.end:
+                    continue  # "Cardiac: the large airways are patent"
                 told = self._pair_all(subjects, index) or told
 
     def _starts_anew(self, index: int) -> bool:

@@ -336,7 +336,7 @@ def _understand(heard: Heard, lexicon: Lexicon, before: Said | None) -> Said:
     items = context.items
     opener = items[0].cue if items and items[0].start == 0 else None
     named = before.readings[-1].mention.rules if before and before.readings else ()
-    mentions = _without_weak(find_mentions(items, lexicon, named))
+    mentions = _without_weak(find_mentions(items, lexicon, named, words))
     if not mentions:
         return Said([], items, spans, opener, [])
     scopes = Scopes(items, mentions)
