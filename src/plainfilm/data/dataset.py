@@ -622,6 +622,7 @@ def _read_manifest(path: Path) -> pa.Table:
             if file.metadata.num_rows > _MOST_ROWS:
                 raise ValueError(f"it says that it has {file.metadata.num_rows} rows")
             table = file.read()
+        table.validate(full=True)  # among others, that its words are UTF-8
         columns = set(table.column_names)
     known = [name for name in SCHEMA.names if name in columns]
     missing = [field.name for field in SCHEMA if not field.nullable and field.name not in known]
