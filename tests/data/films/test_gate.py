@@ -7,7 +7,7 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from plainfilm.core import View
-from plainfilm.data import read_image
+from plainfilm.data import load_study, read_image
 from plainfilm.data.films import gate
 from plainfilm.data.films.gate import judge
 from plainfilm.phantom import simulate
@@ -85,6 +85,19 @@ def test_a_lateral_film_without_a_header_is_a_lateral_film(tmp_path, films):
     assert image.view is View.LATERAL
     assert "taken as a lateral film by its picture: nothing else says the view" in image.warnings
     assert read_image(tmp_path / "side.png", view=View.PA).view is View.PA
+
+
+def test_a_lateral_film_that_its_header_calls_pa_is_a_lateral_film_and_says_so(make_dicom, films):
+    stored = (films[1].pixels * 4095).astype(np.uint16)
+    path = make_dicom(stored, BitsStored=12, HighBit=11, ViewPosition="PA")
+    study = load_study(path)
+    assert study.images[0].view is View.LATERAL
+    assert study.frontal is None  # so that no model drafts from it
+    assert (
+        "the header says PA, the picture looks like a lateral chest film and is taken as one; "
+        "--view PA if it is not"
+    ) in study.images[0].warnings
+    assert read_image(path, view=View.PA).view is View.PA
 
 
 def test_convolutions_are_torchs():

@@ -109,17 +109,23 @@ def mend(path: Path, raster: Raster, view: View | None = None) -> None:
         verdict = judge(np.rot90(raster.pixels, turns))
     if View.OBLIQUE in (raster.view, view):  # the gate knows none
         return
-    raster.refusal = _refusal(path, raster, verdict, view)
+    raster.refusal = _refusal(path, raster, verdict)
     if raster.refusal is not None or turned or view is not None:
         return
     if raster.view is View.UNKNOWN and verdict.lateral > CERTAIN:
         raster.view = View.LATERAL
         raster.warnings.append("taken as a lateral film by its picture: nothing else says the view")
+    elif raster.view.frontal and verdict.lateral > CERTAIN:
+        raster.warnings.append(
+            f"the header says {raster.view}, the picture looks like a lateral chest film and is "
+            f"taken as one; --view {raster.view} if it is not"
+        )
+        raster.view = View.LATERAL
     elif verdict.mirrored > MIRRORED and raster.view is not View.LATERAL:
         raster.warnings.append("looks mirrored, or the heart lies on the right: check the sides")
 
 
-def _refusal(path: Path, raster: Raster, verdict: Verdict, view: View | None) -> str | None:
+def _refusal(path: Path, raster: Raster, verdict: Verdict) -> str | None:
     """Return why a film must not be drafted from; None where it may."""
     kind = "frontal" if verdict.frontal >= verdict.lateral else "lateral"
     looks = f"the picture looks like a {kind} chest film"
@@ -139,8 +145,6 @@ def _refusal(path: Path, raster: Raster, verdict: Verdict, view: View | None) ->
         return f"the header says body part {raster.other_part}, {looks}; --force to go on"
     if not verdict.passes:
         return "does not look like a chest film; --force to draft it all the same"
-    if raster.view.frontal and view is None and verdict.lateral > CERTAIN:
-        return f"the header says {raster.view}, {looks}; --view {raster.view} to go on"
     return None
 
 
