@@ -105,13 +105,9 @@ def test_a_study_is_drafted_and_its_report_comes_back(start, service):
         assert one.StudyInstanceUID == "1.2.3.4"
         assert (one.PatientID, one.PatientName) == ("4711", "Doe^Jane")
     assert report.VerificationFlag == "UNVERIFIED"
-    # What the draft was read from, and what else the study has.
+    (evidence,) = report.CurrentRequestedProcedureEvidenceSequence  # the study's films, both
     names = {
         one.ReferencedSOPInstanceUID
-        for evidence in (
-            *report.CurrentRequestedProcedureEvidenceSequence,
-            *getattr(report, "PertinentOtherEvidenceSequence", ()),
-        )
         for one in evidence.ReferencedSeriesSequence[0].ReferencedSOPSequence
     }
     assert names == {"1.2.3.4.9.1", "1.2.3.4.9.2"}
