@@ -44,7 +44,7 @@ def test_small_safe_and_carded(folder: Path) -> None:
 
 def test_the_default_model_sees(tmp_path: Path) -> None:
     """On films of a series that it never saw it is far ahead of both template rows."""
-    dataset = prepare_phantom(260, tmp_path / "films", seed=31_000_000, size=192, progress=False)
+    dataset = prepare_phantom(420, tmp_path / "films", seed=31_000_000, size=192, progress=False)
     model = plainfilm.load_model("plainfilm-small")
     result = evaluate(model, dataset, metrics=["micro-f1-14"], progress=False)
     ours, common, nearest = (
